@@ -1,0 +1,219 @@
+"""Everything a user can set: one frozen dataclass, read once from `plans["muduo"]`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from nnunetv2_muduo.errors import UserError
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """One of a few words."""
+
+    names: tuple[str, ...]
+
+    def describe(self) -> str:
+        return " or ".join(f'"{name}"' for name in self.names)
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str) and value in self.names
+
+
+@dataclass(frozen=True)
+class _Name:
+    """Any non-empty word (a teacher's name or file name)."""
+
+    def describe(self) -> str:
+        return "a name in quotes"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str) and bool(value.strip())
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A whole number of at least `minimum`; true and false do not count as numbers."""
+
+    minimum: int
+
+    def describe(self) -> str:
+        return f"a whole number of at least {self.minimum}"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= self.minimum
+
+
+@dataclass(frozen=True)
+class _Real:
+    """A number in a closed interval, or one open at its lower end."""
+
+    minimum: float
+    maximum: float
+    open_below: bool = False
+
+    def describe(self) -> str:
+        opening = "above" if self.open_below else "from"
+        return f"a number {opening} {self.minimum:g} up to {self.maximum:g}"
+
+    def accepts(self, value: Any) -> bool:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        above = value > self.minimum if self.open_below else value >= self.minimum
+        return above and value <= self.maximum  # NaN fails both comparisons
+
+
+_Rule = _Choice | _Name | _Whole | _Real
+
+
+def _setting(default: Any, rule: _Rule, *, optional: bool = False) -> Any:
+    return field(default=default, metadata={"rule": rule, "optional": optional})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a MuDuo training run; None means "derived", except for a teacher, where it means "switched off".
+
+    Numbers and choices marked (published) reproduce the published code; METHODS names are those of arXiv 2606.15611.
+
+    Attributes:
+        ct_teacher: name of the CT teacher's weights, or None to switch that teacher off.
+        pet_teacher: name of the PET teacher's weights, or None to switch that teacher off.
+        grid: "patch" resizes a patch to the teacher's cube; "1.5mm" tiles it at the teacher's own spacing.
+        ct_prompt: where the CT teacher's mask prompt comes from: the "student" (published) or the prompt "generator".
+        mask_prompt: mask prompts as "logits" (what the teachers were trained with) or "probabilities" (published).
+        point_mask: mask sent along with points: "zeros" (what the teachers were trained with) or "none" (published).
+        points: points per organ for the PET teacher (3 published).
+        point_strategy: how points are placed in the prompt generator's mask; "first" as published.
+        keep_fraction: share of the unlabelled batch that the consensus filter keeps per organ; 1.0 switches it off.
+        min_iou: least teacher agreement (soft IoU) of a patch that is kept; 0 switches this threshold off.
+        fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them.
+        reliability: "none" (published), or "report": an organ's consistency loss is weighted by how much better the
+            fused teachers are than the student on labelled patches.
+        consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.
+        ramp_fraction: share of the training over which the weight ramps up; 0 means full weight at once.
+        warmup_epochs: epochs on labelled patches alone before the teachers come in.
+        unlabelled_batch_size: unlabelled patches per step; None: the plan's batch size, at least 2.
+        num_epochs: training epochs; None: the trainer's own (nnU-Net: 1000).
+        iterations_per_epoch: training steps per epoch; None: the trainer's own (nnU-Net: 250).
+        val_iterations_per_epoch: validation steps per epoch; None: the trainer's own (nnU-Net: 50).
+        prompt_epochs: epochs of the prompt generator; None: a tenth of the training's epochs.
+        ct_channel: input channel that holds CT; None: found from the dataset's channel names.
+        pet_channel: input channel that holds PET; None: found from the dataset's channel names.
+        report_every: epochs between two teacher reports.
+        report_patches: labelled patches in a teacher report.
+        seed: seed of the unlabelled crops, the prompts and the fusion; None: different every run.
+
+    Raises:
+        UserError: for a mistyped or out-of-range value, naming the key, the value and what is allowed.
+    """
+
+    ct_teacher: str | None = _setting("sam_med3d_turbo", _Name(), optional=True)
+    pet_teacher: str | None = _setting("seganypet_v1", _Name(), optional=True)
+    grid: str = _setting("patch", _Choice(("patch", "1.5mm")))
+    ct_prompt: str = _setting("student", _Choice(("student", "generator")))
+    mask_prompt: str = _setting("logits", _Choice(("logits", "probabilities")))
+    point_mask: str = _setting("zeros", _Choice(("zeros", "none")))
+    points: int = _setting(3, _Whole(1))
+    point_strategy: str = _setting("spread", _Choice(("spread", "random", "uptake", "centroid", "first")))
+    keep_fraction: float = _setting(0.5, _Real(0.0, 1.0, open_below=True))
+    min_iou: float = _setting(0.0, _Real(0.0, 1.0))
+    fusion: str = _setting("random", _Choice(("random", "mean")))
+    reliability: str = _setting("none", _Choice(("none", "report")))
+    consistency_weight: float = _setting(0.1, _Real(0.0, 100.0))
+    ramp_fraction: float = _setting(1.0, _Real(0.0, 1.0))
+    warmup_epochs: int = _setting(0, _Whole(0))
+    unlabelled_batch_size: int | None = _setting(None, _Whole(2), optional=True)
+    num_epochs: int | None = _setting(None, _Whole(1), optional=True)
+    iterations_per_epoch: int | None = _setting(None, _Whole(1), optional=True)
+    val_iterations_per_epoch: int | None = _setting(None, _Whole(1), optional=True)
+    prompt_epochs: int | None = _setting(None, _Whole(1), optional=True)
+    ct_channel: int | None = _setting(None, _Whole(0), optional=True)
+    pet_channel: int | None = _setting(None, _Whole(0), optional=True)
+    report_every: int = _setting(10, _Whole(1))
+    report_patches: int = _setting(8, _Whole(1))
+    seed: int | None = _setting(None, _Whole(0), optional=True)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name), **item.metadata)
+        _check_together(self)
+
+    @classmethod
+    def from_plans(cls, plans: Mapping[str, Any]) -> "Settings":
+        """Read `plans["muduo"]`, which may be missing; `plans` itself is left alone."""
+        given = plans.get("muduo", {})
+        if not isinstance(given, Mapping):
+            raise UserError(f'plans["muduo"] must be a table of settings, not {_shown(given)}.')
+        return cls.from_dict(given)
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> "Settings":
+        """Build settings from a table whose keys are all optional; unknown keys raise UserError by name."""
+        known = [item.name for item in fields(cls)]
+        for key, value in given.items():
+            if key not in known:
+                raise UserError(_unknown_key(key, value, known))
+        return cls(**given)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as a table that JSON can hold and `from_dict` reads back."""
+        return asdict(self)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split "KEY=VALUE" as given to `muduo plan --set`.
+
+    VALUE is read as JSON (null, true, 0.5, "text") and, where it is not JSON, as a plain string, so that quotes are
+    not needed: `reliability=none` is the word, `ct_teacher=null` switches the teacher off.
+
+    Raises:
+        UserError: when there is no "=", no key or no value.
+    """
+    key, separator, value = (part.strip() for part in text.partition("="))
+    if not (key and separator and value):
+        raise UserError(f"'{text}' is not an assignment; write KEY=VALUE, for example --set keep_fraction=0.5.")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
+
+
+def _check(key: str, value: Any, *, rule: _Rule, optional: bool) -> None:
+    if (optional and value is None) or rule.accepts(value):
+        return
+    allowed = f"null or {rule.describe()}" if optional else rule.describe()
+    raise UserError(f"Setting '{key}' is {_shown(value)}, but must be {allowed}.")
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuse values that are fine alone and make no sense together."""
+    if settings.ct_teacher is None and settings.pet_teacher is None:
+        raise UserError(
+            "Settings 'ct_teacher' and 'pet_teacher' are both null, so nothing would teach: name at least one of them, "
+            "or train with -tr nnUNetTrainer."
+        )
+    if settings.ct_channel is not None and settings.ct_channel == settings.pet_channel:
+        raise UserError(
+            f"Settings 'ct_channel' and 'pet_channel' are both {settings.ct_channel}, but must name different channels."
+        )
+    if settings.num_epochs is not None and settings.warmup_epochs >= settings.num_epochs:
+        raise UserError(
+            f"Setting 'warmup_epochs' is {settings.warmup_epochs}, but must be below 'num_epochs' "
+            f"({settings.num_epochs}), or the teachers would never come in."
+        )
+
+
+def _unknown_key(key: Any, value: Any, known: list[str]) -> str:
+    close = get_close_matches(str(key), known, n=1, cutoff=0.0)
+    return f"Unknown setting '{key}' ({_shown(value)}); did you mean '{close[0]}'? Known settings: {', '.join(known)}."
+
+
+def _shown(value: Any) -> str:
+    """A value the way a plans file (JSON) would show it."""
+    try:
+        return json.dumps(value)
+    except TypeError:
+        return repr(value)
