@@ -1,0 +1,121 @@
+"""One distillation step: two teachers and a student in, a loss and its parts out."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nnunetv2_muduo.distillation.agreement import soft_iou
+from nnunetv2_muduo.distillation.consensus import consensus_filter
+from nnunetv2_muduo.distillation.fusion import fuse
+from nnunetv2_muduo.distillation.losses import consistency_loss
+
+
+@dataclass(frozen=True)
+class DistillationResult:
+    """What a distillation step gives; only `loss` carries gradients.
+
+    Attributes:
+        loss: scalar, differentiable in the student; a zero that is still part of its graph when nothing is kept.
+        iou: [B, K] soft IoU of the teachers, -1 where the organ is invalid.
+        kept: [B, K] bool, the pseudo-labels that the loss used.
+        pseudo_label: [B, K, Z, Y, X] bool, of every organ whether kept or not.
+        organ_loss: [K] loss per organ before weighting, NaN where nothing was kept.
+    """
+
+    loss: Tensor
+    iou: Tensor
+    kept: Tensor
+    pseudo_label: Tensor
+    organ_loss: Tensor
+
+
+def distil(
+    student: Tensor,
+    p_ct: Tensor | None,
+    p_pet: Tensor | None,
+    valid: Tensor,
+    mix: Tensor | None,
+    *,
+    keep_fraction: float = 0.5,
+    min_iou: float = 0.0,
+    fusion: str = "random",
+    organ_weights: Tensor | None = None,
+) -> DistillationResult:
+    """Consensus filter, fusion and consistency loss of a batch of unlabelled patches (arXiv 2606.15611).
+
+    The loss is the mean over an organ's kept patches, then the mean over the organs with a kept patch. `organ_weights`
+    multiply each organ's loss and leave the number it is divided by as it was, so a weight of 0 takes an organ's
+    influence away without giving it to the others. Everything is computed in at least float32, inside autocast as well.
+
+    Args:
+        student: [B, K, Z, Y, X] probabilities of the K organs (no background).
+        p_ct: [B, K, Z, Y, X] probabilities of the CT teacher, or None for a teacher that is switched off; the other one
+            is then compared with itself, so the filter keeps the patches it is surest of.
+        p_pet: the same of the PET teacher.
+        valid: [B, K] bool, False where an organ was not found in a patch; such a pseudo-label is never used.
+        mix: [B, K] weights of the CT teacher in [0, 1]; may be None for fusion "mean".
+        keep_fraction: share of the batch to keep per organ, in (0, 1].
+        min_iou: least agreement of a pseudo-label that is kept.
+        fusion: "random" uses `mix`; "mean" gives both teachers one half.
+        organ_weights: [K] weights of at least 0, or None for 1 each.
+
+    Raises:
+        ValueError: when both teachers are missing, shapes do not fit, or `fusion` is neither.
+    """
+    first, second = _teachers(p_ct, p_pet)
+    _check(student, first, second, valid, mix, fusion, organ_weights)
+    with torch.autocast(student.device.type, enabled=False):
+        student, first, second = _full_precision(student), _full_precision(first), _full_precision(second)
+        with torch.no_grad():
+            iou = torch.where(valid, soft_iou(first, second), -1.0)
+            kept = consensus_filter(iou, valid, keep_fraction=keep_fraction, min_iou=min_iou)
+            even = torch.full_like(iou, 0.5)
+            pseudo_label = fuse(first, second, even if mix is None or fusion == "mean" else mix)
+        loss, organ_loss = _mean_over_kept(consistency_loss(student, pseudo_label), kept, organ_weights)
+    return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label, organ_loss=organ_loss)
+
+
+def _mean_over_kept(losses: Tensor, kept: Tensor, organ_weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Losses [B, K] -> scalar loss and, detached, the loss per organ [K] (NaN where nothing is kept)."""
+    patches = kept.sum(0)
+    # `where` rather than a product: a kept-out patch must not leak a NaN
+    per_organ = torch.where(kept, losses, 0.0).sum(0) / patches.clamp_min(1)
+    weighted = per_organ if organ_weights is None else per_organ * organ_weights.to(per_organ)
+    loss = weighted.sum() / (patches > 0).sum().clamp_min(1)
+    return loss, torch.where(patches > 0, per_organ.detach(), torch.nan)
+
+
+def _teachers(p_ct: Tensor | None, p_pet: Tensor | None) -> tuple[Tensor, Tensor]:
+    first = p_pet if p_ct is None else p_ct
+    second = p_ct if p_pet is None else p_pet
+    if first is None or second is None:
+        raise ValueError("at least one teacher's probabilities are needed")
+    return first, second
+
+
+def _check(
+    student: Tensor,
+    first: Tensor,
+    second: Tensor,
+    valid: Tensor,
+    mix: Tensor | None,
+    fusion: str,
+    organ_weights: Tensor | None,
+) -> None:
+    if fusion not in ("random", "mean"):
+        raise ValueError(f"fusion must be 'random' or 'mean', not {fusion!r}")
+    if fusion == "random" and mix is None:
+        raise ValueError("fusion 'random' needs `mix`")
+    if not student.shape == first.shape == second.shape:
+        shapes = [tuple(tensor.shape) for tensor in (student, first, second)]
+        raise ValueError(f"student and teachers differ in shape: {shapes}")
+    organs = tuple(student.shape[:2])
+    if tuple(valid.shape) != organs or valid.dtype != torch.bool or (mix is not None and tuple(mix.shape) != organs):
+        raise ValueError(f"valid (bool) and mix must have shape {organs}")
+    if organ_weights is not None and tuple(organ_weights.shape) != organs[1:]:
+        raise ValueError(f"organ_weights must have shape {organs[1:]}, not {tuple(organ_weights.shape)}")
+
+
+def _full_precision(probabilities: Tensor) -> Tensor:
+    return probabilities if probabilities.dtype == torch.float64 else probabilities.float()

@@ -1,0 +1,15 @@
+import torch
+
+from nnunetv2_muduo.distillation import fuse
+
+
+def test_mix_is_the_weight_of_the_ct_teacher():
+    p_ct, p_pet = torch.ones(1, 2, 2, 2, 2), torch.zeros(1, 2, 2, 2, 2)
+    pseudo_label = fuse(p_ct, p_pet, torch.tensor([[0.6, 0.4]]))
+    assert pseudo_label[0, 0].all()
+    assert not pseudo_label[0, 1].any()
+
+
+def test_exactly_one_half_is_background():
+    half = torch.full((1, 1, 2, 2, 2), 0.5)
+    assert not fuse(half, half, torch.tensor([[0.25]])).any()
