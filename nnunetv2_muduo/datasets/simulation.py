@@ -1,0 +1,29 @@
+"""From a tissue map to a registered pair of CT and FDG PET."""
+
+import numpy as np
+
+from nnunetv2_muduo.datasets.ct_image import draw_ct_acquisition, simulate_ct
+from nnunetv2_muduo.datasets.fields import Grid
+from nnunetv2_muduo.datasets.pet_image import draw_hot_spots, draw_pet_acquisition, simulate_pet, sphere_mask
+from nnunetv2_muduo.datasets.tissues import Tissue
+
+
+def simulate_pet_ct(
+    tissues: np.ndarray, *, spacing_in_mm: tuple[float, float, float], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """CT and PET of one visit to the scanner.
+
+    tissues: tissue map, uint8 [Z,Y,X] in LPS order (z up, y to the back, x to the left), values of `Tissue`;
+    spacing_in_mm: (z, y, x); rng: the source of everything that differs between patients and scans.
+    Returns CT in HU and PET in SUV (never negative), float32 [Z,Y,X] each, on the grid of `tissues`. PET follows the
+    breath: around the diaphragm it lies up to 15 mm off the CT (and off `tissues`), in head and pelvis it does not.
+    """
+    grid = Grid.of_shape(tissues.shape, spacing_in_mm)
+    ct_acquisition, pet_acquisition = draw_ct_acquisition(rng), draw_pet_acquisition(rng)
+    hot_spots = draw_hot_spots(tissues, spacing_in_mm=spacing_in_mm, rng=rng)
+    visible = tissues.copy()
+    for spot in hot_spots:  # a lesion in the lung is seen in CT, elsewhere it hides in its surroundings
+        visible[sphere_mask(grid, spot) & (tissues == Tissue.LUNG)] = Tissue.SOFT
+    ct = simulate_ct(visible, spacing_in_mm=spacing_in_mm, acquisition=ct_acquisition, rng=rng)
+    pet = simulate_pet(tissues, spacing_in_mm=spacing_in_mm, acquisition=pet_acquisition, hot_spots=hot_spots, rng=rng)
+    return ct, pet
