@@ -79,8 +79,7 @@ def distil(
 def _mean_over_kept(losses: Tensor, kept: Tensor, organ_weights: Tensor | None) -> tuple[Tensor, Tensor]:
     """Losses [B, K] -> scalar loss and, detached, the loss per organ [K] (NaN where nothing is kept)."""
     patches = kept.sum(0)
-    # `where` rather than a product: a kept-out patch must not leak a NaN
-    per_organ = torch.where(kept, losses, 0.0).sum(0) / patches.clamp_min(1)
+    per_organ = (losses * kept).sum(0) / patches.clamp_min(1)
     weighted = per_organ if organ_weights is None else per_organ * organ_weights.to(per_organ)
     loss = weighted.sum() / (patches > 0).sum().clamp_min(1)
     return loss, torch.where(patches > 0, per_organ.detach(), torch.nan)
