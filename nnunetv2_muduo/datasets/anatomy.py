@@ -85,11 +85,30 @@ def tissues_from_organ_map(
     organs = organ_tissues(labels, names=names)
     if not organs.any():
         raise UserError("the organ map is empty: a body can only be built around at least one organ")
+    room = _room(organs, spacing_in_mm)
+    tissues = np.full(organs.shape, Tissue.AIR, np.uint8)
+    tissues[room] = _draw_body(organs[room], spacing_in_mm, rng)
+    return tissues
+
+
+def _room(organs: np.ndarray, spacing_in_mm: tuple[float, float, float]) -> tuple[slice, slice, slice]:
+    """All slices, and as much around the organs as a body with arms can take: only there is anything drawn."""
+    reach_in_mm = (np.inf, 130.0, 220.0)
+    slices = []
+    for axis, (size, spacing, reach) in enumerate(zip(organs.shape, spacing_in_mm, reach_in_mm, strict=True)):
+        filled = np.flatnonzero(organs.any(axis=tuple(a for a in range(3) if a != axis)))
+        margin = size if np.isinf(reach) else int(np.ceil(reach / spacing))
+        slices.append(slice(max(0, int(filled[0]) - margin), min(size, int(filled[-1]) + 1 + margin)))
+    return slices[0], slices[1], slices[2]
+
+
+def _draw_body(organs: np.ndarray, spacing_in_mm: tuple[float, float, float], rng: np.random.Generator) -> np.ndarray:
+    """The fitted scaffold with the organs in it, uint8 [Z,Y,X]."""
     grid = Grid.of_shape(organs.shape, spacing_in_mm)
     frame = _fitted_frame(organs, grid, rng)
     habitus = draw_habitus(rng)
     tissues = draw_scaffold(grid, frame, habitus, rng)
-    tissues[(frame.z < _UPPER_THIGH_IN_MM)] = Tissue.AIR
+    tissues[frame.z < _UPPER_THIGH_IN_MM] = Tissue.AIR
     _wrap_organs(tissues, organs, habitus.fat_in_mm, spacing_in_mm)
     _draw_skull(tissues, organs, frame, spacing_in_mm)
     tissues[organs > 0] = organs[organs > 0]

@@ -30,10 +30,10 @@ class HotSpot:
 
 
 def draw_pet_acquisition(rng: np.random.Generator) -> PetAcquisition:
-    """An acquisition at random: 5.5 to 8 mm resolution, 5 to 13 % noise at SUV 1, calibration within some 10 %."""
+    """An acquisition at random: 5.5 to 8 mm resolution, 7 to 18 % noise at SUV 1, calibration within some 10 %."""
     return PetAcquisition(
         resolution_fwhm_in_mm=float(rng.uniform(5.5, 8.0)),
-        noise=float(rng.uniform(0.05, 0.13)),
+        noise=float(rng.uniform(0.07, 0.18)),
         calibration=float(np.exp(rng.normal(0, 0.1))),
         breathing=draw_breathing(rng),
     )
@@ -42,16 +42,29 @@ def draw_pet_acquisition(rng: np.random.Generator) -> PetAcquisition:
 def draw_hot_spots(
     tissues: np.ndarray, *, spacing_in_mm: tuple[float, float, float], rng: np.random.Generator
 ) -> list[HotSpot]:
-    """None to six lesions of SUV 3 to 14 and 4 to 14 mm radius anywhere in the body below the head."""
+    """None to six lesions of SUV 3 to 14 and 4 to 14 mm radius below the head, now and then an injection site."""
     body = np.flatnonzero(((tissues != Tissue.AIR) & (tissues != Tissue.BRAIN)).ravel())
     if body.size == 0:
         return []
     spots = []
     for _ in range(int(rng.choice(7, p=(0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.05)))):
-        place = np.unravel_index(int(body[rng.integers(body.size)]), tissues.shape)
-        z, y, x = (float((i + 0.5) * s) for i, s in zip(place, spacing_in_mm, strict=True))
-        spots.append(HotSpot((z, y, x), float(rng.uniform(4, 14)), float(np.exp(rng.uniform(np.log(3), np.log(14))))))
+        place = int(body[rng.integers(body.size)])
+        uptake = float(np.exp(rng.uniform(np.log(3), np.log(14))))
+        spots.append(HotSpot(_centre_in_mm(place, tissues.shape, spacing_in_mm), float(rng.uniform(4, 14)), uptake))
+    if rng.random() < 0.15:  # some of the dose beside the vein: the outermost, so mostly in an arm, of 60 places
+        places = body[rng.integers(body.size, size=60)]
+        columns = np.unravel_index(places, tissues.shape)[2]
+        place = int(places[np.argmax(np.abs(columns - tissues.shape[2] / 2))])
+        uptake = float(rng.uniform(6, 30))
+        spots.append(HotSpot(_centre_in_mm(place, tissues.shape, spacing_in_mm), float(rng.uniform(4, 9)), uptake))
     return spots
+
+
+def _centre_in_mm(
+    place: int, shape: tuple[int, ...], spacing_in_mm: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    z, y, x = (float((i + 0.5) * s) for i, s in zip(np.unravel_index(place, shape), spacing_in_mm, strict=True))
+    return z, y, x
 
 
 def simulate_pet(

@@ -1,14 +1,21 @@
-"""A whole-body-like person with varied organs, drawn as smooth shapes: the anatomy of the built-in demo."""
+"""A whole-body-like person with varied organs, drawn as smooth shapes, and the demo's dataset of such persons."""
 
-from dataclasses import dataclass, replace
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+import SimpleITK
+from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.fields import Grid, smooth_field
+from nnunetv2_muduo.datasets.phantom_organs import draw_organs
 from nnunetv2_muduo.datasets.scaffold import CROWN_IN_MM, draw_habitus, draw_scaffold
-from nnunetv2_muduo.datasets.shapes import Blob, Frame, blob_level
+from nnunetv2_muduo.datasets.shapes import Frame
+from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
 from nnunetv2_muduo.datasets.tissues import Tissue
+from nnunetv2_muduo.errors import UserError
 
 ORGANS: dict[str, int] = {
     "background": 0,
@@ -21,6 +28,9 @@ ORGANS: dict[str, int] = {
 }
 _LABELLED_TISSUES = (Tissue.LIVER, Tissue.SPLEEN, Tissue.KIDNEY, Tissue.HEART, Tissue.LUNG, Tissue.BLADDER)
 _MARGIN_IN_MM = 16.0
+_RECORD = "phantom.json"  # what a dataset was made from, so that a second run completes it and never mixes two
+_PARTIAL = ".partial"  # holds files being written
+_DRAWING = 1  # raised whenever the same seed would draw something else
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ def draw_phantom(rng: np.random.Generator, *, spacing_in_mm: tuple[float, float,
     grid = Grid(extent, spacing_in_mm)
     frame = _person_frame(grid, scale, rng)
     tissues = draw_scaffold(grid, frame, habitus, rng)
-    _draw_organs(tissues, frame, rng)
+    draw_organs(tissues, frame, rng)
     return Phantom(tissues, spacing_in_mm)
 
 
@@ -64,97 +74,118 @@ def _person_frame(grid: Grid, scale: tuple[float, float, float], rng: np.random.
     return Frame(*coordinates)
 
 
-def _draw_organs(tissues: np.ndarray, frame: Frame, rng: np.random.Generator) -> None:
-    """Organs in rising priority, in place; none reaches the skin or replaces the spine."""
-    inside = ndimage.binary_erosion(tissues != Tissue.AIR, np.ones((3, 3, 3)), border_value=1)
-    inside &= (tissues != Tissue.BONE) | (frame.z > 330)
-    _draw_lungs(tissues, frame, inside, rng)
-    for tissue, blobs in _draw_shapes(rng):
-        for blob in blobs:
-            box, level = blob_level(frame, blob)
-            tissues[box][(level <= 1) & inside[box]] = tissue
+def write_phantom_dataset(
+    folder: Path,
+    *,
+    labelled: int,
+    unlabelled: int,
+    test: int,
+    seed: int,
+    spacing_in_mm: tuple[float, float, float] = (8.0, 8.0, 8.0),
+    progress: bool = True,
+) -> None:
+    """Write a PET/CT dataset of phantoms in nnU-Net's raw format, channel 0 CT (HU) and channel 1 PET (SUV).
+
+    folder: `nnUNet_raw/DatasetXXX_NAME`, made when missing; labelled, unlabelled, test: cases in imagesTr + labelsTr,
+    imagesUn, and imagesTs + labelsTs; spacing_in_mm: (z, y, x). Every case has a seed of its own, so case number i of a
+    group is the same whatever the counts. Complete cases are kept: an interrupted run is resumed by running it again.
+    Raises UserError when the folder holds a dataset made from other parameters, or something else altogether.
+    """
+    wanted = {
+        "seed": seed,
+        "labelled": labelled,
+        "unlabelled": unlabelled,
+        "test": test,
+        "spacing_in_mm": list(spacing_in_mm),
+        "drawing": _DRAWING,
+    }
+    _claim_folder(folder, wanted)
+    cases = _cases(labelled=labelled, unlabelled=unlabelled, test=test, seed=seed)
+    for case in tqdm(cases, desc="phantoms", unit="case", disable=not progress):
+        _write_case(folder, case, spacing_in_mm)
+    partial = folder / _PARTIAL
+    if partial.is_dir():
+        partial.rmdir()
+    _write_json(folder / "dataset.json", _dataset_description(labelled))
 
 
-def _draw_lungs(tissues: np.ndarray, frame: Frame, inside: np.ndarray, rng: np.random.Generator) -> None:
-    """Two lungs ending on the domes of the diaphragm, under which fat and muscle lie."""
-    breath = rng.normal(0, 12)
-    for side in (-1, 1):
-        box, level = blob_level(frame, Blob((552, 4, side * 68), (122, 88, 58), exponent=2.3))
-        z, y, x = frame.cut(box)
-        height = 492 + 6 * (side < 0) + breath
-        dome = height - ((y + 10) / 80) ** 2 * 45 - ((x - side * 60) / 60) ** 2 * 35
-        free = inside[box] & np.isin(tissues[box], (Tissue.SOFT, Tissue.FAT, Tissue.BOWEL, Tissue.BOWEL_GAS))
-        tissues[box][(level <= 1) & (z > dome) & free] = Tissue.LUNG
+@dataclass(frozen=True)
+class _Case:
+    """One case to write: its name, the folders of its images and labels (None: no labels), and its seed."""
+
+    name: str
+    images: str
+    labels: str | None
+    seed: np.random.SeedSequence
 
 
-def _draw_shapes(rng: np.random.Generator) -> list[tuple[Tissue, list[Blob]]]:
-    """The solid organs of one person, with their variation: displaced, enlarged, now and then absent."""
-    fill = rng.uniform(0.55, 1.35)
-    bladder = Blob((128 + 22 * fill, -36, 0), (28 * fill, 27 * fill, 33 * fill))
-    shapes = [
-        (Tissue.BOWEL, [_vary(Blob((150, 36, 0), (48, 16, 17)), rng)]),
-        (Tissue.STOMACH, _vary_together([Blob((428, -28, 60), (46, 38, 40)), Blob((388, -46, 18), (22, 22, 42))], rng)),
-        (Tissue.HEART, [_vary(Blob((512, -34, 30), (48, 46, 58), 2.2, (0.5, 0.35, 0.0)), rng)]),
-        (Tissue.LIVER, _vary_together(_LIVER, rng)),
-        (Tissue.SPLEEN, [_vary(Blob((438, 36, 98), (46, 34, 22), 2.2, (0.4, 0.3, 0.2)), rng, enlarged=0.05)]),
-        (Tissue.KIDNEY, _kidneys(rng)),
-        (Tissue.BRAIN, [_vary(Blob((835, -2, 0), (60, 80, 60), 2.2), rng, wander=0.5, size=0.015)]),
-        (Tissue.BLADDER, [_vary(bladder, rng)]),
-        (Tissue.PROSTATE, [_vary(Blob((102, -16, 0), (17, 16, 22)), rng)] if rng.random() < 0.5 else []),
-        (Tissue.GLANDS, [_vary(Blob((752, -2, side * 52), (24, 17, 11)), rng, wander=2) for side in (-1, 1)]),
-        (Tissue.GLANDS, [_vary(Blob((722, -32, side * 30), (11, 15, 12)), rng, wander=2) for side in (-1, 1)]),
-    ]
-    if rng.random() < 0.03:  # after splenectomy
-        shapes = [shape for shape in shapes if shape[0] != Tissue.SPLEEN]
-    return shapes
+def _cases(*, labelled: int, unlabelled: int, test: int, seed: int) -> list[_Case]:
+    groups = (
+        ("phantom", "imagesTr", "labelsTr", labelled),
+        ("unlabelled", "imagesUn", None, unlabelled),
+        ("test", "imagesTs", "labelsTs", test),
+    )
+    cases = []
+    for (prefix, images, labels, count), group_seed in zip(groups, np.random.SeedSequence(seed).spawn(3), strict=True):
+        seeds = group_seed.spawn(count)
+        cases += [_Case(f"{prefix}_{i:03d}", images, labels, s) for i, s in enumerate(seeds)]
+    return cases
 
 
-_LIVER = [
-    Blob((432, -8, -64), (68, 76, 64), 2.4, (0.0, 0.0, 0.15)),
-    Blob((452, -42, 8), (32, 38, 66), 2.2, (0.0, -0.25, 0.0)),
-    Blob((395, 10, -80), (52, 50, 42)),
-]
+def _claim_folder(folder: Path, wanted: dict) -> None:
+    """Record what the dataset is made from, or refuse a folder that holds another."""
+    record = folder / _RECORD
+    remedy = "choose another folder or delete this one"
+    if record.is_file():
+        found = json.loads(record.read_text())
+        other = [key for key, value in wanted.items() if found.get(key) != value]
+        if other:
+            details = ", ".join(f"{key} {found.get(key)} instead of {wanted[key]}" for key in other)
+            raise UserError(f"{folder} holds a phantom dataset made with {details}: {remedy}")
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty and holds no phantom dataset: {remedy}")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(record, wanted)
 
 
-def _kidneys(rng: np.random.Generator) -> list[Blob]:
-    kidneys = [
-        _vary(Blob((362, 40, -60), (55, 26, 27), 2.2, (0.3, 0.2, 0.15)), rng),
-        _vary(Blob((376, 42, 62), (57, 26, 27), 2.2, (-0.3, -0.2, 0.15)), rng),
-    ]
-    fate = rng.random()
-    side = int(rng.integers(2))
-    if fate < 0.03:  # after nephrectomy: the other kidney has grown
-        survivor = kidneys[1 - side]
-        return [replace(survivor, radii=(survivor.radii[0] * 1.15, survivor.radii[1] * 1.2, survivor.radii[2] * 1.2))]
-    if fate < 0.045:  # a pelvic kidney
-        kidneys[side] = replace(kidneys[side], centre=(225.0, 20.0, 45.0 * (2 * side - 1)))
-    return kidneys
+def _write_case(folder: Path, case: _Case, spacing_in_mm: tuple[float, float, float]) -> None:
+    """Draw, simulate and write one case unless all its files are there."""
+    targets = [folder / case.images / f"{case.name}_{channel:04d}.nii.gz" for channel in (0, 1)]
+    if case.labels is not None:
+        targets.append(folder / case.labels / f"{case.name}.nii.gz")
+    if all(target.is_file() for target in targets):
+        return
+    rng = np.random.default_rng(case.seed)
+    phantom = draw_phantom(rng, spacing_in_mm=spacing_in_mm)
+    ct, pet = simulate_pet_ct(phantom.tissues, spacing_in_mm=spacing_in_mm, rng=rng)
+    arrays = (np.rint(ct).astype(np.int16), pet, organ_labels(phantom.tissues))
+    for target, array in zip(targets, arrays, strict=False):
+        _write_image(array, target, spacing_in_mm, partial=folder / _PARTIAL / target.name)
 
 
-def _vary(
-    blob: Blob, rng: np.random.Generator, *, wander: float = 6.0, size: float = 0.09, enlarged: float = 0.0
-) -> Blob:
-    """The blob moved (sd `wander` mm), scaled (sd `size` per axis), turned; at times (`enlarged`) 1.5 times as big."""
-    return _vary_together([blob], rng, wander=wander, size=size, enlarged=enlarged)[0]
+def _write_image(array: np.ndarray, target: Path, spacing_in_mm: tuple[float, float, float], *, partial: Path) -> None:
+    """Write [Z,Y,X] as NIfTI under a temporary name in a folder of its own, and rename it when it is whole."""
+    image = SimpleITK.GetImageFromArray(array)
+    image.SetSpacing([float(s) for s in reversed(spacing_in_mm)])
+    partial.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(exist_ok=True)
+    SimpleITK.WriteImage(image, str(partial), useCompression=True)
+    os.replace(partial, target)
 
 
-def _vary_together(
-    blobs: list[Blob], rng: np.random.Generator, *, wander: float = 6.0, size: float = 0.09, enlarged: float = 0.0
-) -> list[Blob]:
-    """The parts of one organ, varied by the same draw about the first part's centre."""
-    shift = np.clip(rng.normal(0, wander, 3), -2 * wander, 2 * wander)
-    factors = np.exp(np.clip(rng.normal(0, size, 3), -2 * size, 2 * size))
-    factors = factors * (1.5 if rng.random() < enlarged else 1.0)
-    turn = rng.normal(0, size, 3)
-    anchor = np.array(blobs[0].centre)
-    varied = []
-    for blob in blobs:
-        centre = anchor + (np.array(blob.centre) - anchor) * factors + shift
-        radii, angles = np.array(blob.radii) * factors, np.array(blob.angles) + turn
-        varied.append(replace(blob, centre=_point(centre), radii=_point(radii), angles=_point(angles)))
-    return varied
+def _dataset_description(labelled: int) -> dict:
+    return {
+        "channel_names": {"0": "CT", "1": "PET"},
+        "labels": ORGANS,
+        "numTraining": labelled,
+        "file_ending": ".nii.gz",
+        "name": "phantom",
+        "description": "Simulated whole-body PET/CT of drawn persons; channel 0 in HU, channel 1 in SUV",
+    }
 
 
-def _point(values: np.ndarray) -> tuple[float, float, float]:
-    z, y, x = (float(v) for v in values)
-    return z, y, x
+def _write_json(path: Path, content: dict) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial, path)
