@@ -103,8 +103,8 @@ def _patient_uptake(tissues: np.ndarray, grid: Grid, rng: np.random.Generator) -
     for tissue, properties in TISSUE_PROPERTIES.items():
         level[tissue] = properties.suv * np.exp(np.clip(rng.normal(0, properties.suv_spread), -1.2, 1.2))
         texture[tissue] = properties.suv_texture
-    if rng.random() < 0.12:  # metformin, or just a full bowel
-        level[Tissue.BOWEL] *= rng.uniform(2, 4)
+    if rng.random() < 0.1:  # metformin, or just an active bowel
+        level[Tissue.BOWEL] *= rng.uniform(1.5, 3.5)
     fine = smooth_field(grid, rng, wavelength_in_mm=25)
     return level[tissues] * np.exp(np.clip(texture[tissues] * fine, -1.5, 1.5))
 

@@ -74,7 +74,7 @@ TISSUE_PROPERTIES: Mapping[Tissue, TissueProperties] = MappingProxyType(
         Tissue.PROSTATE: TissueProperties(40, 5, 6, 15, 30, 1.7, 0.25, 0.15),
         Tissue.GLANDS: TissueProperties(30, 15, 9, 20, 35, 2.2, 0.35, 0.15),
         Tissue.AORTA: TissueProperties(42, 4, 4, 240, 105, 1.6, 0.15, 0.05),
-        Tissue.BOWEL: TissueProperties(30, 12, 22, 15, 30, 1.3, 0.40, 0.55),
+        Tissue.BOWEL: TissueProperties(30, 12, 22, 15, 30, 1.1, 0.35, 0.45),
         Tissue.AIRWAY: TissueProperties(-980, 5, 5, 0, 0, 0.3, 0.20, 0.10),
         Tissue.BOWEL_GAS: TissueProperties(-850, 40, 40, 0, 0, 0.8, 0.30, 0.20),
     }
