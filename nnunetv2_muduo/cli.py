@@ -1,0 +1,56 @@
+"""The `muduo` command: each subcommand is a few lines over the package's public functions."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from nnunetv2_muduo.commands import COMMANDS
+from nnunetv2_muduo.errors import UserError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Args:
+        arguments: as typed after `muduo`; None: those of this process.
+
+    Returns:
+        The exit code: 0 for success, 1 where a check of `muduo doctor` failed, 2 for a mistake of the user's (one
+        sentence on stderr, no traceback), 130 when interrupted. argparse itself exits with 2 for a wrong command line.
+    """
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return parsed.run(parsed) or 0
+    except UserError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of `muduo`; building it imports nothing heavy, so that `muduo -h` is quick."""
+    parser = argparse.ArgumentParser(
+        prog="muduo",
+        description="Semi-supervised PET/CT segmentation in nnU-Net: train with -tr nnUNetTrainerMuDuo.",
+        epilog="`muduo COMMAND -h` shows each command's options and an example.",
+    )
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.description,
+            epilog=f"example:\n{command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""What a subcommand of `muduo` is, and the options that several of them share."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+
+DEFAULT_CONFIGURATION = "3d_fullres"
+DEFAULT_PLANS = "nnUNetPlans"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand.
+
+    Attributes:
+        name: what is typed after `muduo`.
+        summary: one line for `muduo -h`.
+        description: a few lines for `muduo NAME -h`, wrapped by hand.
+        example: a command line that works, indented by two spaces.
+        add_arguments: declares the options.
+        run: does the work and returns the exit code (None: 0); imports what is heavy itself.
+    """
+
+    name: str
+    summary: str
+    description: str
+    example: str
+    add_arguments: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int | None]
+
+
+def add_dataset_arguments(parser: ArgumentParser, *, required: bool = True) -> None:
+    """-d, -c and -p as nnU-Net's own commands have them."""
+    parser.add_argument("-d", metavar="ID", required=required, help="dataset, as number (221) or name (Dataset221_X)")
+    parser.add_argument(
+        "-c",
+        metavar="CONFIGURATION",
+        default=DEFAULT_CONFIGURATION,
+        help=f"configuration of the plans (default: {DEFAULT_CONFIGURATION})",
+    )
+    parser.add_argument(
+        "-p", metavar="PLANS", default=DEFAULT_PLANS, help=f"plans identifier (default: {DEFAULT_PLANS})"
+    )

@@ -1,0 +1,32 @@
+"""`muduo doctor`: is everything in order?"""
+
+from argparse import ArgumentParser, Namespace
+
+from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    add_dataset_arguments(parser, required=False)
+    parser.add_argument("--json", action="store_true", help="print the checks as JSON, for programs")
+
+
+def _run(arguments: Namespace) -> int:
+    from nnunetv2_muduo.doctor import as_json, as_text, examine, exit_code
+
+    checks = examine(arguments.d, configuration=arguments.c, plans_identifier=arguments.p)
+    print(as_json(checks) if arguments.json else as_text(checks))
+    return exit_code(checks)
+
+
+COMMAND = Command(
+    name="doctor",
+    summary="check the installation and a dataset; say what to do about what is wrong",
+    description=(
+        "Check versions, folders, trainers, weights and GPU and, with -d, a dataset: channels, labels, plans,\n"
+        "unlabelled scans, what is preprocessed, disk and GPU memory. Each line is ok, warn or FAIL, with a remedy.\n"
+        "Exit code: 1 when a check failed, 0 when there are at most warnings."
+    ),
+    example="  muduo doctor -d 221",
+    add_arguments=_add_arguments,
+    run=_run,
+)

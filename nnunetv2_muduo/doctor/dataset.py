@@ -1,0 +1,69 @@
+"""Is the dataset one that MuDuo can train on, planned and preprocessed?"""
+
+from pathlib import Path
+
+from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_folders import check_configuration, read_plans
+from nnunetv2_muduo.settings import Settings
+
+
+def check_channels(dataset_json: dict, settings: Settings) -> Check:
+    """Whether dataset.json (or the settings) tell which channel is CT and which PET."""
+    from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
+
+    try:
+        ct, pet = find_channels(dataset_json, settings)
+    except UserError as error:
+        return fail("channels", str(error), "correct channel_names in dataset.json")
+    names = channel_names(dataset_json)
+    return ok("channels", f"CT is channel {ct} ('{names[ct]}'), PET is channel {pet} ('{names[pet]}')")
+
+
+def check_labels(dataset_json: dict) -> Check:
+    """Whether every label is one integer: regions are not supported."""
+    labels = dataset_json["labels"]
+    regions = [name for name, value in labels.items() if isinstance(value, list | tuple)]
+    if regions:
+        found = f"region-based: {', '.join(regions)}"
+        return fail("labels", found, "give every label of dataset.json one integer; pseudo-labels come organ by organ")
+    organs = [name for name in labels if name not in ("background", "ignore")]
+    return ok("labels", f"{len(organs)} organ(s): {', '.join(organs)}")
+
+
+def check_plans(
+    preprocessed_folder: Path, plans_identifier: str, *, configuration: str, dataset_json: dict
+) -> tuple[Check, dict | None]:
+    """Whether there are plans with this configuration and settings that are valid; also returns the plans."""
+    from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
+
+    number = int(preprocessed_folder.name[7:10])
+    try:
+        plans = read_plans(preprocessed_folder, plans_identifier)
+        check_configuration(plans, configuration)
+        Settings.from_plans(plans)
+        refuse_unsupported("nnUNetTrainerMuDuo", plans, configuration, dataset_json)
+    except (UserError, NotImplementedError) as error:
+        return fail("plans", str(error), f"nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres, or muduo plan"), None
+    given = plans.get("muduo", {})
+    settings = ", ".join(f"{key}={value}" for key, value in given.items()) or "all settings at their defaults"
+    return ok("plans", f"{plans_identifier}, {configuration} ({settings})"), plans
+
+
+def check_preprocessed(preprocessed_folder: Path, *, plans: dict, configuration: str, dataset_json: dict) -> Check:
+    """Whether nnU-Net has preprocessed every labelled case for this configuration."""
+    ready, total = count_preprocessed(preprocessed_folder, plans, configuration), int(dataset_json["numTraining"])
+    command = f"nnUNetv2_preprocess -d {int(preprocessed_folder.name[7:10])} -c {configuration}"
+    if ready == 0:
+        return fail("labelled preprocessed", f"0 of {total}", command)
+    if ready != total:
+        return warn("labelled preprocessed", f"{ready}, but dataset.json counts {total}", f"{command}, if not intended")
+    return ok("labelled preprocessed", f"{ready} of {total}")
+
+
+def count_preprocessed(preprocessed_folder: Path, plans: dict, configuration: str) -> int:
+    """Number of labelled cases that nnU-Net has preprocessed for this configuration."""
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    identifier = PlansManager(plans).get_configuration(configuration).data_identifier
+    return len(list((preprocessed_folder / identifier).glob("*.pkl")))

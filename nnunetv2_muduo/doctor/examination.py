@@ -1,0 +1,86 @@
+"""Everything the doctor looks at, in order."""
+
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_muduo.doctor import dataset, disk, folders, gpu, teachers, trainer, unlabelled, versions
+from nnunetv2_muduo.doctor.check import Check, Mark, fail
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.settings import Settings
+
+
+def examine(dataset_name_or_id: str | None = None, *, configuration: str, plans_identifier: str) -> list[Check]:
+    """Examine the installation and, if one is named, a dataset.
+
+    Args:
+        dataset_name_or_id: such as Dataset221_AutoPET or 221; None: the installation alone, with default settings.
+        configuration: of the dataset's plans, such as 3d_fullres.
+        plans_identifier: such as nnUNetPlans.
+    """
+    checks = [*versions.check_versions(), *folders.check_folders(), *trainer.check_trainer()]
+    if any(check.mark is Mark.FAIL for check in checks if check.name in ("torch", "torchvision", "nnU-Net")):
+        return checks  # nothing else could be imported
+    if dataset_name_or_id is None:
+        return [*checks, *teachers.check_teachers(Settings()), gpu.check_gpu(None)]
+    try:
+        name = find_dataset(dataset_name_or_id)
+        raw, preprocessed = nnunet_folder("nnUNet_raw") / name, nnunet_folder("nnUNet_preprocessed") / name
+        dataset_json = read_json(raw / "dataset.json")
+    except UserError as error:
+        return [*checks, fail("dataset", str(error), "correct -d or nnU-Net's environment variables")]
+    return [*checks, *examine_dataset(raw, preprocessed, dataset_json, configuration, plans_identifier)]
+
+
+def examine_dataset(
+    raw: Path, preprocessed: Path, dataset_json: dict, configuration: str, plans_identifier: str
+) -> list[Check]:
+    """Examine a dataset and what its plans ask of this machine.
+
+    Args:
+        raw: the dataset's folder in nnUNet_raw.
+        preprocessed: its folder in nnUNet_preprocessed, which need not exist.
+        dataset_json: the content of its dataset.json.
+        configuration: of the plans.
+        plans_identifier: such as nnUNetPlans.
+    """
+    plans_check, plans = dataset.check_plans(
+        preprocessed, plans_identifier, configuration=configuration, dataset_json=dataset_json
+    )
+    settings = Settings() if plans is None else Settings.from_plans(plans)
+    channels = dataset.check_channels(dataset_json, settings)
+    checks = [channels, dataset.check_labels(dataset_json), plans_check, unlabelled.check_scans(raw, dataset_json)]
+    checks += teachers.check_teachers(settings)
+    if plans is None or channels.mark is Mark.FAIL:
+        return [*checks, gpu.check_gpu(None)]
+    return [*checks, *_examine_planned(raw, preprocessed, dataset_json, plans, configuration, settings)]
+
+
+def _examine_planned(
+    raw: Path, preprocessed: Path, dataset_json: dict, plans: dict, configuration: str, settings: Settings
+) -> list[Check]:
+    """What can only be told of a dataset that has plans."""
+    context: dict[str, Any] = {"plans": plans, "configuration": configuration, "dataset_json": dataset_json}
+    ready, total = unlabelled.count_fresh(raw, preprocessed, **context)
+    labelled = dataset.count_preprocessed(preprocessed, plans, configuration)
+    needed = disk.bytes_to_write(
+        plans,
+        configuration=configuration,
+        cases=total - ready + max(0, int(dataset_json["numTraining"]) - labelled),
+        channels=len(dataset_json["channel_names"]),
+    )
+    need = gpu.estimate_need(
+        plans,
+        configuration=configuration,
+        dataset_json=dataset_json,
+        unlabelled_batch_size=settings.unlabelled_batch_size,
+        released_teachers=sum(
+            name is not None and not name.startswith("standin") for name in (settings.ct_teacher, settings.pet_teacher)
+        ),
+    )
+    return [
+        dataset.check_preprocessed(preprocessed, **context),
+        unlabelled.judge_fresh(ready, total, dataset=raw.name, configuration=configuration),
+        disk.check_disk(preprocessed, needed_in_bytes=needed),
+        gpu.check_gpu(need),
+    ]

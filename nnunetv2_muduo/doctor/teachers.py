@@ -1,0 +1,23 @@
+"""Are the teachers' weights there?"""
+
+from nnunetv2_muduo.doctor.check import Check, fail, ok
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.settings import Settings
+
+
+def check_teachers(settings: Settings) -> list[Check]:
+    """One check for each teacher the settings name; a teacher switched off (null) needs no weights."""
+    named = [("CT teacher", settings.ct_teacher), ("PET teacher", settings.pet_teacher)]
+    return [check_teacher(what, name) for what, name in named]
+
+
+def check_teacher(what: str, name: str | None) -> Check:
+    """Whether the weights called `name` are on this machine; nothing is downloaded."""
+    from nnunetv2_muduo.teachers.weights import find_weights
+
+    if name is None:
+        return ok(what, "switched off")
+    try:
+        return ok(what, f"{name}: {find_weights(name)}")
+    except UserError as error:
+        return fail(what, str(error), f"muduo weights {name}")

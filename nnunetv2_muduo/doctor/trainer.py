@@ -1,0 +1,49 @@
+"""Does nnU-Net find our trainers?"""
+
+import os
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+from nnunetv2_muduo.doctor.check import Check, fail, ok
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.trainer_folder import trainer_folder
+
+TRAINER = "nnUNetTrainerMuDuo"
+REMEDY = 'export nnUNet_extTrainer="$(muduo trainers)"'
+
+
+def check_trainer() -> list[Check]:
+    """The environment variable nnUNet_extTrainer, then nnU-Net's own look-up."""
+    variable = check_variable(os.environ.get("nnUNet_extTrainer"))
+    return [variable, check_look_up(TRAINER)]
+
+
+def check_variable(value: str | None) -> Check:
+    """Whether nnUNet_extTrainer, folders separated as in PATH, names the folder of our trainers."""
+    if not value:
+        return fail("nnUNet_extTrainer", "not set", REMEDY)
+    try:
+        ours = trainer_folder().resolve()
+    except UserError as error:
+        return fail("nnUNet_extTrainer", str(error), "pip install nnunetv2-muduo")
+    if ours not in [Path(part).resolve() for part in value.split(os.pathsep) if part.strip()]:
+        return fail("nnUNet_extTrainer", f"{value} does not name {ours}", REMEDY)
+    return ok("nnUNet_extTrainer", value)
+
+
+def check_look_up(name: str, look_up: Callable[[str], type] | None = None) -> Check:
+    """Whether nnU-Net's own search finds the class `name` (`look_up`: another search, for tests)."""
+    try:
+        with redirect_stdout(StringIO()):  # nnU-Net tells about its search at length
+            found = (look_up or _nnunet_look_up)(name)
+    except Exception as error:  # the search imports every file of every folder
+        return fail(f"-tr {name}", f"not found: {str(error).splitlines()[0]}", f"{REMEDY}, then run this again")
+    return ok(f"-tr {name}", f"found as {found.__module__}.{found.__qualname__}")
+
+
+def _nnunet_look_up(name: str) -> type:
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    return recursive_find_trainer_class_by_name(name)

@@ -1,0 +1,100 @@
+"""Are the unlabelled scans fit for use, and are they preprocessed?"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
+
+SHOWN = 5  # names listed before "and N more"
+HEADER_FORMATS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")  # whose headers SimpleITK reads without the voxels
+
+
+def check_scans(raw_folder: Path, dataset_json: Mapping) -> Check:
+    """The scans of imagesUn by their names and headers: channels complete, on one grid. Voxels are not read."""
+    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+
+    folder, ending = raw_folder / "imagesUn", dataset_json["file_ending"]
+    wanted = len(dataset_json.get("channel_names", dataset_json.get("modality", {})))
+    scans, strays = find_scans(folder, ending) if folder.is_dir() else ({}, {})
+    if not scans:
+        found = f"{folder} {'holds no scans' if folder.is_dir() else 'does not exist'}"
+        return fail("unlabelled scans", found, f"put scans there as {{case}}_0000{ending}, {{case}}_0001{ending}, ...")
+    bad = dict(strays)
+    for case, files in scans.items():
+        problem = header_problem(files, wanted=wanted, file_ending=ending)
+        if problem:
+            bad[case] = problem
+    good = len(set(scans) - set(bad))
+    if not good:
+        return fail("unlabelled scans", f"none of {len(bad)} can be used: {listed(bad)}", "correct or replace them")
+    if bad:
+        found = f"{good} in order, {len(bad)} not: {listed(bad)}"
+        return warn("unlabelled scans", found, "correct or remove these; training goes on without them")
+    return ok("unlabelled scans", f"{good} in {folder}")
+
+
+def header_problem(files: Sequence[Path], *, wanted: int, file_ending: str) -> str:
+    """What is wrong with a scan as far as headers tell; "" when nothing is.
+
+    Args:
+        files: one for each channel.
+        wanted: number of channels of the dataset.
+        file_ending: of the dataset; of formats that SimpleITK does not know only the number of files is checked.
+    """
+    if len(files) != wanted:
+        return f"{len(files)} channel(s) instead of {wanted}"
+    if file_ending not in HEADER_FORMATS:
+        return ""
+    try:
+        first, *others = [_grid(file) for file in files]
+    except RuntimeError:
+        return "a file cannot be read"
+    if any(not np.allclose(first, other, rtol=1e-4, atol=1e-2) for other in others):
+        return "its channels lie on different grids"
+    return ""
+
+
+def _grid(file: Path) -> list[float]:
+    """Size, spacing, origin and direction of a file of at most three dimensions, read from its header."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    reader.ReadImageInformation()
+    return [*reader.GetSize()[:3], *reader.GetSpacing()[:3], *reader.GetOrigin()[:3], *reader.GetDirection()]
+
+
+def judge_fresh(ready: int, total: int, *, dataset: str, configuration: str) -> Check:
+    """Whether every unlabelled scan is preprocessed with the present plans; the trainer does what is missing."""
+    name, found = "unlabelled preprocessed", f"{ready} of {total} up to date"
+    if ready < total:
+        command = f"muduo preprocess-unlabelled -d {int(dataset[7:10])} -c {configuration}"
+        return warn(name, found, f"{command} (else the trainer does it when it starts)")
+    return ok(name, found)
+
+
+def count_fresh(
+    raw_folder: Path, preprocessed_folder: Path, *, plans: dict, configuration: str, dataset_json: dict
+) -> tuple[int, int]:
+    """How many unlabelled scans are preprocessed with the present plans, and how many there are."""
+    from nnunetv2_muduo.semisupervised.channels import find_channels
+    from nnunetv2_muduo.semisupervised.freshness import is_fresh, preprocessing_fingerprint, source_stamp
+    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+    from nnunetv2_muduo.semisupervised.unlabelled import unlabelled_folder
+    from nnunetv2_muduo.settings import Settings
+
+    images = raw_folder / "imagesUn"
+    scans = find_scans(images, dataset_json["file_ending"])[0] if images.is_dir() else {}
+    channels = find_channels(dataset_json, Settings.from_plans(plans))
+    fingerprint = preprocessing_fingerprint(plans, configuration, channels=channels)
+    folder = unlabelled_folder(plans, configuration, preprocessed_folder)
+    ready = sum(is_fresh(folder, case, source_stamp(files, fingerprint)) for case, files in scans.items())
+    return ready, len(scans)
+
+
+def listed(reasons: Mapping[str, str]) -> str:
+    """Names with reasons, the first few of them."""
+    shown = [f"{name} ({reason})" for name, reason in sorted(reasons.items())[:SHOWN]]
+    more = len(reasons) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")

@@ -1,0 +1,131 @@
+"""The `muduo` command: help for all, mistakes in one sentence, nothing heavy before it is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnunetv2_muduo import cli
+from nnunetv2_muduo.commands import COMMANDS
+from nnunetv2_muduo.commands.command import Command
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
+
+NAMES = [command.name for command in COMMANDS]
+
+
+@pytest.fixture
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in FOLDER_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in FOLDER_VARIABLES:
+        (tmp_path / variable).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    return tmp_path
+
+
+def command_that(run) -> Command:
+    return Command("try", "", "", "", add_arguments=lambda parser: None, run=run)
+
+
+def raising(error: BaseException):
+    def run(arguments):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_shows_an_example_of_the_command(name: str, capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([name, "-h"])
+    assert stopped.value.code == 0
+    assert f"muduo {name}" in capsys.readouterr().out.split("example:")[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
+def test_example_is_a_command_line_the_parser_accepts(command: Command):
+    for line in command.example.splitlines():
+        words = line.replace('"$(', " ").replace(')"', " ").split()
+        arguments = words[words.index("muduo") + 1 :]
+        assert cli.build_parser().parse_args(arguments).run is command.run
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit):
+        cli.main(["-h"])
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in NAMES)
+
+
+def test_command_line_is_built_without_importing_anything_heavy():
+    code = (
+        "import sys; from nnunetv2_muduo.cli import build_parser; build_parser()\n"
+        "print(*({'torch', 'nnunetv2', 'SimpleITK', 'numpy', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_users_mistake_is_one_sentence_and_exit_code_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(UserError("The thing is missing; fetch it."))),))
+    assert cli.main(["try"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == "ERROR: The thing is missing; fetch it.\n"
+    assert printed.out == ""
+
+
+def test_interruption_has_the_exit_code_of_shells(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(KeyboardInterrupt())),))
+    assert cli.main(["try"]) == 130
+
+
+def test_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(ZeroDivisionError())),))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["try"])
+
+
+def test_no_command_is_answered_with_exit_code_2():
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([])
+    assert stopped.value.code == 2
+
+
+def test_trainers_prints_one_folder_with_our_trainers_and_nothing_else(capsys: pytest.CaptureFixture):
+    assert cli.main(["trainers"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert (Path(lines[0]) / "nnUNetTrainerMuDuo.py").is_file()
+
+
+def test_missing_variables_are_named(no_variables: None, capsys: pytest.CaptureFixture):
+    assert cli.main(["preprocess-unlabelled", "-d", "221"]) == 2
+    assert "nnUNet_raw is not set" in capsys.readouterr().err
+
+
+def test_single_missing_variable_is_named(
+    variables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
+    monkeypatch.delenv("nnUNet_preprocessed")
+    assert cli.main(["preprocess-unlabelled", "-d", "221"]) == 2
+    assert "nnUNet_preprocessed is not set" in capsys.readouterr().err
+
+
+def test_unknown_dataset_is_answered_with_those_there_are(variables: Path, capsys: pytest.CaptureFixture):
+    (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
+    assert cli.main(["preprocess-unlabelled", "-d", "222"]) == 2
+    assert "no dataset '222'" in (error := capsys.readouterr().err)
+    assert "Dataset221_Tiny" in error
+
+
+def test_missing_plans_are_answered_with_the_command_that_makes_them(variables: Path, capsys: pytest.CaptureFixture):
+    (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
+    assert cli.main(["preprocess-unlabelled", "-d", "Dataset221_Tiny"]) == 2
+    assert "nnUNetv2_plan_and_preprocess -d 221" in capsys.readouterr().err
