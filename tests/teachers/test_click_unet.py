@@ -1,0 +1,165 @@
+"""ClickUNet keeps the promises of the teacher protocol."""
+
+import pytest
+import torch
+
+from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig, draw_clicks, expected_iou
+
+SMALL = ClickUNetConfig(
+    cube_size=16,
+    mask_size=16,
+    features_per_stage=(4, 8, 8),
+    strides=(2, 2, 2),
+    convs_per_stage=(1, 1, 1),
+    convs_per_decoder_stage=(1, 1),
+)
+
+
+@pytest.fixture
+def teacher() -> ClickUNet:
+    torch.manual_seed(0)
+    return ClickUNet(SMALL).eval()
+
+
+def prompts(batch: int = 2, targets: int = 3, points: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    coords = 16 * torch.rand(batch, targets, points, 3, generator=generator)
+    labels = torch.randint(2, (batch, targets, points), generator=generator)
+    masks = 3 * torch.randn(batch, targets, 16, 16, 16, generator=generator)
+    return coords, labels, masks
+
+
+@torch.inference_mode()
+def test_decodes_points_masks_and_both_to_logits_and_iou(teacher: ClickUNet) -> None:
+    embedding = teacher.encode(torch.randn(2, 1, 16, 16, 16))
+    coords, labels, masks = prompts()
+    for given in ((coords, labels, None), (None, None, masks), (coords, labels, masks)):
+        logits, iou = teacher.decode(embedding, *given)
+        assert logits.shape == (2, 3, 16, 16, 16)
+        assert iou.shape == (2, 3)
+        assert ((iou >= 0) & (iou <= 1)).all()
+
+
+@torch.inference_mode()
+def test_every_prompt_matters(teacher: ClickUNet) -> None:
+    embedding = teacher.encode(torch.randn(2, 1, 16, 16, 16))
+    coords, labels, masks = prompts()
+    logits, _ = teacher.decode(embedding, coords, labels, masks)
+    for changed in ((coords.flip(-1), labels, masks), (coords, 1 - labels, masks), (coords, labels, -masks)):
+        other, _ = teacher.decode(embedding, *changed)
+        assert not torch.allclose(logits, other, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_unused_slots_have_no_influence(teacher: ClickUNet) -> None:
+    embedding = teacher.encode(torch.randn(2, 1, 16, 16, 16))
+    coords, labels, masks = prompts()
+    junk = torch.full((2, 3, 2, 3), float("nan"))
+    padded = torch.cat([junk, coords], dim=2), torch.cat([torch.full((2, 3, 2), -1), labels], dim=2)
+    for mask in (None, masks):
+        expected, _ = teacher.decode(embedding, coords, labels, mask)
+        logits, _ = teacher.decode(embedding, *padded, mask)
+        assert torch.equal(logits, expected)
+
+
+@torch.inference_mode()
+def test_a_target_of_unused_slots_equals_no_points(teacher: ClickUNet) -> None:
+    embedding = teacher.encode(torch.randn(2, 1, 16, 16, 16))
+    coords, labels, masks = prompts()
+    expected, _ = teacher.decode(embedding, masks=masks)
+    logits, _ = teacher.decode(embedding, coords, torch.full_like(labels, -1), masks)
+    assert torch.equal(logits, expected)
+
+
+@torch.inference_mode()
+def test_zero_masks_are_no_hint(teacher: ClickUNet) -> None:
+    embedding = teacher.encode(torch.randn(2, 1, 16, 16, 16))
+    coords, labels, masks = prompts()
+    expected, _ = teacher.decode(embedding, coords, labels)
+    logits, _ = teacher.decode(embedding, coords, labels, torch.zeros_like(masks))
+    assert torch.equal(logits, expected)
+
+
+@torch.inference_mode()
+def test_targets_in_one_batch_equal_one_at_a_time(teacher: ClickUNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnunetv2_muduo.teachers.click_unet.PROMPTS_PER_PASS", 4)  # so that six prompts are cut in two
+    image = torch.randn(2, 1, 16, 16, 16)
+    coords, labels, masks = prompts()
+    logits, iou = teacher.decode(teacher.encode(image), coords, labels, masks)
+    for b in range(2):
+        for k in range(3):
+            one = slice(k, k + 1)
+            alone, iou_alone = teacher.decode(
+                teacher.encode(image[b : b + 1]), coords[b : b + 1, one], labels[b : b + 1, one], masks[b : b + 1, one]
+            )
+            torch.testing.assert_close(alone[0, 0], logits[b, k], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(iou_alone[0, 0], iou[b, k], atol=1e-5, rtol=1e-5)
+
+
+def test_axes_are_kept_in_order(teacher: ClickUNet) -> None:
+    clicks = draw_clicks(torch.tensor([[[3.0, 7.0, 11.0]]]), torch.tensor([[1]]), size=16, radius=1.5)
+    assert clicks[0, 0, 3, 7, 11] == 1
+    assert clicks[0, 0].argmax() == (3 * 16 + 7) * 16 + 11
+    assert clicks[0, 1].sum() == 0  # no background click
+
+
+def test_background_clicks_have_a_channel_of_their_own() -> None:
+    coords = torch.tensor([[[3.0, 7.0, 11.0], [8.0, 8.0, 8.0]]])
+    clicks = draw_clicks(coords, torch.tensor([[0, 1]]), size=16, radius=1.5)
+    assert clicks[0, 1, 3, 7, 11] == 1
+    assert clicks[0, 0, 8, 8, 8] == 1
+
+
+def test_sub_voxel_logits_land_in_their_cell() -> None:
+    from nnunetv2_muduo.teachers.click_unet import _unfold_cells
+
+    cells = torch.arange(2 * 8 * 27, dtype=torch.float32).view(2, 8, 3, 3, 3)
+    logits = _unfold_cells(cells, 2)
+    assert logits.shape == (2, 6, 6, 6)
+    for x, y, z in ((0, 0, 0), (1, 2, 5), (4, 3, 1)):
+        channel = 4 * (x % 2) + 2 * (y % 2) + z % 2
+        assert logits[1, x, y, z] == cells[1, channel, x // 2, y // 2, z // 2]
+
+
+@torch.inference_mode()
+def test_masks_may_be_half_the_size_of_the_cube() -> None:
+    config = ClickUNetConfig(**{**SMALL.to_dict(), "mask_size": 8})
+    teacher = ClickUNet(config)
+    assert teacher.spec.mask_size == 8
+    logits, _ = teacher.decode(torch.randn(1, 1, 16, 16, 16), masks=torch.randn(1, 2, 8, 8, 8))
+    assert logits.shape == (1, 2, 8, 8, 8)
+
+
+def test_configuration_survives_a_round_trip() -> None:
+    assert ClickUNetConfig.from_dict(SMALL.to_dict()) == SMALL
+    with pytest.raises(ValueError, match="kernels"):
+        ClickUNetConfig.from_dict({"kernels": 3})
+
+
+@pytest.mark.parametrize("wrong", [{"cube_size": 18}, {"mask_size": 12}, {"strides": (2, 2)}])
+def test_impossible_shapes_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ClickUNetConfig(**{**SMALL.to_dict(), **wrong})
+
+
+def test_prompts_that_do_not_fit_are_refused(teacher: ClickUNet) -> None:
+    embedding = teacher.encode(torch.zeros(2, 1, 16, 16, 16))
+    coords, labels, masks = prompts()
+    with pytest.raises(ValueError, match="give points"):
+        teacher.decode(embedding)
+    with pytest.raises(ValueError, match="both coords and labels"):
+        teacher.decode(embedding, coords)
+    with pytest.raises(ValueError, match="coords"):
+        teacher.decode(embedding, coords, labels[:, :2])
+    with pytest.raises(ValueError, match="mask prompts"):
+        teacher.decode(embedding, masks=masks[..., :8])
+    with pytest.raises(ValueError, match="expected an image"):
+        teacher.encode(torch.zeros(1, 1, 16, 16, 8))
+
+
+def test_expected_iou_is_one_for_a_sure_mask_and_lower_for_an_unsure_one() -> None:
+    sure = torch.full((4, 4, 4), -20.0)
+    sure[:2] = 20.0
+    assert expected_iou(sure) == pytest.approx(1.0)
+    assert expected_iou(sure / 20) == pytest.approx(0.731 / (1 + 0.269), abs=1e-3)
+    assert expected_iou(torch.full((4, 4, 4), -20.0)) == 0
