@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from nnunetv2_muduo.datasets.fields import Grid, smooth_field
 from nnunetv2_muduo.datasets.scaffold import draw_habitus, draw_scaffold
-from nnunetv2_muduo.datasets.shapes import Frame
+from nnunetv2_muduo.datasets.shapes import Box, Frame, Point
 from nnunetv2_muduo.datasets.tissues import Tissue, tissue_named
 from nnunetv2_muduo.errors import UserError
 
@@ -25,6 +25,7 @@ _LANDMARKS: Mapping[Tissue, tuple[float, float]] = {
 # Half the range (1st to 99th percentile, in mm) of the standard person's lungs and brain: (y, x).
 _HALF_RANGE: Mapping[Tissue, tuple[float, float]] = {Tissue.LUNG: (83, 119), Tissue.BRAIN: (76, 57)}
 _MUSCLE_IN_MM = 10.0  # between every organ and the fat layer
+_ROOM_IN_MM = (np.inf, 130.0, 220.0)  # (z, y, x) around the organs: as much as a body with arms can take
 _UPPER_THIGH_IN_MM = 20.0  # in standard coordinates: what is kept below the hips
 
 
@@ -85,21 +86,10 @@ def tissues_from_organ_map(
     organs = organ_tissues(labels, names=names)
     if not organs.any():
         raise UserError("the organ map is empty: a body can only be built around at least one organ")
-    room = _room(organs, spacing_in_mm)
+    room = _box_around(organs > 0, _ROOM_IN_MM, spacing_in_mm)
     tissues = np.full(organs.shape, Tissue.AIR, np.uint8)
     tissues[room] = _draw_body(organs[room], spacing_in_mm, rng)
     return tissues
-
-
-def _room(organs: np.ndarray, spacing_in_mm: tuple[float, float, float]) -> tuple[slice, slice, slice]:
-    """All slices, and as much around the organs as a body with arms can take: only there is anything drawn."""
-    reach_in_mm = (np.inf, 130.0, 220.0)
-    slices = []
-    for axis, (size, spacing, reach) in enumerate(zip(organs.shape, spacing_in_mm, reach_in_mm, strict=True)):
-        filled = np.flatnonzero(organs.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = size if np.isinf(reach) else int(np.ceil(reach / spacing))
-        slices.append(slice(max(0, int(filled[0]) - margin), min(size, int(filled[-1]) + 1 + margin)))
-    return slices[0], slices[1], slices[2]
 
 
 def _draw_body(organs: np.ndarray, spacing_in_mm: tuple[float, float, float], rng: np.random.Generator) -> np.ndarray:
@@ -185,14 +175,13 @@ def _wrap_organs(
 ) -> None:
     """Put muscle, then fat, between organs and air, in place; less of both on the head."""
     head = np.isin(organs, (Tissue.BRAIN, Tissue.GLANDS))
+    voxel = max(spacing_in_mm)
     for part, muscle, fat in (((organs > 0) & ~head, _MUSCLE_IN_MM, fat_in_mm), (head, 8.0, 4.0)):
-        if not part.any():
-            continue
-        distance = ndimage.distance_transform_edt(~part, sampling=spacing_in_mm)
-        air = tissues == Tissue.AIR
-        muscle, skin = max(muscle, max(spacing_in_mm)), max(fat, max(spacing_in_mm))
-        tissues[air & (distance <= muscle + skin)] = Tissue.FAT
-        tissues[air & (distance <= muscle)] = Tissue.SOFT
+        muscle, skin = max(muscle, voxel), max(fat, voxel)
+        box, distance = _distance_around(part, muscle + skin, spacing_in_mm)
+        air = tissues[box] == Tissue.AIR
+        tissues[box][air & (distance <= muscle + skin)] = Tissue.FAT
+        tissues[box][air & (distance <= muscle)] = Tissue.SOFT
 
 
 def _draw_skull(
@@ -203,5 +192,27 @@ def _draw_skull(
     if not brain.any():
         return
     tissues[(tissues == Tissue.BONE) & (frame.z > 780)] = Tissue.SOFT
-    distance = ndimage.distance_transform_edt(~brain, sampling=spacing_in_mm)
-    tissues[(distance > 0) & (distance <= max(7.0, min(spacing_in_mm)))] = Tissue.BONE
+    thickness = max(7.0, min(spacing_in_mm))
+    box, distance = _distance_around(brain, thickness, spacing_in_mm)
+    tissues[box][(distance > 0) & (distance <= thickness)] = Tissue.BONE
+
+
+def _distance_around(
+    part: np.ndarray, reach_in_mm: float, spacing_in_mm: tuple[float, float, float]
+) -> tuple[Box, np.ndarray]:
+    """The index box that reaches so far around a mask [Z,Y,X], and the distance to the mask there in mm."""
+    box = _box_around(part, (reach_in_mm,) * 3, spacing_in_mm)
+    if not part.any():
+        return box, np.zeros((0, 0, 0))
+    return box, ndimage.distance_transform_edt(~part[box], sampling=spacing_in_mm)
+
+
+def _box_around(mask: np.ndarray, reach_in_mm: Point, spacing_in_mm: tuple[float, float, float]) -> Box:
+    """The index box around a mask [Z,Y,X] reaching so far (z, y, x) beyond it where there is room; empty if it is."""
+    slices = []
+    for axis, (size, spacing, reach) in enumerate(zip(mask.shape, spacing_in_mm, reach_in_mm, strict=True)):
+        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        margin = int(np.ceil(min(reach, size * spacing) / spacing))
+        first, last = (int(filled[0]) - margin, int(filled[-1]) + margin) if filled.size else (0, -1)
+        slices.append(slice(max(0, first), min(size, last + 1)))
+    return slices[0], slices[1], slices[2]

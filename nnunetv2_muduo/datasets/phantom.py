@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,9 +104,7 @@ def write_phantom_dataset(
     cases = _cases(labelled=labelled, unlabelled=unlabelled, test=test, seed=seed)
     for case in tqdm(cases, desc="phantoms", unit="case", disable=not progress):
         _write_case(folder, case, spacing_in_mm)
-    partial = folder / _PARTIAL
-    if partial.is_dir():
-        partial.rmdir()
+    shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     _write_json(folder / "dataset.json", _dataset_description(labelled))
 
 

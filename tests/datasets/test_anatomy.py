@@ -106,6 +106,13 @@ def test_map_is_resampled_and_turned_to_lps(tmp_path):
     assert (labels[:6, 1:, -1] == 3).all()
 
 
+def test_coarse_voxels_take_the_label_at_their_centre(tmp_path):
+    array = np.arange(9, dtype=np.uint8)[:, None, None] * np.ones((1, 3, 3), np.uint8)
+    write_map(tmp_path / "map.nii.gz", array, (2.0, 2.0, 2.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    labels = load_organ_map(tmp_path / "map.nii.gz", spacing_in_mm=(6.0, 6.0, 6.0))
+    assert labels.ravel().tolist() == [1, 4, 7]
+
+
 def test_unreadable_map_is_named(tmp_path):
     (tmp_path / "broken.nii.gz").write_bytes(b"no image")
     with pytest.raises(UserError, match=r"broken\.nii\.gz"):
