@@ -1,0 +1,92 @@
+"""Two or more predictions of the same test cases side by side: Dice per organ as a table and a figure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunetv2_muduo.errors import UserError
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Dice of several methods on the same cases.
+
+    Attributes:
+        organs: names of the K organs.
+        cases: names of the N cases.
+        dice: method -> [N, K] Dice in [0, 1]; NaN where the organ is neither in the reference nor predicted.
+    """
+
+    organs: tuple[str, ...]
+    cases: tuple[str, ...]
+    dice: dict[str, np.ndarray]
+
+    def mean_per_organ(self, method: str) -> np.ndarray:
+        """[K] mean over the cases."""
+        return np.nanmean(self.dice[method], axis=0)
+
+    def as_table(self) -> str:
+        """Markdown: an organ a row, a method a column, the mean over cases; the last method against the first."""
+        methods = list(self.dice)
+        lines = [f"| Dice | {' | '.join(methods)} | difference |", "|---" * (len(methods) + 2) + "|"]
+        columns = {method: self.mean_per_organ(method) for method in methods}
+        rows = [(organ, [columns[m][k] for m in methods]) for k, organ in enumerate(self.organs)]
+        rows.append(("**mean**", [float(np.nanmean(columns[m])) for m in methods]))
+        for organ, values in rows:
+            cells = " | ".join(f"{value:.3f}" for value in values)
+            lines.append(f"| {organ} | {cells} | {values[-1] - values[0]:+.3f} |")
+        return "\n".join(lines)
+
+
+def compare_predictions(
+    reference_folder: Path, prediction_folders: Mapping[str, Path], *, labels: Mapping[str, int], file_ending: str
+) -> Comparison:
+    """Dice of every method on every case of the reference folder.
+
+    Args:
+        reference_folder: label maps {case}{file_ending}.
+        prediction_folders: method -> folder with the same file names.
+        labels: organ -> integer label (no background).
+        file_ending: with the dot, as in dataset.json.
+
+    Raises:
+        UserError: if a prediction is missing or its grid differs from the reference.
+    """
+    cases = tuple(sorted(path.name[: -len(file_ending)] for path in reference_folder.glob(f"*{file_ending}")))
+    if not cases:
+        raise UserError(f"There is no reference label map *{file_ending} in {reference_folder}.")
+    dice: dict[str, np.ndarray] = {}
+    for method, folder in prediction_folders.items():
+        rows = []
+        for case in cases:
+            reference = _read(reference_folder / f"{case}{file_ending}")
+            prediction = _read(folder / f"{case}{file_ending}")
+            if prediction.shape != reference.shape:
+                raise UserError(
+                    f"{method}'s prediction of '{case}' has shape {prediction.shape}, its reference {reference.shape}; "
+                    "predict on the images that belong to the reference."
+                )
+            rows.append([dice_score(prediction == label, reference == label) for label in labels.values()])
+        dice[method] = np.array(rows)
+    return Comparison(tuple(labels), cases, dice)
+
+
+def dice_score(prediction: np.ndarray, reference: np.ndarray) -> float:
+    """2 * overlap / (size + size) of two bool arrays; NaN where both are empty."""
+    sizes = int(prediction.sum()) + int(reference.sum())
+    return 2.0 * int((prediction & reference).sum()) / sizes if sizes else float("nan")
+
+
+def _read(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise UserError(f"The label map {path} is missing; predict the case first.")
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def method_colours(methods: Sequence[str]) -> dict[str, str]:
+    """A colour each, the first one grey: it is what the others are compared with."""
+    palette = ("0.6", "tab:red", "tab:blue", "tab:green", "tab:purple", "tab:orange")
+    return {method: palette[i % len(palette)] for i, method in enumerate(methods)}

@@ -1,0 +1,136 @@
+"""Pictures of a semi-supervised training: how it goes, and what everyone sees in one patch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from nnunetv2_muduo.files import replacing
+
+SOURCE_COLOURS = {
+    "CT teacher": "tab:blue",
+    "PET teacher": "tab:orange",
+    "pseudo-label": "tab:green",
+    "student": "tab:red",
+}
+SOURCE_STYLES = {"CT teacher": "-", "PET teacher": "-", "pseudo-label": "--", "student": ":"}
+
+
+def draw_progress(path: Path, logged: Mapping[str, Sequence], organs: Sequence[str]) -> None:
+    """Six panels over the epochs: losses, lambda, agreement and share kept per organ, teacher report, seconds.
+
+    Args:
+        path: PNG file, replaced as a whole.
+        logged: nnU-Net's logged lists, one value (or one per organ) an epoch.
+        organs: names of the K organs.
+    """
+    figure, axes = plt.subplots(3, 2, figsize=(16, 15), constrained_layout=True)
+    _draw_scalars(axes[0, 0], logged, {"supervised_losses": "labelled", "consistency_losses": "consistency"}, "loss")
+    _draw_scalars(axes[0, 1], logged, {"consistency_weights": "lambda"}, "weight of the consistency loss")
+    _draw_organs(axes[1, 0], logged["teacher_agreement"], organs, "agreement of the teachers (soft IoU)")
+    _draw_organs(axes[1, 1], logged["share_kept"], organs, "share of patches kept")
+    for source in ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student"):
+        epochs, values = _finite(_mean_over_organs(logged[f"report_{source}"]))
+        axes[2, 0].plot(epochs, values, marker="o", label=source.replace("_", " "))
+    _finish(axes[2, 0], "mean Dice on labelled patches", upper=1.0)
+    _draw_scalars(axes[2, 1], logged, {"teacher_seconds": "teachers"}, "seconds per step")
+    save_figure(figure, path)
+
+
+def draw_patch(
+    path: Path,
+    ct: np.ndarray,
+    pet: np.ndarray,
+    masks: Mapping[str, np.ndarray],
+    *,
+    title: str,
+    spacing_in_mm: Sequence[float],
+) -> None:
+    """CT and PET of one patch, coronal and axial, with everyone's contours.
+
+    Args:
+        path: PNG file, replaced as a whole.
+        ct, pet: [Z, Y, X] in HU and SUV.
+        masks: name (a key of SOURCE_COLOURS) -> [K, Z, Y, X] bool.
+        title: what patch this is.
+        spacing_in_mm: (z, y, x).
+    """
+    z, y, _ = _slices_with_most(masks, ct.shape)
+    planes = {
+        "axial": (lambda v: v[..., z, :, :], spacing_in_mm[1] / spacing_in_mm[2]),
+        "coronal": (lambda v: v[..., ::-1, y, :], spacing_in_mm[0] / spacing_in_mm[2]),
+    }
+    figure, axes = plt.subplots(2, 2, figsize=(13, 13), constrained_layout=True)
+    for row, (plane, (cut, aspect)) in enumerate(planes.items()):
+        axes[row, 0].imshow(cut(ct), cmap="gray", vmin=-160, vmax=240, aspect=aspect)
+        axes[row, 1].imshow(cut(pet), cmap="gray_r", vmin=0, vmax=6, aspect=aspect)
+        for axis, modality in zip(axes[row], ("CT", "PET"), strict=True):
+            axis.set_title(f"{modality}, {plane}")
+            axis.set_axis_off()
+            for name, organs in masks.items():
+                _draw_contours(axis, cut(organs), SOURCE_COLOURS[name], SOURCE_STYLES[name])
+    handles = [Line2D([], [], color=SOURCE_COLOURS[name], ls=SOURCE_STYLES[name], label=name) for name in masks]
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, len(handles)))
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG under a temporary name and rename it; closes the figure."""
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=80)
+    plt.close(figure)
+
+
+def _draw_contours(axis: Axes, organs: np.ndarray, colour: str, style: str) -> None:
+    for mask in organs:
+        if mask.any() and not mask.all():
+            axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.4)
+
+
+def _slices_with_most(masks: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The slice along each axis that cuts the largest area of all masks together; the middle where there is none."""
+    total = sum((mask.any(0).astype(int) for mask in masks.values()), start=np.zeros(shape, dtype=int))
+    counts = [total.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    z, y, x = (int(count.argmax()) if count.any() else len(count) // 2 for count in counts)
+    return z, y, x
+
+
+def _mean_over_organs(values: Sequence) -> np.ndarray:
+    rows = [np.atleast_1d(np.asarray(value, dtype=float)) for value in values]
+    return np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in rows])
+
+
+def _finite(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    epochs = np.flatnonzero(np.isfinite(values))
+    return epochs, values[epochs]
+
+
+def _draw_scalars(axis: Axes, logged: Mapping[str, Sequence], names: Mapping[str, str], title: str) -> None:
+    for key, name in names.items():
+        epochs, values = _finite(np.asarray(logged[key], dtype=float))
+        axis.plot(epochs, values, marker=".", label=name)
+    _finish(axis, title)
+
+
+def _draw_organs(axis: Axes, values: Sequence, organs: Sequence[str], title: str) -> None:
+    for index, organ in enumerate(organs):
+        curve = np.array([np.atleast_1d(np.asarray(v, dtype=float))[index % np.size(v)] for v in values])
+        epochs, seen = _finite(curve)
+        axis.plot(epochs, seen, marker=".", label=organ)
+    _finish(axis, title, upper=1.0)
+
+
+def _finish(axis: Axes, title: str, upper: float | None = None) -> None:
+    axis.set(xlabel="epoch", title=title)
+    axis.set_ylim(bottom=0, top=upper)
+    axis.grid(alpha=0.3)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize="small")

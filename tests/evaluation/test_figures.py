@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import numpy as np
+
+from nnunetv2_muduo.evaluation import figures
+
+NAN = float("nan")
+SOURCES = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
+
+
+def test_progress_is_drawn_with_epochs_that_logged_nothing(tmp_path: Path):
+    per_organ = [[NAN, NAN], [0.5, NAN], [0.6, 0.7]]
+    logged = {
+        "supervised_losses": [1.0, 0.5, 0.2],
+        "consistency_losses": [NAN, 0.9, 0.8],
+        "consistency_weights": [0.0, 0.01, 0.1],
+        "teacher_seconds": [NAN, 0.3, 0.3],
+        "teacher_agreement": per_organ,
+        "share_kept": per_organ,
+        **{f"report_{source}": per_organ for source in SOURCES},
+    }
+    figures.draw_progress(tmp_path / "progress.png", logged, ["liver", "spleen"])
+    assert (tmp_path / "progress.png").stat().st_size > 10_000
+
+
+def test_patch_is_drawn_with_empty_and_full_masks(tmp_path: Path):
+    shape = (6, 9, 7)
+    masks = {"student": np.zeros((2, *shape), bool), "pseudo-label": np.ones((2, *shape), bool)}
+    masks["student"][0, 2:4, 3:6, 2:5] = True
+    volume = np.zeros(shape, np.float32)
+    figures.draw_patch(tmp_path / "a.png", volume, volume, masks, title="case a", spacing_in_mm=(3, 2, 2))
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+def test_slices_go_through_the_largest_area():
+    mask = np.zeros((1, 6, 9, 7), bool)
+    mask[0, 2, 3:8, 5] = True
+    assert figures._slices_with_most({"student": mask}, (6, 9, 7)) == (2, 3, 5)
