@@ -1,0 +1,118 @@
+"""What a user sees of a MuDuo training: the teacher report, a second progress figure, a picture of one patch."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnunetv2_muduo.distillation import fuse
+from nnunetv2_muduo.evaluation.figures import draw_patch, draw_progress
+from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
+from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
+from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport, make_teacher_report
+from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+
+if TYPE_CHECKING:
+    from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+
+
+class Monitor:
+    """Looks at a trainer and its teachers; changes neither."""
+
+    def __init__(self, trainer: "SemiSupervisedTrainer") -> None:
+        self.trainer = trainer
+        self.folder = Path(trainer.output_folder)
+        self.report_patches: list[tuple[Patches, Tensor]] | None = None
+        self.pictured: dict | None = None
+
+    def report(self, teaching: Teaching) -> TeacherReport:
+        """Make the teacher report of this moment on labelled patches of the validation cases; print and save it."""
+        trainer = self.trainer
+        if self.report_patches is None:
+            self.report_patches = self._draw_report_patches()
+        device = trainer.device
+        batches = (
+            (Patches(patches.clean.to(device), patches.raw.to(device)), labels.to(device))
+            for patches, labels in self.report_patches
+        )
+        report = make_teacher_report(
+            teaching,
+            self._student,
+            batches,
+            organs=trainer.organs,
+            ignore_label=trainer.label_manager.ignore_label,
+        )
+        trainer.print_to_log_file(f"Teacher report before epoch {trainer.current_epoch}:\n{report.as_table()}\n")
+        if trainer.local_rank == 0:
+            write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
+        return report
+
+    def draw_progress(self) -> None:
+        """progress_muduo.png beside nnU-Net's progress.png, and the reports' numbers as teacher_report.json."""
+        logged = self.trainer.logger.get_checkpoint()
+        draw_progress(self.folder / "progress_muduo.png", logged, self.trainer.organs)
+        reports = [
+            {"epoch": epoch, **{source: self._by_organ(logged[f"report_{source}"][epoch]) for source in SOURCES}}
+            for epoch, dice in enumerate(logged["report_student"])
+            if np.isfinite(np.asarray(dice, dtype=float)).any()
+        ]
+        write_text(self.folder / "teacher_report.json", json.dumps(reports, indent=2) + "\n")
+
+    def draw_unlabelled_patch(self, teaching: Teaching, epoch: int) -> None:
+        """What the teachers, their fusion and the student say about one unlabelled patch, always the same."""
+        trainer = self.trainer
+        if self.pictured is None:
+            self.pictured = trainer.dataloader_train.unlabelled_patches.central_patch()
+        unlabelled = self.pictured
+        patches = Patches(unlabelled["clean"].to(trainer.device), unlabelled["raw"].to(trainer.device))
+        with torch.inference_mode():
+            logits = self._student(patches.clean).float()
+            said = teaching.label(patches, logits.softmax(1)[:, 1:])
+            half = torch.full(said.valid.shape, 0.5, device=trainer.device)
+            found = said.valid[:, :, None, None, None]
+            organs = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, 1, 1, 1)
+            masks = {
+                "CT teacher": None if said.p_ct is None else (said.p_ct > 0.5) & found,
+                "PET teacher": None if said.p_pet is None else (said.p_pet > 0.5) & found,
+                "pseudo-label": fuse(*said.streams, half) & found,
+                "student": logits.argmax(1, keepdim=True) == organs,
+            }
+        case = unlabelled["keys"][0]
+        draw_patch(
+            self.folder / f"unlabelled_patch_epoch_{epoch:04d}.png",
+            unlabelled["raw"][0, trainer.ct_channel].numpy(),
+            unlabelled["raw"][0, trainer.pet_channel].numpy(),
+            {name: mask[0].cpu().numpy() for name, mask in masks.items() if mask is not None},
+            title=f"unlabelled case {case}, after epoch {epoch}",
+            spacing_in_mm=trainer.configuration_manager.spacing,
+        )
+
+    def _draw_report_patches(self) -> list[tuple[Patches, Tensor]]:
+        trainer = self.trainer
+        return draw_report_patches(
+            trainer.dataset_val,
+            number=trainer.settings.report_patches,
+            batch_size=trainer.unlabelled_batch_size,
+            patch_size=trainer.configuration_manager.patch_size,
+            label_manager=trainer.label_manager,
+            raw_intensities=labelled_raw_intensities(trainer.dataset_val.identifiers, **trainer.data_source),
+            raw_padding=trainer.raw_padding,
+        )
+
+    def _student(self, clean: Tensor) -> Tensor:
+        """The student as it would predict: evaluation mode, full resolution only."""
+        network = self.trainer.network
+        was_training = network.training
+        network.eval()
+        with torch.autocast(clean.device.type, enabled=clean.device.type == "cuda"):
+            output = network(clean)
+        network.train(was_training)
+        return output if isinstance(output, Tensor) else output[0]
+
+    def _by_organ(self, values: list[float]) -> dict[str, float | None]:
+        pairs = zip(self.trainer.organs, values, strict=True)
+        return {organ: round(value, 4) if np.isfinite(value) else None for organ, value in pairs}

@@ -1,0 +1,110 @@
+"""Trains the prompt generator: a PET-only network on the labelled cases, later frozen to prompt the teachers."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import nn
+from torch._dynamo import OptimizedModule
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.channels import find_channels
+from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
+from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
+from nnunetv2_muduo.semisupervised.run_length import set_run_length
+from nnunetv2_muduo.settings import Settings
+
+
+class PromptGeneratorTrainer(nnUNetTrainer):
+    """nnU-Net's own training on the PET channel alone, for `prompt_epochs` epochs."""
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int | str,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
+    ) -> None:
+        refuse_unsupported(type(self).__name__, plans, configuration, dataset_json)
+        settings = Settings.from_plans(plans)
+        _, pet_channel = find_channels(dataset_json, settings)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.pet_channel = pet_channel
+        epochs = settings.prompt_epochs or max(1, (settings.num_epochs or self.num_epochs) // 10)
+        set_run_length(self, replace(settings, num_epochs=epochs))
+
+    @staticmethod
+    def build_network_architecture(
+        plans_manager,
+        configuration_manager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        network = nnUNetTrainer.build_network_architecture(
+            plans_manager, configuration_manager, 1, num_output_channels, enable_deep_supervision
+        )
+        return SingleChannelNetwork(network, channel=num_input_channels - 1)
+
+    def initialize(self) -> None:
+        super().initialize()
+        unwrapped(self.network).channel.fill_(self.pet_channel)
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The module inside DDP's and torch.compile's wrappers."""
+    if isinstance(network, nn.parallel.DistributedDataParallel):
+        network = network.module
+    return network._orig_mod if isinstance(network, OptimizedModule) else network
+
+
+def prompt_generator_of(student: nnUNetTrainer, trainer_class: type[PromptGeneratorTrainer]) -> nn.Module:
+    """The frozen prompt generator for a student: loaded if it was trained before, else trained now.
+
+    It belongs to the student's dataset, plans, configuration and fold.
+
+    Returns:
+        Network in eval mode on the student's device: image [B, C, Z, Y, X] -> logits [B, 1 + K, Z, Y, X].
+
+    Raises:
+        UserError: if the checkpoint does not fit the plans.
+    """
+    trainer = _trainer_beside(student, trainer_class)
+    folder = Path(trainer.output_folder)
+    final, latest = folder / "checkpoint_final.pth", folder / "checkpoint_latest.pth"
+    if final.is_file():
+        student.print_to_log_file(f"Prompt generator: using the trained one, {final}")
+        _load(trainer, final)
+    else:
+        if latest.is_file():
+            _load(trainer, latest)
+        student.print_to_log_file(
+            f"Prompt generator: none trained for this dataset, plans, configuration and fold; training "
+            f"{trainer_class.__name__} first, epochs {trainer.current_epoch} to {trainer.num_epochs} "
+            f"(setting prompt_epochs), in {folder}"
+        )
+        trainer.run_training()
+    network = unwrapped(trainer.network)
+    trainer.set_deep_supervision_enabled(False)
+    return network.eval().requires_grad_(False)
+
+
+def _trainer_beside(student: nnUNetTrainer, trainer_class: type[PromptGeneratorTrainer]) -> PromptGeneratorTrainer:
+    plans = copy.deepcopy(student.plans_manager.plans)
+    plans["continue_training"] = True  # its logger appends to an interrupted run
+    trainer = trainer_class(plans, student.configuration_name, student.fold, student.dataset_json, student.device)
+    trainer.initialize()
+    return trainer
+
+
+def _load(trainer: PromptGeneratorTrainer, checkpoint: Path) -> None:
+    try:
+        trainer.load_checkpoint(str(checkpoint))
+    except RuntimeError as error:
+        raise UserError(
+            f"The prompt generator {checkpoint} does not fit these plans; move its folder away to have it trained "
+            f"again, or train with the plans it was made with ({error})."
+        ) from error

@@ -1,0 +1,43 @@
+"""How long a training is and which seed it has: nnU-Net's defaults unless the settings say otherwise."""
+
+import random
+
+import numpy as np
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.settings import Settings
+
+
+def set_run_length(trainer: nnUNetTrainer, settings: Settings) -> None:
+    """Apply the settings of epochs, iterations and seed; short runs are saved more often."""
+    trainer.num_epochs = settings.num_epochs or trainer.num_epochs
+    trainer.num_iterations_per_epoch = settings.iterations_per_epoch or trainer.num_iterations_per_epoch
+    trainer.num_val_iterations_per_epoch = settings.val_iterations_per_epoch or trainer.num_val_iterations_per_epoch
+    trainer.save_every = min(trainer.save_every, max(1, trainer.num_epochs // 10))
+    if settings.seed is not None:
+        _seed(settings.seed + trainer.local_rank)
+
+
+def _seed(seed: int) -> None:
+    """Same seed, same initial student; nnU-Net's augmentation workers draw seeds of their own all the same."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def refuse_changed_schedule(checkpoint_plans: dict, trainer: nnUNetTrainer) -> None:
+    """A resumed training must follow the schedule it began with.
+
+    Raises:
+        UserError: if a setting that shapes the schedule differs between the checkpoint and the plans.
+    """
+    before, now = Settings.from_plans(checkpoint_plans), Settings.from_plans(trainer.plans_manager.plans)
+    for key in ("num_epochs", "iterations_per_epoch", "warmup_epochs", "ramp_fraction", "consistency_weight"):
+        if getattr(before, key) != getattr(now, key):
+            raise UserError(
+                f"Cannot continue: '{key}' was {getattr(before, key)} when this training began and is now "
+                f"{getattr(now, key)}, which would change its schedule; set it back with muduo plan, or start anew "
+                "without --c (from this checkpoint's weights with -pretrained_weights)."
+            )

@@ -1,0 +1,255 @@
+"""The shared base of the semi-supervised trainers: two streams of patches through one student."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from nnunetv2.configuration import default_num_processes
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.collate_outputs import collate_outputs
+from torch import Tensor
+
+from nnunetv2_muduo.distillation import consistency_weight
+from nnunetv2_muduo.nnunet_folders import nnunet_folder
+from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
+from nnunetv2_muduo.semisupervised.channels import find_channels
+from nnunetv2_muduo.semisupervised.loading import PairedLoader, build_unlabelled_loader, loader_inside
+from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
+from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
+from nnunetv2_muduo.semisupervised.run_length import refuse_changed_schedule, set_run_length
+from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary, preprocess_unlabelled
+from nnunetv2_muduo.settings import Settings
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """What a step learns from its unlabelled patches.
+
+    Attributes:
+        loss: scalar with gradients into the student.
+        log: numbers of this step: a float under each of the trainer's `scalar_log_keys`, [K] under each of its
+            `organ_log_keys`.
+    """
+
+    loss: Tensor
+    log: dict[str, float | np.ndarray]
+
+
+class SemiSupervisedTrainer(nnUNetTrainer):
+    """nnU-Net's training with a second stream of patches from unlabelled scans.
+
+    A subclass says what the student learns from the unlabelled patches (`consistency`) and prepares what it needs for
+    that (`prepare_consistency`). Everything else is nnU-Net's: network, loss, optimiser, augmentation, validation.
+    """
+
+    scalar_log_keys: tuple[str, ...] = ()  # what `consistency` logs each step, averaged over an epoch
+    organ_log_keys: tuple[str, ...] = ()  # the same with one value per organ
+    epoch_log_keys: tuple[str, ...] = ()  # what a subclass logs once an epoch by itself
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int | str,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
+    ) -> None:
+        refuse_unsupported(type(self).__name__, plans, configuration, dataset_json)
+        settings = Settings.from_plans(plans)
+        channels = find_channels(dataset_json, settings)
+        continues = plans.get("continue_training", False)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.settings = settings
+        self.ct_channel, self.pet_channel = channels
+        self.continues = continues
+        set_run_length(self, settings)
+        self.organs = tuple(self._name_of(label) for label in self.label_manager.foreground_labels)
+        self.unlabelled_batch_size = unlabelled_batch_size_per_process(
+            settings.unlabelled_batch_size or max(2, self.configuration_manager.batch_size),
+            dist.get_world_size() if self.is_ddp else 1,
+        )
+        self.iteration = 0
+        self._declare_log_keys()
+
+    # What a subclass fills in
+
+    def load_teachers(self) -> None:
+        """Find and load what must not be missing; called first, before anything that takes long."""
+
+    def prepare_consistency(self) -> None:
+        """Make what `consistency` needs; called once, when the scans are ready, before the data loaders start."""
+
+    def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
+        """Compare the student with its teachers.
+
+        Args:
+            logits: [B, 1 + K, Z, Y, X] float32, the student on the augmented unlabelled patches, with gradients.
+            unlabelled: the batch of `UnlabelledDataLoader`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say what it learns from unlabelled patches")
+
+    # Data
+
+    @property
+    def data_source(self) -> dict:
+        """Where the scans are and how they are prepared, as the functions of this room want to know it."""
+        dataset = self.plans_manager.dataset_name
+        return {
+            "plans": self.plans_manager.plans,
+            "configuration": self.configuration_name,
+            "dataset_json": self.dataset_json,
+            "raw_folder": nnunet_folder("nnUNet_raw") / dataset,
+            "preprocessed_folder": Path(self.preprocessed_dataset_folder_base),
+            "num_processes": default_num_processes,
+            "log": self.print_to_log_file,
+        }
+
+    def prepare_unlabelled_scans(self) -> UnlabelledSummary:
+        """Preprocess what is missing or stale; with several GPUs the first process does it and the others look."""
+        if self.is_ddp and self.local_rank > 0:
+            dist.barrier()
+        summary = preprocess_unlabelled(self.plans_manager.dataset_name, **self.data_source)
+        if self.is_ddp and self.local_rank == 0:
+            dist.barrier()
+        return summary
+
+    @property
+    def raw_padding(self) -> tuple[float, ...]:
+        """Raw value of each channel outside the scan: air in CT, no uptake in PET."""
+        return raw_padding(self.num_input_channels, self.ct_channel)
+
+    def get_tr_and_val_datasets(self):
+        training, self.dataset_val = super().get_tr_and_val_datasets()
+        return training, self.dataset_val
+
+    def get_dataloaders(self):
+        labelled, validation = super().get_dataloaders()
+        unlabelled = build_unlabelled_loader(
+            self.unlabelled_scans.folder,
+            self.unlabelled_scans.identifiers,
+            batch_size=self.unlabelled_batch_size,
+            patch_size=self.configuration_manager.patch_size,
+            raw_padding=self.raw_padding,
+            transforms=intensity_transforms(loader_inside(labelled).transforms),
+            pin_memory=self.device.type == "cuda",
+            seed=None if self.settings.seed is None else self.settings.seed + self.local_rank,
+        )
+        return PairedLoader(labelled, unlabelled), validation
+
+    # Training
+
+    def on_train_start(self) -> None:
+        if not self.was_initialized:
+            self.initialize()
+        self.load_teachers()
+        self.unlabelled_scans = self.prepare_unlabelled_scans()
+        self.prepare_consistency()
+        super().on_train_start()
+
+    def on_train_end(self) -> None:
+        super().on_train_end()
+        self.dataloader_train.finish()
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        self.iteration = self.current_epoch * self.num_iterations_per_epoch
+
+    def train_step(self, batch: dict) -> dict:
+        """nnU-Net's step on labelled and unlabelled patches in one forward pass."""
+        unlabelled = batch["unlabelled"]
+        weight = self.consistency_weight_now()
+        self.iteration += 1
+        if weight is None:
+            outcome = super().train_step({"data": batch["data"], "target": batch["target"]})
+            return {**outcome, "supervised_losses": float(outcome["loss"]), **self._empty_step_log()}
+        step_loss = _StepLoss(self, len(batch["data"]), unlabelled, weight)
+        supervised_loss, self.loss = self.loss, step_loss
+        try:
+            data = torch.cat([batch["data"], unlabelled["image"]])
+            outcome = super().train_step({"data": data, "target": batch["target"]})
+        finally:
+            self.loss = supervised_loss
+        return {**outcome, **step_loss.log}
+
+    def consistency_weight_now(self) -> float | None:
+        """Lambda of this iteration; None during the labelled-only warm-up."""
+        warmup = self.settings.warmup_epochs * self.num_iterations_per_epoch
+        if self.iteration < warmup:
+            return None
+        total = self.num_epochs * self.num_iterations_per_epoch
+        ramp = round(self.settings.ramp_fraction * max(total - warmup, 1))
+        return consistency_weight(self.iteration - warmup, ramp, maximum=self.settings.consistency_weight)
+
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        super().on_train_epoch_end(train_outputs)
+        outputs = collate_outputs(train_outputs)
+        for key in self._step_keys():
+            values = np.asarray(outputs[key], dtype=float)
+            if self.is_ddp:
+                values = np.concatenate(_gathered(values))
+            self.log_epoch(key, _mean_over_steps(values))
+        self.log_epoch("consistency_weights", self.consistency_weight_now() or 0.0)
+
+    # Logging
+
+    def log_epoch(self, key: str, value: float | np.ndarray) -> None:
+        """One value, or one per organ, for the current epoch through nnU-Net's logger."""
+        plain = [float(v) for v in value] if isinstance(value, np.ndarray) and value.ndim else float(value)
+        self.logger.log(key, plain, self.current_epoch)
+
+    def load_checkpoint(self, filename_or_checkpoint) -> None:
+        super().load_checkpoint(filename_or_checkpoint)
+        if self.continues:
+            refuse_changed_schedule(self.my_init_kwargs["plans"], self)
+        self._declare_log_keys()
+
+    def _declare_log_keys(self) -> None:
+        """nnU-Net's logger asserts that it knows every key; a checkpoint of another trainer lacks ours."""
+        logged = self.logger.local_logger.my_fantastic_logging
+        for key in (*self._step_keys(), "consistency_weights", *self.epoch_log_keys):
+            logged.setdefault(key, [float("nan")] * len(logged["train_losses"]))
+
+    def _step_keys(self) -> tuple[str, ...]:
+        return ("supervised_losses", *self.scalar_log_keys, *self.organ_log_keys)
+
+    def _empty_step_log(self) -> dict[str, float | np.ndarray]:
+        scalars = dict.fromkeys(self.scalar_log_keys, float("nan"))
+        return {**scalars, **{key: np.full(len(self.organs), np.nan) for key in self.organ_log_keys}}
+
+    def _name_of(self, label: int) -> str:
+        return next(name for name, value in self.dataset_json["labels"].items() if value == label)
+
+
+class _StepLoss:
+    """Stands in for nnU-Net's loss during one step: supervised on the first patches, consistency on the others."""
+
+    def __init__(self, trainer: SemiSupervisedTrainer, labelled: int, unlabelled: dict, weight: float) -> None:
+        self.trainer, self.labelled, self.unlabelled, self.weight = trainer, labelled, unlabelled, weight
+        self.supervised_loss = trainer.loss
+        self.log: dict[str, float | np.ndarray] = {}
+
+    def __call__(self, output: Tensor | list[Tensor], target: Tensor | list[Tensor]) -> Tensor:
+        if isinstance(output, Tensor):
+            labelled, full_resolution = output[: self.labelled], output
+        else:
+            labelled, full_resolution = [scale[: self.labelled] for scale in output], output[0]
+        supervised = self.supervised_loss(labelled, target)
+        with torch.autocast(full_resolution.device.type, enabled=False):
+            consistency = self.trainer.consistency(full_resolution[self.labelled :].float(), self.unlabelled)
+        self.log = {"supervised_losses": float(supervised.detach()), **consistency.log}
+        return supervised + self.weight * consistency.loss
+
+
+def _mean_over_steps(values: np.ndarray) -> float | np.ndarray:
+    """Mean over the first axis without NaN, NaN where there is nothing else."""
+    seen = np.isfinite(values).any(0)
+    mean = np.nanmean(np.where(seen, values, 0.0), axis=0)
+    return np.where(seen, mean, np.nan)
+
+
+def _gathered(values: np.ndarray) -> list[np.ndarray]:
+    everyone: list = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, values)
+    return everyone

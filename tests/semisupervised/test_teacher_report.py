@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+
+from nnunetv2_muduo.semisupervised.teacher_report import DiceCounter, TeacherReport, make_teacher_report
+from nnunetv2_muduo.semisupervised.teaching import Patches, TeacherLabels
+
+ORGANS = ("liver", "spleen")
+SHAPE = (4, 5, 6)
+
+
+def report(student: list[float], fused: list[float]) -> TeacherReport:
+    dice = {"student": np.array(student), "fused": np.array(fused)}
+    nothing = np.full(len(student), np.nan)
+    return TeacherReport(ORGANS, {"ct_teacher": nothing, "pet_teacher": nothing, "prompt_generator": nothing, **dice})
+
+
+class KnowsLiver:
+    """The CT teacher knows the liver, the PET teacher says liver nowhere; nobody finds the spleen."""
+
+    def __init__(self, truth: torch.Tensor) -> None:
+        self.liver = (truth == 1).float()
+
+    def label(self, patches: Patches, student: torch.Tensor) -> TeacherLabels:
+        p_ct = torch.cat([self.liver, torch.zeros_like(self.liver)], 1)
+        valid = torch.tensor([[True, False]]).expand(len(self.liver), 2)
+        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), generator=p_ct > 0.5, valid=valid)
+
+
+@pytest.fixture
+def truth() -> torch.Tensor:
+    labels = torch.zeros(2, 1, *SHAPE, dtype=torch.int16)
+    labels[:, :, 1:3], labels[:, :, 3, 0] = 1, 2
+    return labels
+
+
+def student_logits(labels: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.one_hot(labels[:, 0].long(), 3).permute(0, 4, 1, 2, 3).float() * 9
+
+
+def make(truth: torch.Tensor, said_by_student: torch.Tensor, **kwargs) -> TeacherReport:
+    patches = Patches(clean=torch.zeros(2, 2, *SHAPE), raw=torch.zeros(2, 2, *SHAPE))
+    return make_teacher_report(
+        KnowsLiver(truth), lambda _: student_logits(said_by_student), [(patches, truth)], organs=ORGANS, **kwargs
+    )
+
+
+def test_report_gives_everyone_their_own_dice(truth):
+    result = make(truth, truth)
+    assert result.dice["student"].tolist() == [1.0, 1.0]
+    assert result.dice["ct_teacher"].tolist() == [1.0, 0.0]
+    assert result.dice["pet_teacher"].tolist() == [0.0, 0.0]
+    assert result.dice["fused"].tolist() == [1.0, 0.0]
+
+
+def test_an_organ_in_no_patch_is_nan(truth):
+    result = make(truth.clamp_max(1), truth.clamp_max(1))
+    assert np.isnan(result.dice["student"][1])
+    assert result.mean("student") == 1.0
+
+
+def test_voxels_to_ignore_do_not_count(truth):
+    wrong = truth.clone()
+    wrong[:, :, 2] = 0
+    marked = truth.clone()
+    marked[:, :, 2] = 3
+    assert make(truth, wrong).dice["student"][0] < 1.0
+    assert make(marked, wrong, ignore_label=3).dice["student"][0] == 1.0
+
+
+def test_reliability_is_the_share_of_the_students_error_that_the_teachers_remove():
+    assert report([0.6, 0.9], [0.8, 0.9]).reliability() == pytest.approx([0.5, 0.0])
+
+
+def test_a_teacher_worse_than_the_student_or_unseen_is_not_trusted():
+    assert report([0.6, 0.9], [0.3, np.nan]).reliability().tolist() == [0.0, 0.0]
+
+
+def test_a_perfect_student_needs_no_teacher():
+    assert report([1.0, 1.0], [1.0, 0.5]).reliability().tolist() == [0.0, 0.0]
+
+
+def test_dice_adds_up_over_batches_before_dividing():
+    counter = DiceCounter(1)
+    ones, zeros = torch.ones(1, 1, 1, 1, 4, dtype=torch.bool), torch.zeros(1, 1, 1, 1, 4, dtype=torch.bool)
+    counter.add(ones, ones, ones)
+    counter.add(ones, zeros, ones)
+    assert counter.dice() == pytest.approx([8 / 12])
+
+
+def test_table_has_a_row_per_source():
+    table = report([0.6, 0.9], [0.8, np.nan]).as_table()
+    assert "| fused | 0.800 | nan | 0.800 |" in table
+    assert table.count("\n") == 6

@@ -1,0 +1,105 @@
+import pytest
+import torch
+from stub_teachers import EchoTeacher
+from torch import Tensor, nn
+
+from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.settings import Settings
+
+PATCH = (12, 16, 20)
+
+
+class Generator(nn.Module):
+    """Finds organ 1 where channel 1 is above one half, and never organ 2."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        found = (image[:, 1:2] > 0.5).float() * 10
+        return torch.cat([5 - found, found - 5, torch.full_like(found, -20.0)], dim=1)
+
+
+def teaching(settings: Settings | None = None, **teachers) -> Teaching:
+    chosen = {"ct": EchoTeacher(), "pet": EchoTeacher(), **teachers}
+    return Teaching(
+        chosen["ct"],
+        chosen["pet"],
+        prompt_generator=Generator(),
+        settings=settings or Settings(),
+        patch_size=PATCH,
+        spacing_in_mm=(3.0, 2.0, 2.0),
+        channels=(0, 1),
+        device=torch.device("cpu"),
+        seed=0,
+    )
+
+
+@pytest.fixture
+def patches() -> Patches:
+    image = torch.zeros(2, 2, *PATCH)
+    image[0, 1, 4:8, 6:11, 8:14] = 1.0
+    image[:, 0] = torch.rand(2, *PATCH)
+    return Patches(clean=image, raw=image * 100)
+
+
+@pytest.fixture
+def student() -> Tensor:
+    probabilities = torch.full((2, 2, *PATCH), 0.02)
+    probabilities[0, 0, 4:8, 6:11, 8:14] = 0.97
+    probabilities[1, 1, 2:6, 2:6, 2:6] = 0.97
+    return probabilities
+
+
+def dice(a: Tensor, b: Tensor) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def test_ct_teacher_is_prompted_with_the_students_mask_and_answers_on_the_patch(patches, student):
+    said = teaching().label(patches, student)
+    assert said.p_ct.shape == (2, 2, *PATCH)
+    assert dice(said.p_ct[0, 0] > 0.5, student[0, 0] > 0.5) > 0.8
+    assert dice(said.p_ct[1, 1] > 0.5, student[1, 1] > 0.5) > 0.7
+
+
+def test_ct_teacher_is_prompted_by_the_generator_when_asked_for(patches, student):
+    said = teaching(Settings(ct_prompt="generator")).label(patches, torch.zeros_like(student))
+    assert dice(said.p_ct[0, 0] > 0.5, patches.clean[0, 1] > 0.5) > 0.8
+
+
+def test_pet_teacher_gets_points_inside_the_generators_mask(patches, student):
+    pet = EchoTeacher()
+    teaching(pet=pet).label(patches, student)
+    coords, labels = pet.prompts[0]["coords"], pet.prompts[0]["labels"]
+    assert labels[0, 0].tolist() == [1, 1, 1]
+    patch_zyx = (coords[0, 0].flip(-1) + 0.5) * torch.tensor(PATCH) / 16 - 0.5
+    inside = patches.clean[0, 1] > 0.5
+    assert all(inside[tuple(point.round().long())] for point in patch_zyx)
+
+
+def test_an_organ_the_generator_did_not_find_is_invalid_and_improbable(patches, student):
+    said = teaching().label(patches, student)
+    assert said.valid.tolist() == [[True, False], [False, False]]
+    assert said.p_pet[0, 1].max() < 0.01
+    assert said.p_pet[0, 0].max() > 0.9
+
+
+def test_each_teacher_sees_its_own_channel_in_xyz_order(patches, student):
+    ct, pet = EchoTeacher(), EchoTeacher()
+    teaching(ct=ct, pet=pet).label(patches, student)
+    bright = pet.images[0][0, 0] > pet.images[0][0, 0].mean()
+    centre = bright.nonzero().float().mean(0)
+    expected_zyx = (patches.clean[0, 1] > 0).nonzero().float().mean(0)
+    expected_xyz = ((expected_zyx + 0.5) * 16 / torch.tensor(PATCH) - 0.5).flip(0)
+    assert torch.allclose(centre, expected_xyz, atol=0.6)
+    assert not torch.allclose(ct.images[0], pet.images[0])
+
+
+def test_a_switched_off_teacher_is_replaced_by_the_other(patches, student):
+    only_ct = teaching(pet=None).label(patches, student)
+    assert only_ct.p_pet is None
+    assert only_ct.streams[1] is only_ct.p_ct
+    only_pet = teaching(ct=None).label(patches, student)
+    assert only_pet.p_ct is None
+
+
+def test_same_seed_gives_the_same_labels(patches, student):
+    first, second = (teaching(Settings(point_strategy="random")).label(patches, student) for _ in range(2))
+    assert torch.equal(first.p_pet, second.p_pet)

@@ -1,0 +1,128 @@
+"""-tr nnUNetTrainerMuDuo: two frozen promptable teachers, mutual prompts, consensus, distillation into nnU-Net."""
+
+from time import perf_counter
+
+import numpy as np
+import torch
+from nnunetv2_muduo.teachers.weights import load_teacher
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
+from torch import Tensor
+
+from nnunetv2_muduo.distillation import distil
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.monitoring import Monitor
+from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
+from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
+from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.trainer import Consistency, SemiSupervisedTrainer
+
+
+class nnUNetTrainerMuDuo(SemiSupervisedTrainer):
+    """MuDuo (arXiv 2606.15611): SAM-Med3D labels the CT, SegAnyPET the PET, nobody clicks.
+
+    The student's own probabilities prompt the CT teacher, points from a PET-only prompt generator prompt the PET
+    teacher; where both agree most, their fusion is the student's pseudo-label. Settings: plans["muduo"].
+    """
+
+    scalar_log_keys = ("consistency_losses", "teacher_seconds")
+    organ_log_keys = ("teacher_agreement", "share_kept")
+    epoch_log_keys = ("reliability", *(f"report_{source}" for source in SOURCES))
+
+    def load_teachers(self) -> None:
+        names = {"CT": self.settings.ct_teacher, "PET": self.settings.pet_teacher}
+        if not any(names.values()):
+            raise UserError(
+                "Both teachers are switched off (ct_teacher and pet_teacher are null); name at least one with "
+                "muduo plan, or train with nnUNetTrainer."
+            )
+        self.ct_teacher, self.pet_teacher = (
+            load_teacher(name, log=self.print_to_log_file) if name else None for name in names.values()
+        )
+
+    def prepare_consistency(self) -> None:
+        needs_generator = self.pet_teacher is not None or self.settings.ct_prompt == "generator"
+        self.teaching = Teaching(
+            self.ct_teacher,
+            self.pet_teacher,
+            prompt_generator=prompt_generator_of(self, nnUNetTrainerMuDuoPrompt) if needs_generator else None,
+            settings=self.settings,
+            patch_size=self.configuration_manager.patch_size,
+            spacing_in_mm=self.configuration_manager.spacing,
+            channels=(self.ct_channel, self.pet_channel),
+            device=self.device,
+            seed=None if self.settings.seed is None else self.settings.seed + self.local_rank,
+        )
+        self.organ_weights: Tensor | None = None
+        self.monitor = Monitor(self)
+
+    def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
+        start = perf_counter()
+        probabilities = logits.softmax(1)[:, 1:]
+        patches = Patches(
+            clean=unlabelled["clean"].to(self.device, non_blocking=True),
+            raw=unlabelled["raw"].to(self.device, non_blocking=True),
+        )
+        said = self.teaching.label(patches, probabilities.detach())
+        self._synchronise()
+        seconds = perf_counter() - start
+        mix = torch.rand(said.valid.shape, generator=self.teaching.randomness, device=self.device)
+        result = distil(
+            probabilities,
+            *said.streams,
+            said.valid,
+            mix,
+            keep_fraction=self.settings.keep_fraction,
+            min_iou=self.settings.min_iou,
+            fusion=self.settings.fusion,
+            organ_weights=self.organ_weights,
+        )
+        log: dict[str, float | np.ndarray] = {
+            "consistency_losses": float(result.loss.detach()),
+            "teacher_seconds": seconds,
+            "teacher_agreement": _mean_where(result.iou, said.valid),
+            "share_kept": result.kept.float().mean(0).cpu().numpy(),
+        }
+        return Consistency(result.loss, log)
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        report = None
+        if self.current_epoch % self.settings.report_every == 0:
+            report = self.monitor.report(self.teaching)
+        self._log_report(report)
+        self._use_reliability()
+        self.network.train()
+
+    def on_epoch_end(self) -> None:
+        epoch = self.current_epoch
+        super().on_epoch_end()
+        if self.local_rank == 0:
+            self.monitor.draw_progress()
+            if (epoch + 1) % self.save_every == 0 or epoch == 0:
+                self.monitor.draw_unlabelled_patch(self.teaching, epoch)
+
+    def _log_report(self, report: TeacherReport | None) -> None:
+        nothing = np.full(len(self.organs), np.nan)
+        self.log_epoch("reliability", nothing if report is None else report.reliability())
+        for source in SOURCES:
+            self.log_epoch(f"report_{source}", nothing if report is None else report.dice[source])
+
+    def _use_reliability(self) -> None:
+        """The newest report's weights, found in the log so that a resumed training knows them too."""
+        if self.settings.reliability != "report":
+            return
+        logged = [np.asarray(value) for value in self.logger.get_value("reliability", step=None)]
+        newest = next((value for value in reversed(logged) if np.isfinite(value).all()), None)
+        if newest is not None:
+            self.organ_weights = torch.as_tensor(newest, dtype=torch.float32, device=self.device)
+
+    def _synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def _mean_where(values: Tensor, valid: Tensor) -> np.ndarray:
+    """[K] mean of values [B, K] over the valid patches, NaN where there is none."""
+    number = valid.sum(0)
+    mean = torch.where(valid, values, 0.0).sum(0) / number
+    return torch.where(number > 0, mean, torch.nan).float().cpu().numpy()
