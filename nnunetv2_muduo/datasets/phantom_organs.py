@@ -45,7 +45,7 @@ def _draw_shapes(rng: np.random.Generator) -> list[tuple[Tissue, list[Blob]]]:
         (Tissue.STOMACH, _vary_together([Blob((428, -28, 60), (46, 38, 40)), Blob((388, -46, 18), (22, 22, 42))], rng)),
         (Tissue.HEART, [_vary(Blob((512, -34, 30), (48, 46, 58), 2.2, (0.5, 0.35, 0.0)), rng)]),
         (Tissue.LIVER, _vary_together(_LIVER, rng)),
-        (Tissue.SPLEEN, [_vary(Blob((438, 36, 98), (46, 34, 22), 2.2, (0.4, 0.3, 0.2)), rng, enlarged=0.05)]),
+        (Tissue.SPLEEN, [_vary(Blob((438, 36, 97), (50, 37, 25), 2.2, (0.4, 0.3, 0.2)), rng, enlarged=0.05)]),
         (Tissue.KIDNEY, _kidneys(rng)),
         (Tissue.BRAIN, [_vary(Blob((835, -2, 0), (60, 80, 60), 2.2), rng, wander=0.5, size=0.015)]),
         (Tissue.BLADDER, [_vary(bladder, rng)]),
