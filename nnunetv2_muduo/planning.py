@@ -1,0 +1,145 @@
+"""What `muduo plan` does: settings, and where asked a network of another size, written into an nnU-Net plans file."""
+
+import json
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.network_size import resize_network
+from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder, read_json, read_plans
+from nnunetv2_muduo.presets import Preset, load_preset
+from nnunetv2_muduo.settings import Settings, parse_assignment
+
+_LONGEST_SHOWN = 60  # characters of a value in a list of changes
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the plans that differs from before; None where it did not exist."""
+
+    key: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        old = "(not set)" if self.before is None else _shown(self.before)
+        return f"{self.key}: {old} -> {_shown(self.after)}"
+
+
+@dataclass(frozen=True)
+class WrittenPlans:
+    """The plans file that was written.
+
+    Attributes:
+        path: of the file.
+        plans_name: what to give nnU-Net's commands with -p.
+        settings: in effect from now on.
+        changes: what differs from the plans it was made from.
+    """
+
+    path: Path
+    plans_name: str
+    settings: Settings
+    changes: tuple[Change, ...]
+
+    def summary(self) -> str:
+        """The path and one line a change, for printing."""
+        lines = [f"  {change}" for change in self.changes] or ["  nothing changed"]
+        return "\n".join([str(self.path), *lines])
+
+
+def write_muduo_plans(
+    dataset: str | int,
+    *,
+    configuration: str = "3d_fullres",
+    plans_name: str = "nnUNetPlans",
+    preset: str | None = None,
+    assignments: Iterable[str] = (),
+    output_name: str | None = None,
+) -> WrittenPlans:
+    """Merge a preset and assignments into a dataset's plans.
+
+    Settings that are already there stay unless they are given anew; nnU-Net's own planning of the dataset, run again,
+    drops them. Under a new name the plans share the preprocessed data of those they were made from.
+
+    Args:
+        dataset: name, such as Dataset221_AutoPET, or number.
+        configuration: the one whose network a preset may resize.
+        plans_name: of the plans to read, a file in the dataset's folder of nnUNet_preprocessed.
+        preset: name of a preset that comes with the package, or path of a JSON file.
+        assignments: "KEY=VALUE" each, applied after the preset.
+        output_name: of the plans to write; None: those that were read.
+
+    Raises:
+        UserError: when the dataset is not planned, a preset, configuration or setting is unknown or out of range, or
+            `output_name` is no name or that of plans which are not ours.
+    """
+    folder = nnunet_folder("nnUNet_preprocessed") / find_dataset(str(dataset))
+    before = read_plans(folder, plans_name)
+    check_configuration(before, configuration)
+    after = _merged(before, load_preset(preset) if preset else Preset(), configuration)
+    after["muduo"] = {**after.get("muduo", {}), **dict(parse_assignment(text) for text in assignments)}
+    settings = Settings.from_plans(after)
+    path = folder / f"{plans_name}.json"
+    if output_name is not None:
+        path = _output_path(folder, output_name, plans_name)
+        after["plans_name"] = output_name
+    write_text(path, json.dumps(after, indent=4) + "\n")
+    return WrittenPlans(path, path.stem, settings, tuple(_changes(before, after)))
+
+
+def _merged(plans: Mapping[str, Any], preset: Preset, configuration: str) -> dict[str, Any]:
+    """A copy of the plans with a preset in it."""
+    for name in preset.configurations:
+        check_configuration(dict(plans), name)
+    merged = _deep_merge(plans, {"muduo": preset.muduo, "configurations": preset.configurations})
+    if preset.network:
+        resolved = PlansManager(deepcopy(merged)).get_configuration(configuration).configuration
+        merged["configurations"][configuration] |= resize_network(resolved, preset.network)
+    return merged
+
+
+def _deep_merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged entry by entry, everything else is replaced; neither argument is changed."""
+    merged = deepcopy(dict(base))
+    for key, value in top.items():
+        both_tables = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _deep_merge(merged[key], value) if both_tables else deepcopy(value)
+    return merged
+
+
+def _output_path(folder: Path, output_name: str, plans_name: str) -> Path:
+    """Where new plans go; plans of nnU-Net's own making are not overwritten under another name."""
+    if not output_name or "__" in output_name or Path(output_name).name != output_name:
+        raise UserError(f"'{output_name}' cannot name plans: it must be a plain file name without '__'.")
+    path = folder / f"{output_name}.json"
+    if output_name != plans_name and path.is_file() and "muduo" not in read_json(path):
+        raise UserError(f"{path} exists and was not made by muduo plan; choose another name.")
+    return path
+
+
+def _changes(before: Any, after: Any, key: str = "") -> list[Change]:
+    """Every differing entry of two nested tables, by its dotted key."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return [] if before == after else [Change(key, before, after)]
+    keys = [*before, *(name for name in after if name not in before)]
+    dotted = {name: f"{key}.{name}" if key else name for name in keys}
+    # a table that is new is listed entry by entry as well
+    return [
+        change
+        for name in keys
+        for change in _changes(
+            before.get(name, {} if isinstance(after.get(name), Mapping) else None), after.get(name), dotted[name]
+        )
+    ]
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

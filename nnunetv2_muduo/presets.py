@@ -1,0 +1,63 @@
+"""Presets: JSON files that `muduo plan` merges into an nnU-Net plans file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_folders import read_json
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a preset file holds; every entry is optional in the file.
+
+    Attributes:
+        description: one sentence for the list of presets.
+        muduo: settings for plans["muduo"].
+        network: a size for `resize_network`, applied to the chosen configuration.
+        configurations: merged into plans["configurations"], table by table.
+    """
+
+    description: str = ""
+    muduo: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    configurations: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_preset(name_or_path: str) -> Preset:
+    """Read a preset that comes with the package, by its name, or a JSON file of the user's own, by its path.
+
+    Raises:
+        UserError: when there is no such preset, or the file is no JSON or holds anything but a preset's entries.
+    """
+    own = Path(name_or_path)
+    if own.suffix == ".json":
+        return _read(own)
+    shipped = preset_paths()
+    if name_or_path not in shipped:
+        raise UserError(
+            f"There is no preset '{name_or_path}'; there are {', '.join(shipped)}, or give the path of a .json file."
+        )
+    return _read(shipped[name_or_path])
+
+
+def preset_paths() -> dict[str, Path]:
+    """Name -> file of the presets that come with the package, in alphabetical order."""
+    folder = Path(str(files("nnunetv2_muduo.plans")))
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+
+
+def _read(path: Path) -> Preset:
+    content = read_json(path)
+    entries = Preset.__dataclass_fields__
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a JSON table with any of {', '.join(entries)}.")
+    for key, value in content.items():
+        if key not in entries:
+            raise UserError(f"{path} has an unknown entry '{key}'; a preset holds any of {', '.join(entries)}.")
+        if not isinstance(value, str if key == "description" else dict):
+            raise UserError(f"{path}: '{key}' must be {'a text' if key == 'description' else 'a table'}.")
+    return Preset(**content)
