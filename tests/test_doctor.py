@@ -1,0 +1,397 @@
+"""`muduo doctor`: every mistake it knows is found and comes with a remedy."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torchvision
+
+from nnunetv2_muduo import cli
+from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code
+from nnunetv2_muduo.doctor import dataset as dataset_checks
+from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
+from nnunetv2_muduo.doctor.disk import GIB, bytes_to_write, check_disk
+from nnunetv2_muduo.doctor.folders import check_folder
+from nnunetv2_muduo.doctor.gpu import GpuNeed, estimate_need, judge_memory
+from nnunetv2_muduo.doctor.teachers import check_teacher
+from nnunetv2_muduo.doctor.trainer import check_look_up, check_variable
+from nnunetv2_muduo.doctor.unlabelled import check_scans, judge_fresh
+from nnunetv2_muduo.doctor.versions import SUPPORTED_NNUNET, check_nnunet, check_python, check_torch, check_torchvision
+from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
+from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.trainer_folder import trainer_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+DATASET_JSON = {
+    "channel_names": {"0": "CT", "1": "PET"},
+    "labels": {"background": 0, "liver": 1, "spleen": 2, "ignore": 3},
+    "numTraining": 4,
+    "file_ending": ".nii.gz",
+}
+CONFIGURATION = {
+    "data_identifier": "nnUNetPlans_3d_fullres",
+    "preprocessor_name": "DefaultPreprocessor",
+    "batch_size": 2,
+    "patch_size": [16, 16, 16],
+    "median_image_size_in_voxels": [10.0, 20.0, 30.0],
+    "spacing": [3.0, 2.0, 2.0],
+    "normalization_schemes": ["CTNormalization", "ZScoreNormalization"],
+    "use_mask_for_norm": [False, False],
+    "architecture": {
+        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+        "arch_kwargs": {
+            "n_stages": 2,
+            "features_per_stage": [4, 8],
+            "conv_op": "torch.nn.modules.conv.Conv3d",
+            "kernel_sizes": [[3, 3, 3], [3, 3, 3]],
+            "strides": [[1, 1, 1], [2, 2, 2]],
+            "n_conv_per_stage": [1, 1],
+            "n_conv_per_stage_decoder": [1],
+            "conv_bias": True,
+            "norm_op": None,
+            "norm_op_kwargs": None,
+            "dropout_op": None,
+            "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU",
+            "nonlin_kwargs": {"inplace": True},
+        },
+        "_kw_requires_import": ["conv_op", "nonlin"],
+    },
+}
+PLANS = {
+    "dataset_name": "Dataset221_Tiny",
+    "plans_name": "nnUNetPlans",
+    "image_reader_writer": "SimpleITKIO",
+    "transpose_forward": [0, 1, 2],
+    "transpose_backward": [0, 1, 2],
+    "label_manager": "LabelManager",
+    "foreground_intensity_properties_per_channel": {},
+    "configurations": {"3d_fullres": CONFIGURATION},
+}
+
+
+class Tiny:
+    """Dataset221_Tiny with two unlabelled scans, planned and partly preprocessed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.raw = folder / "nnUNet_raw" / "Dataset221_Tiny"
+        self.preprocessed = folder / "nnUNet_preprocessed" / "Dataset221_Tiny"
+        (self.raw / "imagesUn").mkdir(parents=True)
+        (self.preprocessed / "nnUNetPlans_3d_fullres").mkdir(parents=True)
+        (folder / "nnUNet_results").mkdir()
+        (self.raw / "dataset.json").write_text(json.dumps(DATASET_JSON))
+        self.write_plans(muduo={"ct_teacher": "no such teacher", "pet_teacher": None})
+        for case in ("a", "b"):
+            self.write(case, 0)
+            self.write(case, 1)
+
+    def write(self, case: str, channel: int, *, shape=(4, 5, 6), spacing=(1.0, 2.0, 3.0)) -> None:
+        image = sitk.GetImageFromArray(np.ones(shape, np.float32))
+        image.SetSpacing(spacing)
+        sitk.WriteImage(image, str(self.raw / "imagesUn" / f"{case}_{channel:04d}.nii.gz"))
+
+    def write_plans(self, **changes) -> None:
+        (self.preprocessed / "nnUNetPlans.json").write_text(json.dumps({**PLANS, **changes}))
+
+    def preprocess(self, cases: int) -> None:
+        for case in range(cases):
+            (self.preprocessed / "nnUNetPlans_3d_fullres" / f"{case}.pkl").touch()
+
+    def check_plans(self) -> tuple[Check, dict | None]:
+        return dataset_checks.check_plans(
+            self.preprocessed, "nnUNetPlans", configuration="3d_fullres", dataset_json=DATASET_JSON
+        )
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    for variable in FOLDER_VARIABLES:
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    monkeypatch.setenv("nnUNet_extTrainer", str(trainer_folder()))
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "weights"))
+    return Tiny(tmp_path)
+
+
+def mark_of(check: Check) -> Mark:
+    """The mark, after making sure that whatever is not in order has a remedy."""
+    assert bool(check.remedy) == (check.mark is not Mark.OK)
+    return check.mark
+
+
+# Versions
+
+
+def test_old_python_fails():
+    assert mark_of(check_python((3, 9))) is Mark.FAIL
+    assert mark_of(check_python((3, 10))) is Mark.OK
+
+
+def test_supported_nnunet_is_that_of_the_package():
+    major, minor = SUPPORTED_NNUNET
+    assert f'"nnunetv2>={major}.{minor},<{major}.{minor + 1}"' in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("version", "mark"), [("2.8.1", Mark.OK), ("2.9", Mark.FAIL), ("2.7", Mark.FAIL), (None, Mark.FAIL)]
+)
+def test_nnunet_of_another_minor_version_fails(version: str | None, mark: Mark):
+    assert mark_of(check_nnunet(version)) is mark
+
+
+@pytest.mark.parametrize(
+    ("version", "mark"),
+    [
+        ("2.6.0", Mark.OK),
+        ("2.10.0+cpu", Mark.OK),
+        ("2.11.0.dev20260101", Mark.OK),
+        ("2.9.1", Mark.FAIL),
+        ("2.5", Mark.FAIL),
+        (None, Mark.FAIL),
+    ],
+)
+def test_torch_that_nnunet_or_safe_loading_refuses_fails(version: str | None, mark: Mark):
+    assert mark_of(check_torch(version)) is mark
+
+
+def test_torchvision_of_this_environment_works_with_its_torch():
+    assert mark_of(check_torchvision()) is Mark.OK
+
+
+def test_torchvision_of_another_torch_is_found_by_running_it(monkeypatch: pytest.MonkeyPatch):
+    def nms(*arguments):
+        raise RuntimeError("operator torchvision::nms does not exist")
+
+    monkeypatch.setattr(torchvision.ops, "nms", nms)
+    check = check_torchvision()
+    assert mark_of(check) is Mark.FAIL
+    assert "torchvision::nms" in check.found
+    assert "torch torchvision" in check.remedy
+
+
+# Folders and trainer
+
+
+def test_folder_must_be_set_and_there(tmp_path: Path):
+    assert mark_of(check_folder("nnUNet_results", None)) is Mark.FAIL
+    assert mark_of(check_folder("nnUNet_results", str(tmp_path / "missing"))) is Mark.FAIL
+    assert mark_of(check_folder("nnUNet_results", str(tmp_path))) is Mark.OK
+
+
+def test_folder_that_is_read_only_fails_where_something_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert mark_of(check_folder("nnUNet_preprocessed", str(tmp_path))) is Mark.FAIL
+    assert mark_of(check_folder("nnUNet_raw", str(tmp_path))) is Mark.OK
+
+
+def test_trainer_folder_must_be_named_among_others(tmp_path: Path):
+    assert mark_of(check_variable(None)) is Mark.FAIL
+    assert mark_of(check_variable(str(tmp_path))) is Mark.FAIL
+    assert mark_of(check_variable(f"{tmp_path}{os.pathsep}{trainer_folder()}")) is Mark.OK
+
+
+def test_failing_look_up_is_reported_and_its_chatter_hidden(capsys: pytest.CaptureFixture):
+    def look_up(name: str) -> type:
+        print("Searching in external trainer paths")
+        raise RuntimeError("Could not find requested nnunet trainer\nin many folders")
+
+    check = check_look_up("nnUNetTrainerMuDuo", look_up)
+    assert mark_of(check) is Mark.FAIL
+    assert "\n" not in check.found
+    assert capsys.readouterr().out == ""
+    assert mark_of(check_look_up("dict", lambda name: dict)) is Mark.OK
+
+
+# Teachers
+
+
+def test_missing_weights_come_with_the_command_that_fetches_them(tiny: Tiny):
+    check = check_teacher("CT teacher", "sam_med3d_turbo")
+    assert mark_of(check) is Mark.FAIL
+    assert check.remedy == "muduo weights sam_med3d_turbo"
+
+
+def test_teacher_that_is_switched_off_needs_no_weights():
+    assert mark_of(check_teacher("CT teacher", None)) is Mark.OK
+
+
+# Dataset
+
+
+def test_channels_must_be_a_ct_and_a_pet():
+    assert mark_of(dataset_checks.check_channels(DATASET_JSON, Settings())) is Mark.OK
+    mri = {**DATASET_JSON, "channel_names": {"0": "T1", "1": "PET"}}
+    assert mark_of(dataset_checks.check_channels(mri, Settings())) is Mark.FAIL
+
+
+def test_regions_fail_and_the_ignore_label_is_no_organ():
+    assert dataset_checks.check_labels(DATASET_JSON).found == "2 organ(s): liver, spleen"
+    regions = {**DATASET_JSON, "labels": {"background": 0, "whole": [1, 2], "core": 2}}
+    assert mark_of(dataset_checks.check_labels(regions)) is Mark.FAIL
+
+
+def test_plans_show_their_settings(tiny: Tiny):
+    tiny.write_plans(muduo={"points": 5})
+    check, plans = tiny.check_plans()
+    assert mark_of(check) is Mark.OK
+    assert "points=5" in check.found
+    assert plans is not None
+
+
+def test_missing_plans_and_wrong_settings_fail(tiny: Tiny):
+    tiny.write_plans(muduo={"pints": 5})
+    check, plans = tiny.check_plans()
+    assert mark_of(check) is Mark.FAIL
+    assert "did you mean 'points'" in check.found
+    assert plans is None
+    (tiny.preprocessed / "nnUNetPlans.json").unlink()
+    assert mark_of(tiny.check_plans()[0]) is Mark.FAIL
+
+
+@pytest.mark.parametrize(("cases", "mark"), [(0, Mark.FAIL), (3, Mark.WARN), (4, Mark.OK)])
+def test_labelled_cases_must_be_preprocessed(tiny: Tiny, cases: int, mark: Mark):
+    tiny.preprocess(cases)
+    check = dataset_checks.check_preprocessed(
+        tiny.preprocessed, plans=PLANS, configuration="3d_fullres", dataset_json=DATASET_JSON
+    )
+    assert mark_of(check) is mark
+
+
+# Unlabelled scans
+
+
+def test_good_scans_are_counted(tiny: Tiny):
+    check = check_scans(tiny.raw, DATASET_JSON)
+    assert mark_of(check) is Mark.OK
+    assert check.found.startswith("2 in ")
+
+
+def test_no_scans_fail_with_where_to_put_them(tiny: Tiny):
+    for file in (tiny.raw / "imagesUn").iterdir():
+        file.unlink()
+    check = check_scans(tiny.raw, DATASET_JSON)
+    assert mark_of(check) is Mark.FAIL
+    assert "holds no scans" in check.found
+    (tiny.raw / "imagesUn").rmdir()
+    assert "does not exist" in check_scans(tiny.raw, DATASET_JSON).found
+
+
+def test_bad_scans_are_named_with_their_reason_and_do_not_stop_the_good_ones(tiny: Tiny):
+    tiny.write("lonely", 0)
+    tiny.write("shifted", 0)
+    tiny.write("shifted", 1, spacing=(1.0, 2.0, 3.5))
+    tiny.write("smaller", 0)
+    tiny.write("smaller", 1, shape=(4, 5, 5))
+    for channel in (0, 1):
+        (tiny.raw / "imagesUn" / f"text_000{channel}.nii.gz").write_text("not an image")
+    check = check_scans(tiny.raw, DATASET_JSON)
+    assert mark_of(check) is Mark.WARN
+    assert "2 in order, 4 not" in check.found
+    assert "lonely (1 channel(s) instead of 2)" in check.found
+    assert "shifted (its channels lie on different grids)" in check.found
+    assert "smaller (its channels lie on different grids)" in check.found
+    assert "text (a file cannot be read)" in check.found
+
+
+def test_nothing_but_bad_scans_fails_and_long_lists_are_cut(tiny: Tiny):
+    for channel in (0, 1):
+        for case in ("a", "b"):
+            (tiny.raw / "imagesUn" / f"{case}_000{channel}.nii.gz").unlink()
+    for number in range(7):
+        tiny.write(f"case{number}", 0)
+    check = check_scans(tiny.raw, DATASET_JSON)
+    assert mark_of(check) is Mark.FAIL
+    assert "none of 7 can be used" in check.found
+    assert check.found.endswith("and 2 more")
+
+
+def test_stale_scans_come_with_the_command_that_does_them():
+    check = judge_fresh(1, 2, dataset="Dataset021_Tiny", configuration="3d_fullres")
+    assert mark_of(check) is Mark.WARN
+    assert check.remedy.startswith("muduo preprocess-unlabelled -d 21 -c 3d_fullres")
+    assert mark_of(judge_fresh(2, 2, dataset="Dataset021_Tiny", configuration="3d_fullres")) is Mark.OK
+
+
+# Disk and GPU
+
+
+def test_size_of_what_is_to_be_written_grows_with_cases_and_channels():
+    size = bytes_to_write(PLANS, configuration="3d_fullres", cases=3, channels=2)
+    assert size == 3 * 6000 * (2 * 4 + 2)
+
+
+@pytest.mark.parametrize(("free_in_gib", "mark"), [(9, Mark.FAIL), (12, Mark.WARN), (100, Mark.OK)])
+def test_little_disk_is_told(free_in_gib: int, mark: Mark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    usage = type("Usage", (), {"free": free_in_gib * GIB})
+    monkeypatch.setattr("nnunetv2_muduo.doctor.disk.shutil.disk_usage", lambda folder: usage)
+    assert mark_of(check_disk(tmp_path, needed_in_bytes=10 * GIB)) is mark
+
+
+def test_gpu_memory_is_held_against_the_need():
+    need = GpuNeed(student=16, teachers=2)
+    assert mark_of(judge_memory("A card", 24, need)) is Mark.OK
+    assert mark_of(judge_memory("A card", 11, need)) is Mark.WARN
+    assert mark_of(judge_memory("A card", 11, None)) is Mark.OK
+
+
+def test_estimated_memory_grows_with_patches_and_released_teachers():
+    def estimate(unlabelled: int | None, teachers: int) -> GpuNeed:
+        return estimate_need(
+            PLANS,
+            configuration="3d_fullres",
+            dataset_json=DATASET_JSON,
+            unlabelled_batch_size=unlabelled,
+            released_teachers=teachers,
+        )
+
+    assert estimate(6, 0).student == pytest.approx(2 * estimate(2, 0).student)
+    assert estimate(None, 0) == estimate(2, 0)
+    assert estimate(2, 2).teachers - estimate(2, 0).teachers == pytest.approx(2 * 100.5e6 * 4 / GIB)
+
+
+# The whole
+
+
+def test_marks_decide_the_exit_code():
+    assert exit_code([ok("a", "fine"), warn("b", "hm", "look")]) == 0
+    assert exit_code([ok("a", "fine"), fail("b", "no", "do")]) == 1
+
+
+def test_text_shows_remedies_and_json_everything():
+    checks = [ok("a", "fine"), fail("long name", "no", "do this")]
+    text = as_text(checks)
+    assert "-> do this" in text
+    assert text.endswith("1 ok, 0 to look at, 1 failed")
+    assert json.loads(as_json(checks))[1] == {"name": "long name", "mark": "fail", "found": "no", "remedy": "do this"}
+
+
+def test_dataset_is_examined_from_its_channels_to_the_gpu(tiny: Tiny):
+    tiny.preprocess(4)
+    checks = {check.name: check for check in examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")}
+    failed = {name for name, check in checks.items() if check.mark is Mark.FAIL}
+    assert failed == {"CT teacher"}
+    assert checks["PET teacher"].found == "switched off"
+    assert checks["unlabelled preprocessed"].found == "0 of 2 up to date"
+    assert {"nnUNet_raw", "-tr nnUNetTrainerMuDuo", "channels", "labels", "plans", "disk", "GPU"} <= set(checks)
+
+
+def test_dataset_without_plans_is_examined_as_far_as_possible(tiny: Tiny):
+    (tiny.preprocessed / "nnUNetPlans.json").unlink()
+    checks = {check.name: check for check in examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")}
+    assert checks["plans"].mark is Mark.FAIL
+    assert checks["unlabelled scans"].mark is Mark.OK
+
+
+def test_unknown_dataset_is_a_failed_check_not_a_crash(tiny: Tiny, capsys: pytest.CaptureFixture):
+    assert cli.main(["doctor", "-d", "7", "--json"]) == 1
+    checks = json.loads(capsys.readouterr().out)
+    assert checks[-1]["name"] == "dataset"
+    assert "Dataset221_Tiny" in checks[-1]["found"]
+
+
+def test_examining_changes_nothing(tiny: Tiny):
+    before = {path: path.stat().st_mtime_ns for path in tiny.raw.parents[1].rglob("*")}
+    examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")
+    assert {path: path.stat().st_mtime_ns for path in tiny.raw.parents[1].rglob("*")} == before
