@@ -35,7 +35,7 @@ class ClickUNetConfig:
     cube_size: int = 48
     mask_size: int = 48
     spacing_in_mm: float = 8.0
-    features_per_stage: tuple[int, ...] = (16, 32, 64, 128)
+    features_per_stage: tuple[int, ...] = (16, 32, 64, 96)
     strides: tuple[int, ...] = (2, 2, 2, 2)
     convs_per_stage: tuple[int, ...] = (2, 2, 2, 2)
     convs_per_decoder_stage: tuple[int, ...] = (1, 1, 1)

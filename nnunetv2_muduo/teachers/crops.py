@@ -1,0 +1,188 @@
+"""Draw what a teacher trains on: a random cube out of a case, at a random scale, with several targets in it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
+
+LOCATIONS_KEPT_PER_LABEL = 2000
+
+
+class TrainingCase(NamedTuple):
+    """One scan: raw image [Z, Y, X] (HU or SUV), label map uint8 [Z, Y, X], spacing (z, y, x) in mm."""
+
+    image: np.ndarray
+    labels: np.ndarray
+    spacing_in_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """How cubes are drawn.
+
+    Attributes:
+        size: edge length S of the cube in voxels.
+        spacing_range_in_mm: the cube's voxel spacing, drawn log-uniformly for each axis by itself, because patches are
+            resized to the cube anisotropically.
+        jitter: how far from a labelled voxel the centre may lie, as a share of the cube's extent.
+        padding_other_than_air: share of cubes padded with some value between air and the image's mean positive one.
+        min_voxels: a target with fewer voxels in the cube is not asked for.
+        clamp: raw intensities are clamped to this range first (CT: -1000, 1000).
+    """
+
+    size: int
+    spacing_range_in_mm: tuple[float, float] = (5.0, 11.0)
+    jitter: float = 0.35
+    padding_other_than_air: float = 0.25
+    min_voxels: int = 30
+    clamp: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Crops:
+    """B cubes with K targets each, axes (x, y, z).
+
+    images [B, 1, S, S, S] z-normalised; targets bool [B, K, S, S, S]; others bool [B, K, S, S, S]: every labelled voxel
+    that is not the target's; names [B][K]: what each target is called.
+    """
+
+    images: Tensor
+    targets: Tensor
+    others: Tensor
+    names: list[list[str]]
+
+
+class CropSampler:
+    """Draws `Crops` from cases.
+
+    Args:
+        cases: the scans; anything indexable that gives `TrainingCase`s (so they may live on disk).
+        targets: name -> the labels that are united to this target ("kidneys": (7, 39)).
+        settings: how cubes are drawn.
+
+    Raises:
+        UserError: if no case holds any of the targets.
+    """
+
+    def __init__(
+        self, cases: Sequence[TrainingCase], *, targets: Mapping[str, tuple[int, ...]], settings: CropSettings
+    ) -> None:
+        self.cases = cases
+        self.targets = dict(targets)
+        self.settings = settings
+        wanted = {label for labels in self.targets.values() for label in labels}
+        self._locations = [_locations(cases[index].labels, wanted) for index in range(len(cases))]
+        self._usable = [index for index, found in enumerate(self._locations) if found]
+        if not self._usable:
+            raise UserError(f"none of the {len(cases)} training cases holds any of: {', '.join(self.targets)}")
+
+    def draw(self, crops: int, targets_per_crop: int, *, generator: torch.Generator) -> Crops:
+        """`crops` cubes with `targets_per_crop` targets each; a target is repeated where a cube holds too few."""
+        drawn = [self._draw_one(targets_per_crop, generator=generator) for _ in range(crops)]
+        images, targets, others, names = zip(*drawn, strict=True)
+        normalised = normalise_for_teacher(torch.stack(images)[:, None], self.settings.clamp)
+        return Crops(normalised, torch.stack(targets), torch.stack(others), list(names))
+
+    def _draw_one(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list[str]]:
+        """A cube that holds at least one target: image, targets [K], others [K], names [K]."""
+        while True:
+            index = self._usable[_below(len(self._usable), generator)]
+            centre = self._centre(index, generator)
+            image, labels = self._cut(self.cases[index], centre, generator)
+            voxels = torch.bincount(labels.flatten().long(), minlength=256)
+            present = [
+                name for name, wanted in self.targets.items() if voxels[list(wanted)].sum() >= self.settings.min_voxels
+            ]
+            if present:
+                break
+        order = torch.randperm(len(present), generator=generator).tolist()
+        names = [present[order[slot % len(order)]] for slot in range(count)]
+        members = torch.tensor(sorted({label for wanted in self.targets.values() for label in wanted}))
+        labelled = torch.isin(labels, members.to(labels.dtype))
+        chosen = torch.stack([torch.isin(labels, torch.tensor(self.targets[name]).to(labels.dtype)) for name in names])
+        return image, chosen, labelled & ~chosen, names
+
+    def _centre(self, index: int, generator: torch.Generator) -> np.ndarray:
+        """A voxel (z, y, x) of a random target of this case, as likely in a small organ as in a large one."""
+        found = self._locations[index]
+        names = [name for name, labels in self.targets.items() if any(label in found for label in labels)]
+        labels = [label for label in self.targets[names[_below(len(names), generator)]] if label in found]
+        voxels = found[labels[_below(len(labels), generator)]]
+        return voxels[_below(len(voxels), generator)].astype(np.float64)
+
+    def _cut(self, case: TrainingCase, centre: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A cube of random spacing and flips around `centre`: image float32, labels uint8 [S, S, S] (x, y, z)."""
+        settings = self.settings
+        low, high = (math.log(value) for value in settings.spacing_range_in_mm)
+        spacing = torch.exp(low + (high - low) * torch.rand(3, generator=generator, dtype=torch.float64)).numpy()
+        steps = spacing / np.asarray(case.spacing_in_mm)  # in voxels of the case
+        shift = (2 * torch.rand(3, generator=generator, dtype=torch.float64).numpy() - 1) * settings.jitter
+        signs = np.where(torch.rand(3, generator=generator).numpy() < 0.5, -1.0, 1.0)
+        ramp = np.arange(settings.size) - (settings.size - 1) / 2
+        positions = [
+            centre[axis] + steps[axis] * (shift[axis] * settings.size + signs[axis] * ramp) for axis in range(3)
+        ]
+        image, labels = resample_box(case, positions, fill=_padding(case.image, settings, generator))
+        return torch.from_numpy(image).permute(2, 1, 0).contiguous(), torch.from_numpy(labels).permute(2, 1, 0)
+
+
+def resample_box(case: TrainingCase, positions: Sequence[np.ndarray], *, fill: float) -> tuple[np.ndarray, np.ndarray]:
+    """Image (linear) and labels (nearest) of a case at the given voxel positions along z, y and x.
+
+    Returns:
+        float32 and uint8 arrays of shape (len(z), len(y), len(x)); outside the case they hold `fill` and 0.
+    """
+    image: np.ndarray = np.asarray(case.image)
+    labels: np.ndarray = np.asarray(case.labels)
+    outside = np.zeros(tuple(len(where) for where in positions), dtype=bool)
+    for axis, where in enumerate(positions):
+        last = case.image.shape[axis] - 1
+        inside = np.clip(where, 0, last)
+        lower = np.minimum(inside.astype(np.int64), max(last - 1, 0))
+        shape = [1, 1, 1]
+        shape[axis] = len(where)
+        weight = (inside - lower).astype(np.float32).reshape(shape)
+        upper = np.minimum(lower + 1, last)
+        image = (1 - weight) * np.take(image, lower, axis) + weight * np.take(image, upper, axis)
+        labels = np.take(labels, np.rint(inside).astype(np.int64), axis)
+        outside |= ((where < -0.5) | (where > last + 0.5)).reshape(shape)
+    return (
+        np.where(outside, np.float32(fill), image).astype(np.float32),
+        np.where(outside, 0, labels).astype(np.uint8),
+    )
+
+
+def _padding(image: np.ndarray, settings: CropSettings, generator: torch.Generator) -> float:
+    """What lies outside the image: air, or sometimes anything up to the mean of its positive voxels.
+
+    nnU-Net pads normalised patches with 0, which is no air once it is turned back to raw intensities.
+    """
+    air = float(image[0, 0, 0])
+    chance, share = torch.rand(2, generator=generator).tolist()
+    if chance >= settings.padding_other_than_air:
+        return air
+    sample = image[::4, ::4, ::4].astype(np.float32)
+    positive = sample[sample > 0]
+    return air + share * (float(positive.mean()) - air) if positive.size else air
+
+
+def _locations(labels: np.ndarray, wanted: set[int]) -> dict[int, np.ndarray]:
+    """Up to 2,000 evenly chosen voxels (z, y, x) of each wanted label that is there."""
+    found = {}
+    for label in np.unique(labels).tolist():
+        if label in wanted:
+            voxels = np.argwhere(labels == label).astype(np.int32)
+            found[label] = voxels[:: max(1, len(voxels) // LOCATIONS_KEPT_PER_LABEL)]
+    return found
+
+
+def _below(count: int, generator: torch.Generator) -> int:
+    """A random integer below `count`."""
+    return int(torch.randint(count, (), generator=generator))

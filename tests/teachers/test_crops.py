@@ -1,0 +1,93 @@
+"""Cubes drawn for training show the case where, and at the scale, they claim to."""
+
+import numpy as np
+import pytest
+import torch
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase, resample_box
+
+TARGETS = {"liver": (1,), "kidneys": (2, 3), "one kidney": (2,)}
+
+
+def case(seed: int = 0) -> TrainingCase:
+    """An asymmetric scan whose image value tells its position, with three boxes in it."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((20, 14, 17), np.uint8)
+    labels[4:9, 3:8, 2:7] = 1
+    labels[10:14, 3:6, 2:5] = 2
+    labels[10:14, 3:6, 12:15] = 3
+    image = rng.normal(50, 5, labels.shape).astype(np.float32)
+    image[labels == 1] = 200
+    image[0] = -1000
+    return TrainingCase(image, labels, (8.0, 8.0, 8.0))
+
+
+def sampler(**changes: object) -> CropSampler:
+    settings = CropSettings(**{"size": 16, "min_voxels": 4, **changes})  # type: ignore[arg-type]
+    return CropSampler([case()], targets=TARGETS, settings=settings)
+
+
+def test_targets_are_masks_of_what_they_are_named_after() -> None:
+    crops = sampler(spacing_range_in_mm=(8.0, 8.0)).draw(3, 4, generator=torch.Generator().manual_seed(0))
+    assert crops.images.shape == (3, 1, 16, 16, 16)
+    assert crops.targets.shape == crops.others.shape == (3, 4, 16, 16, 16)
+    assert not (crops.targets & crops.others).any()
+    for image, targets, names in zip(crops.images, crops.targets, crops.names, strict=True):
+        for target, name in zip(targets, names, strict=True):
+            assert target.sum() >= 4
+            if name == "liver":  # the only thing at 200
+                assert (image[0][target] > 2).float().mean() > 0.9
+
+
+def test_axes_are_turned_to_xyz() -> None:
+    columns = TrainingCase(
+        np.broadcast_to(np.arange(1.0, 41.0, dtype=np.float32), (40, 40, 40)),
+        np.ones((40, 40, 40), np.uint8),
+        (8, 8, 8),
+    )
+    drawer = CropSampler([columns], targets={"all": (1,)}, settings=CropSettings(16, (4.0, 4.0), jitter=0))
+    image = drawer.draw(1, 1, generator=torch.Generator().manual_seed(0)).images[0, 0]
+    inner = image.diff(dim=0).abs()
+    assert inner.amax() > 0.01  # x comes first and changes
+    assert image[8].std() < image[:, 8].std() / 5  # y and z do not
+
+
+def test_scale_differs_between_axes() -> None:
+    drawn = sampler(spacing_range_in_mm=(4.0, 16.0), jitter=0, min_voxels=1).draw(
+        40, 1, generator=torch.Generator().manual_seed(0)
+    )
+    extents = [
+        [float(target.any(dim=i).any(dim=i - 1 if i else 0).sum()) for i in (0, 2)]
+        for target, (name,) in zip(drawn.targets[:, 0], drawn.names, strict=True)
+        if name == "liver"
+    ]
+    assert max(max(pair) / min(pair) for pair in extents) > 1.8
+
+
+def test_outside_the_case_there_is_fill_and_no_label() -> None:
+    scan = case()
+    positions = [np.arange(-3, length + 3) for length in scan.image.shape]
+    image, labels = resample_box(scan, positions, fill=-1000)
+    np.testing.assert_array_equal(image[3:-3, 3:-3, 3:-3], scan.image)
+    np.testing.assert_array_equal(labels[3:-3, 3:-3, 3:-3], scan.labels)
+    assert (image[:3] == -1000).all()
+    assert (labels[..., -3:] == 0).all()
+
+
+def test_between_voxels_the_image_is_linear() -> None:
+    image, _ = resample_box(case(), [np.array([4.25]), np.array([5.0]), np.array([6.5])], fill=0)
+    source = case().image
+    expected = sum(wz * wx * source[z, 5, x] for z, wz in ((4, 0.75), (5, 0.25)) for x, wx in ((6, 0.5), (7, 0.5)))
+    assert image.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_cases_without_any_target_are_refused() -> None:
+    with pytest.raises(UserError, match="spleen"):
+        CropSampler([case()], targets={"spleen": (9,)}, settings=CropSettings(16))
+
+
+def test_the_same_generator_draws_the_same_cubes() -> None:
+    first, second = (sampler().draw(2, 3, generator=torch.Generator().manual_seed(4)) for _ in range(2))
+    assert torch.equal(first.images, second.images)
+    assert first.names == second.names

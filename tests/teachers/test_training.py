@@ -1,0 +1,123 @@
+"""The training recipe learns, stops and continues as it says."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
+from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase
+from nnunetv2_muduo.teachers.training import (
+    TrainingSettings,
+    dice_and_cross_entropy,
+    learning_rate_at,
+    train_teacher,
+    validate,
+)
+
+TARGETS = {"bright": (1,), "brighter": (2,)}
+CROPS = CropSettings(size=16, spacing_range_in_mm=(7.0, 9.0), min_voxels=8)
+TINY = ClickUNetConfig(
+    cube_size=16,
+    mask_size=16,
+    features_per_stage=(8, 16),
+    strides=(2, 2),
+    convs_per_stage=(1, 1),
+    convs_per_decoder_stage=(1,),
+    click_radius_in_voxels=1.5,
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def case(seed: int) -> TrainingCase:
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((18, 18, 18), np.uint8)
+    labels[3:8, 3:9, 3:10] = 1
+    labels[10:15, 8:14, 6:12] = 2
+    image = rng.normal(10, 3, labels.shape).astype(np.float32) + 40 * (labels == 1) + 80 * (labels == 2)
+    return TrainingCase(image, labels, (8.0, 8.0, 8.0))
+
+
+def tiny_teacher() -> ClickUNet:
+    torch.manual_seed(0)
+    return ClickUNet(TINY)
+
+
+def run(folder: Path, teacher: ClickUNet | None = None, **settings: object) -> list[float]:
+    numbers = {"steps": 6, "progress": False, "save_every": 3, "decay_share": 1.0, "warmup_steps": 2, **settings}
+    state = train_teacher(
+        tiny_teacher() if teacher is None else teacher,
+        [case(0), case(1)],
+        targets=TARGETS,
+        settings=TrainingSettings(**numbers),  # type: ignore[arg-type]
+        crop_settings=CROPS,
+        folder=folder,
+    )
+    return state.losses
+
+
+def test_thirty_steps_lower_the_loss(tmp_path: Path) -> None:
+    losses = run(tmp_path, steps=30, learning_rate=2e-2)
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_a_stopped_training_continues_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", decay_share=0.0)
+    run(tmp_path / "parts", decay_share=0.0, steps=3)
+    teacher = ClickUNet(TINY)  # other weights: they must come from the checkpoint
+    assert run(tmp_path / "parts", teacher, decay_share=0.0) == whole
+
+
+def test_the_checkpoint_is_data_only_and_no_partial_file_stays(tmp_path: Path) -> None:
+    run(tmp_path)
+    checkpoint = torch.load(tmp_path / "training.pth", weights_only=True)
+    assert checkpoint["state"]["step"] == 6
+    tiny_teacher().load_state_dict(checkpoint["model_state_dict"])
+    assert not list(tmp_path.glob("*.partial"))
+    with (tmp_path / "losses.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 6
+
+
+def test_other_settings_than_the_checkpoints_are_refused_by_name(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(UserError, match="learning_rate"):
+        run(tmp_path, learning_rate=1e-5)
+
+
+def test_a_teacher_of_another_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="48-cubes"):
+        run(tmp_path, ClickUNet())
+
+
+def test_validation_scores_every_target_and_way_of_prompting(tmp_path: Path) -> None:
+    sampler = CropSampler([case(5)], targets=TARGETS, settings=CROPS)
+    crops = [sampler.draw(2, 2, generator=torch.Generator().manual_seed(1))]
+    rows = validate(tiny_teacher(), crops)
+    assert {row["prompt"] for row in rows} == {"1 click", "3 clicks", "5 clicks", "3 points", "mask", "given mask"}
+    assert {row["target"] for row in rows} <= set(TARGETS)
+    assert all(0 <= row["dice"] <= 1 for row in rows)
+    assert rows == validate(tiny_teacher(), crops)
+
+
+def test_the_rate_warms_up_stays_and_falls_to_zero() -> None:
+    settings = TrainingSettings(steps=100, warmup_steps=10, learning_rate=1.0, decay_share=0.4)
+    rates = [learning_rate_at(step, settings) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[10:61] == pytest.approx([1.0] * 51)
+    assert rates[80] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0.0)
+
+
+def test_a_perfect_answer_costs_nothing_and_a_wrong_one_much() -> None:
+    targets = torch.zeros(1, 2, 8, 8, 8, dtype=torch.bool)
+    targets[:, :, 2:5] = True
+    perfect = 60.0 * (targets.float() - 0.5)
+    assert dice_and_cross_entropy(perfect, targets) < 1e-3
+    assert dice_and_cross_entropy(-perfect, targets) > 10
