@@ -1,0 +1,116 @@
+"""The simulated scans that the stand-in teachers are trained and measured on, kept on disk.
+
+Phantoms, and bodies drawn around the real organ maps of ../shared/anatomy. Both at 8 mm; kidneys and lungs carry a
+label for each side, so that one side, or both, can be asked for.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from tqdm import tqdm
+
+from nnunetv2_muduo.datasets.anatomy import load_organ_map, tissues_from_organ_map
+from nnunetv2_muduo.datasets.phantom import draw_phantom
+from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
+from nnunetv2_muduo.datasets.tissues import Tissue
+from nnunetv2_muduo.teachers.crops import TrainingCase
+
+SPACING_IN_MM = (8.0, 8.0, 8.0)
+LEFT = 64  # added to the label of a left kidney or lung
+ORGAN_MAP_NAMES: Mapping[int, str] = {
+    1: "spleen",
+    2: "kidney",
+    3: "liver",
+    4: "bladder",
+    5: "lung",
+    6: "brain",
+    7: "heart",
+    8: "stomach",
+    9: "prostate",
+    10: "glands",
+}
+TARGETS: Mapping[str, tuple[int, ...]] = {
+    "liver": (Tissue.LIVER,),
+    "spleen": (Tissue.SPLEEN,),
+    "kidneys": (Tissue.KIDNEY, Tissue.KIDNEY + LEFT),
+    "kidney_right": (Tissue.KIDNEY,),
+    "kidney_left": (Tissue.KIDNEY + LEFT,),
+    "heart": (Tissue.HEART,),
+    "lungs": (Tissue.LUNG, Tissue.LUNG + LEFT),
+    "lung_right": (Tissue.LUNG,),
+    "lung_left": (Tissue.LUNG + LEFT,),
+    "brain": (Tissue.BRAIN,),
+    "stomach": (Tissue.STOMACH,),
+    "bladder": (Tissue.BLADDER,),
+    "prostate": (Tissue.PROSTATE,),
+    "glands": (Tissue.GLANDS,),
+    "aorta": (Tissue.AORTA,),
+}
+
+
+def split_sides(tissues: np.ndarray) -> np.ndarray:
+    """Tissue map [Z, Y, X] (x towards the left) -> the same with `LEFT` added to kidneys and lungs on the left.
+
+    A connected part that lies nearly all on one side of the body's middle belongs to that side; others are cut there.
+    """
+    labels = tissues.copy()
+    columns = np.flatnonzero((tissues != Tissue.AIR).any(axis=(0, 1)))
+    middle = (columns[0] + columns[-1]) / 2
+    on_left = np.broadcast_to(np.arange(tissues.shape[2]) > middle, tissues.shape)
+    for tissue in (Tissue.KIDNEY, Tissue.LUNG):
+        parts, count = ndimage.label(tissues == tissue)
+        for part in range(1, count + 1):
+            mask = parts == part
+            share = on_left[mask].mean()
+            labels[mask & on_left if 0.1 < share < 0.9 else mask & (share >= 0.9)] += LEFT
+    return labels
+
+
+def phantom_cases(folder: Path, seeds: Sequence[int]) -> list[Path]:
+    """Simulated phantoms, one file a seed; those already in the folder are kept."""
+    paths = [folder / f"phantom_{seed:06d}.npz" for seed in seeds]
+    for path, seed in tqdm(list(zip(paths, seeds, strict=True)), desc="phantoms", unit="scan"):
+        if not path.is_file():
+            rng = np.random.default_rng(seed)
+            _simulate(path, draw_phantom(rng, spacing_in_mm=SPACING_IN_MM).tissues, rng)
+    return paths
+
+
+def anatomy_cases(folder: Path, anatomy: Path, numbers: Sequence[int], *, simulations: int) -> list[Path]:
+    """Several bodies and scans around each real organ map; those already in the folder are kept."""
+    paths = []
+    for number in tqdm(numbers, desc="anatomies", unit="map"):
+        organ_map = None
+        for simulation in range(simulations):
+            path = folder / f"anatomy_{number:03d}_{simulation}.npz"
+            paths.append(path)
+            if path.is_file():
+                continue
+            if organ_map is None:
+                organ_map = load_organ_map(anatomy / f"anat_{number:03d}.nii.gz", spacing_in_mm=SPACING_IN_MM)
+            rng = np.random.default_rng([number, simulation])
+            tissues = tissues_from_organ_map(organ_map, names=ORGAN_MAP_NAMES, spacing_in_mm=SPACING_IN_MM, rng=rng)
+            _simulate(path, tissues, rng)
+    return paths
+
+
+def load_cases(paths: Sequence[Path], *, modality: str) -> list[TrainingCase]:
+    """All scans of one modality ("CT" or "PET") in memory, as float16."""
+    cases = []
+    for path in paths:
+        with np.load(path) as arrays:
+            cases.append(TrainingCase(arrays[modality], arrays["labels"], SPACING_IN_MM))
+    return cases
+
+
+def _simulate(path: Path, tissues: np.ndarray, rng: np.random.Generator) -> None:
+    """Write CT, PET and labels of one scan, under another name first."""
+    ct, pet = simulate_pet_ct(tissues, spacing_in_mm=SPACING_IN_MM, rng=rng)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(
+        partial, CT=ct.astype(np.float16), PET=pet.astype(np.float16), labels=split_sides(tissues).astype(np.uint8)
+    )
+    partial.replace(path)
