@@ -1,0 +1,61 @@
+"""One function over many jobs, in processes of their own, that survives neither a crash nor Ctrl-C in silence."""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from nnunetv2_muduo.errors import UserError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], *, num_processes: int) -> Iterator[Result]:
+    """Results as they come, in any order; with one process (or one job) everything runs right here.
+
+    Processes are spawned, not forked: a fork of a process that uses CUDA or threads can hang.
+
+    Raises:
+        UserError: when a worker died (as the system does to it when memory runs out). What the function itself raises
+            is passed on. Whatever is raised, no worker is left behind.
+    """
+    num_processes = min(num_processes, len(jobs))
+    if num_processes <= 1:
+        yield from map(function, jobs)
+        return
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent
+    )
+    finished = False
+    try:
+        futures = [pool.submit(function, job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+        finished = True
+    except BrokenProcessPool as error:
+        raise UserError(
+            "A worker process died, most likely because memory ran out; run again with fewer processes (-np), "
+            "what is finished is kept."
+        ) from error
+    finally:
+        workers = [process for process in multiprocessing.active_children() if process not in others]
+        pool.shutdown(wait=finished, cancel_futures=True)
+        if not finished:
+            _end(workers)
+
+
+def _leave_interrupts_to_the_parent(*_: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # or Ctrl-C prints a traceback for every worker
+
+
+def _end(workers: Sequence[BaseProcess]) -> None:
+    """What they are still at work on is not wanted any more."""
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()

@@ -1,0 +1,47 @@
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
+
+
+def test_one_process_works_right_here_and_in_order():
+    assert list(run_jobs(lambda job: (job, os.getpid()), [3, 1, 2], num_processes=1)) == [
+        (job, os.getpid()) for job in (3, 1, 2)
+    ]
+
+
+def test_no_jobs_start_no_process():
+    assert list(run_jobs(math.sqrt, [], num_processes=8)) == []
+
+
+def test_several_processes_return_everything_and_end():
+    assert sorted(run_jobs(math.sqrt, [1, 4, 9], num_processes=2)) == [1, 2, 3]
+    assert multiprocessing.active_children() == []
+
+
+def test_what_a_worker_raises_arrives():
+    with pytest.raises(ValueError, match="math domain"):
+        list(run_jobs(math.sqrt, [-1, -1], num_processes=2))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_dead_worker_is_a_clear_error():
+    with pytest.raises(UserError, match=r"memory.*-np"):
+        list(run_jobs(os._exit, [1, 1], num_processes=2))
+    assert multiprocessing.active_children() == []
+
+
+def test_an_interrupt_leaves_no_worker_behind():
+    threading.Timer(2.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(run_jobs(time.sleep, [60, 60], num_processes=2))
+    assert multiprocessing.active_children() == []
+    assert time.monotonic() - started < 30
