@@ -1,0 +1,93 @@
+"""Knowing whether a preprocessed scan still is what its files and the plans would give today."""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+from batchgenerators.utilities.file_and_folder_operations import load_pickle
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+FORMAT = 1  # raise it when what is stored with a case changes, so that everything is done anew
+SOURCE_KEY = "muduo_source"  # of a case's properties
+
+# What nnU-Net's preprocessing depends on; patch size and network only shape how the result is stored and used.
+_PLANS_KEYS = ("image_reader_writer", "transpose_forward")
+_CONFIGURATION_KEYS = (
+    "preprocessor_name",
+    "spacing",
+    "normalization_schemes",
+    "use_mask_for_norm",
+    "resampling_fn_data",
+    "resampling_fn_data_kwargs",
+    "resampling_fn_seg",
+    "resampling_fn_seg_kwargs",
+)
+
+
+def preprocessing_fingerprint(plans: dict, configuration: str, *, channels: tuple[int, int]) -> str:
+    """A hash of everything in the plans that a preprocessed scan depends on.
+
+    Args:
+        plans: nnU-Net's plans.
+        configuration: name of one of their configurations; what it inherits counts.
+        channels: (CT, PET), which decide where the body is looked for.
+    """
+    plans_manager = PlansManager(plans)
+    resolved = plans_manager.get_configuration(configuration).configuration
+    relevant = {
+        "format": FORMAT,
+        "channels": list(channels),
+        "intensities": plans_manager.foreground_intensity_properties_per_channel,
+        **{key: plans.get(key) for key in _PLANS_KEYS},
+        **{key: resolved.get(key) for key in _CONFIGURATION_KEYS},
+    }
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+def source_stamp(files: Sequence[Path], fingerprint: str) -> dict:
+    """What a case was made from: the plans' fingerprint and each file's name, size and time of change (in ns)."""
+    return {"plans": fingerprint, "files": [_file_stamp(file) for file in files]}
+
+
+def _file_stamp(file: Path) -> list:
+    status = file.stat()
+    return [file.name, status.st_size, status.st_mtime_ns]
+
+
+def is_fresh(folder: Path, case: str, stamp: dict) -> bool:
+    """Whether `folder` holds the case, whole, made from just these sources."""
+    if not all(file.is_file() for file in case_files(folder, case)):
+        return False
+    try:
+        properties = load_pickle(str(properties_file(folder, case)))
+    except (OSError, EOFError, pickle.UnpicklingError):
+        return False
+    return properties.get(SOURCE_KEY) == stamp
+
+
+def case_files(folder: Path, case: str) -> tuple[Path, Path, Path]:
+    """The files of a preprocessed case, in the order they are put in place; nnU-Net lists cases by the last."""
+    return folder / f"{case}_seg.b2nd", properties_file(folder, case), folder / f"{case}.b2nd"
+
+
+def properties_file(folder: Path, case: str) -> Path:
+    """Where nnU-Net keeps a preprocessed case's properties."""
+    return folder / f"{case}.pkl"
+
+
+def install_case(source: Path, destination: Path, case: str) -> None:
+    """Move a whole case between folders of one file system so that no moment shows half of it as a case.
+
+    The image goes first when the old case is taken away and comes last with the new one.
+    """
+    (destination / f"{case}.b2nd").unlink(missing_ok=True)
+    for made, wanted in zip(case_files(source, case), case_files(destination, case), strict=True):
+        made.replace(wanted)
+
+
+def remove_case(folder: Path, case: str) -> None:
+    """Take a case away, the image first."""
+    for file in reversed(case_files(folder, case)):
+        file.unlink(missing_ok=True)

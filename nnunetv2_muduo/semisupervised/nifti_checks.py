@@ -1,0 +1,73 @@
+"""What SimpleITK hides in NIfTI files: what is missing or not finite becomes zero, without a word."""
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+
+_CHUNK_IN_BYTES = 1 << 24
+
+
+def is_truncated_nifti(file: Path) -> bool:
+    """Whether a .nii or .nii.gz file holds fewer bytes than its header promises.
+
+    The length of compressed data is read from the last four bytes of the file; only where that does not fit the header
+    the file is decompressed to count. Files of other formats, and what is no NIfTI file at all, are left to their
+    readers, which complain by themselves: False.
+    """
+    try:
+        image = _load_header(file)
+    except EOFError:
+        return True  # not even the header is whole
+    if image is None:
+        return False
+    promised = image.dataobj.offset + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
+    if file.name.endswith(".gz"):
+        return _claimed_length(file) != promised % 2**32 and _decompressed_length(file) < promised
+    return file.stat().st_size < promised
+
+
+def count_non_finite_in_nifti(file: Path) -> int:
+    """How many voxels of a whole .nii or .nii.gz file are NaN or infinite; 0 for files of other formats."""
+    image = _load_header(file)
+    if image is None or image.get_data_dtype().kind != "f":
+        return 0
+    stored = np.asanyarray(image.dataobj.get_unscaled())
+    return int(stored.size - np.count_nonzero(np.isfinite(stored)))
+
+
+def _load_header(file: Path) -> Any:
+    """The file opened by nibabel, no voxels read; None for what nibabel cannot open.
+
+    Raises:
+        EOFError: for compressed data that ends within the header.
+    """
+    if not file.name.endswith((".nii", ".nii.gz")):
+        return None
+    try:
+        return nibabel.load(file)
+    except EOFError:
+        raise
+    except Exception:  # nibabel raises many kinds of errors
+        return None
+
+
+def _claimed_length(file: Path) -> int:
+    """The length a gzip file ends with, modulo 2**32; of its last part only, should it consist of several."""
+    with file.open("rb") as stream:
+        stream.seek(-4, 2)
+        return int.from_bytes(stream.read(4), "little")
+
+
+def _decompressed_length(file: Path) -> int:
+    length = 0
+    try:
+        with gzip.open(file) as stream:
+            while chunk := stream.read(_CHUNK_IN_BYTES):
+                length += len(chunk)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        pass  # what came before the break is counted
+    return length

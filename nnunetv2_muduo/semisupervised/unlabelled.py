@@ -1,0 +1,202 @@
+"""The folder imagesUn, preprocessed with the dataset's own plans beside the labelled cases."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from nnunetv2.utilities.utils import get_identifiers_from_splitted_dataset_folder
+from tqdm import tqdm
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
+from nnunetv2_muduo.semisupervised.freshness import (
+    case_files,
+    is_fresh,
+    preprocessing_fingerprint,
+    remove_case,
+    source_stamp,
+)
+from nnunetv2_muduo.semisupervised.raw_intensities import check_schemes
+from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+from nnunetv2_muduo.semisupervised.unlabelled_case import CaseJob, preprocess_case
+from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
+from nnunetv2_muduo.settings import Settings
+
+IMAGES_FOLDER = "imagesUn"
+_PARTIAL_PREFIX = ".partial-"
+_DAY_IN_SECONDS = 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class UnlabelledSummary:
+    """What came of the scans of imagesUn.
+
+    Attributes:
+        folder: holds the preprocessed cases.
+        identifiers: names of the cases to train with, sorted.
+        done: those preprocessed just now, sorted.
+        skipped: those that were up to date, sorted.
+        bad: name -> reason, for the scans that are left out.
+    """
+
+    folder: Path
+    identifiers: tuple[str, ...]
+    done: tuple[str, ...]
+    skipped: tuple[str, ...]
+    bad: Mapping[str, str]
+
+
+def preprocess_unlabelled(
+    dataset_name: str,
+    *,
+    plans: dict,
+    configuration: str,
+    dataset_json: dict,
+    raw_folder: Path,
+    preprocessed_folder: Path,
+    num_processes: int,
+    log: Callable[[str], object] = print,
+    progress: bool = True,
+) -> UnlabelledSummary:
+    """Bring the preprocessed unlabelled cases up to date with imagesUn and the plans.
+
+    What is up to date is skipped; what changed (a file's size or time of change, or the plans where preprocessing
+    depends on them) is done again; what has no scan any more is removed. Each case is written aside and put in place
+    whole, so the work can be interrupted at any time and goes on from there.
+
+    Args:
+        dataset_name: as in Dataset221_AutoPET, for messages.
+        plans: nnU-Net's plans; their "muduo" settings say which channel is CT and which PET, if names do not.
+        configuration: name of one of their configurations.
+        dataset_json: nnU-Net's dataset.json.
+        raw_folder: of the dataset, holds imagesUn (and imagesTr).
+        preprocessed_folder: of the dataset; cases go to its {data_identifier}_unlabelled.
+        num_processes: scans in work at the same time; 1 works right here.
+        log: takes what is worth telling.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: where there is nothing to preprocess, no scan is good, the plans cannot be used, a worker died.
+    """
+    fingerprint, channels = _check_plans(plans, configuration, dataset_json)
+    scans, bad = _find_unlabelled(dataset_name, raw_folder, dataset_json)
+    folder = unlabelled_folder(plans, configuration, preprocessed_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_cases_other_than(scans, folder, log)
+    fresh = {case for case, files in scans.items() if is_fresh(folder, case, source_stamp(files, fingerprint))}
+    with _partial_folder(folder) as partial_folder:
+        jobs = [
+            CaseJob(case, files, folder, partial_folder, plans, configuration, dataset_json, channels, fingerprint)
+            for case, files in scans.items()
+            if case not in fresh
+        ]
+        bad |= _run(jobs, num_processes=num_processes, progress=progress)
+    for case in bad.keys() & scans.keys():
+        remove_case(folder, case)
+    good = [case for case in scans if case not in bad]
+    summary = UnlabelledSummary(
+        folder,
+        identifiers=tuple(sorted(good)),
+        done=tuple(sorted(case for case in good if case not in fresh)),
+        skipped=tuple(sorted(fresh)),
+        bad=dict(sorted(bad.items())),
+    )
+    _report(summary, raw_folder / IMAGES_FOLDER, log)
+    return summary
+
+
+def unlabelled_folder(plans: dict, configuration: str, preprocessed_folder: Path) -> Path:
+    """Where the preprocessed unlabelled cases of a configuration lie."""
+    identifier = PlansManager(plans).get_configuration(configuration).data_identifier
+    return preprocessed_folder / f"{identifier}_unlabelled"
+
+
+def _check_plans(plans: dict, configuration: str, dataset_json: dict) -> tuple[str, tuple[int, int]]:
+    """The plans' fingerprint and the channels (CT, PET); refuses early what cannot work."""
+    if configuration not in plans["configurations"]:
+        known = ", ".join(plans["configurations"])
+        raise UserError(f"The plans have no configuration '{configuration}'; use one of: {known}.")
+    channels = find_channels(dataset_json, Settings.from_plans(plans))
+    check_schemes(PlansManager(plans).get_configuration(configuration), channel_names(dataset_json))
+    return preprocessing_fingerprint(plans, configuration, channels=channels), channels
+
+
+def _find_unlabelled(
+    dataset_name: str, raw_folder: Path, dataset_json: dict
+) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
+    """Scans to preprocess, and name -> reason for those that are left out already."""
+    folder, file_ending = raw_folder / IMAGES_FOLDER, dataset_json["file_ending"]
+    scans, bad = find_scans(folder, file_ending) if folder.is_dir() else ({}, {})
+    if not scans and not bad:
+        files = ", ".join(
+            f"{{case}}_{index:04d}{file_ending} ({name})" for index, name in enumerate(channel_names(dataset_json))
+        )
+        state = f"has no {file_ending} file" if folder.is_dir() else "does not exist"
+        raise UserError(
+            f"{dataset_name} has no unlabelled scans: {folder} {state}. Put them there as {files}, "
+            "or train on the labelled cases alone with -tr nnUNetTrainer."
+        )
+    labelled = _labelled_cases(raw_folder, dataset_json)
+    for case in sorted(labelled & set(scans)):
+        del scans[case]
+        bad[case] = "already labelled: a training case of this name is in imagesTr"
+    return scans, bad
+
+
+def _labelled_cases(raw_folder: Path, dataset_json: dict) -> set[str]:
+    if "dataset" in dataset_json:  # nnU-Net's other way of naming training cases, file by file
+        return set(dataset_json["dataset"])
+    images = raw_folder / "imagesTr"
+    if not images.is_dir():
+        return set()
+    return {
+        str(case) for case in get_identifiers_from_splitted_dataset_folder(str(images), dataset_json["file_ending"])
+    }
+
+
+def _run(jobs: list[CaseJob], *, num_processes: int, progress: bool) -> dict[str, str]:
+    """Name -> reason of the scans that turned out bad."""
+    outcomes = run_jobs(preprocess_case, jobs, num_processes=num_processes)
+    shown = tqdm(outcomes, total=len(jobs), desc="Preprocessing unlabelled scans", disable=not (progress and jobs))
+    return {outcome.case: outcome.reason for outcome in shown if outcome.reason is not None}
+
+
+def _remove_cases_other_than(scans: Mapping[str, object], folder: Path, log: Callable[[str], object]) -> None:
+    wanted = {file for case in scans for file in case_files(folder, case)}
+    unwanted = [file for pattern in ("*.b2nd", "*.pkl") for file in folder.glob(pattern) if file not in wanted]
+    for file in unwanted:  # images come first, so that no moment shows half a case
+        file.unlink(missing_ok=True)
+    gone = sorted(file.stem for file in unwanted if file.suffix == ".pkl")
+    if gone:
+        log(f"Removed preprocessed cases whose scan is gone: {', '.join(gone)}")
+
+
+@contextmanager
+def _partial_folder(folder: Path) -> Iterator[Path]:
+    """A folder for cases in the making, of this run alone; nnU-Net does not look into it."""
+    for left_behind in folder.glob(f"{_PARTIAL_PREFIX}*"):  # by a run that was killed; a younger one may be alive
+        if time.time() - left_behind.stat().st_mtime > _DAY_IN_SECONDS:
+            shutil.rmtree(left_behind, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL_PREFIX}{os.getpid()}-", dir=folder))
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _report(summary: UnlabelledSummary, images: Path, log: Callable[[str], object]) -> None:
+    reasons = "\n".join(f"  - {name}: {reason}" for name, reason in summary.bad.items())
+    if not summary.identifiers:
+        raise UserError(f"None of the {len(summary.bad)} unlabelled scan(s) of {images} can be used:\n{reasons}")
+    log(
+        f"Unlabelled scans: {len(summary.identifiers)} ready ({len(summary.done)} preprocessed now, "
+        f"{len(summary.skipped)} up to date) in {summary.folder}"
+    )
+    if summary.bad:
+        log(f"{len(summary.bad)} unlabelled scan(s) of {images} are left out:\n{reasons}")
