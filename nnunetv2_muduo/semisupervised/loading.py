@@ -1,0 +1,257 @@
+"""Patches of unlabelled scans, and the loader that hands out one labelled and one unlabelled batch a step."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from batchgenerators.dataloading.data_loader import DataLoader
+from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
+from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
+from numpy.typing import NDArray
+
+from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
+from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
+
+Augmenter: TypeAlias = SingleThreadedAugmenter | NonDetMultiThreadedAugmenter | MultiThreadedAugmenter
+
+
+class UnlabelledDataLoader(DataLoader):
+    """Endless batches of patches from preprocessed unlabelled cases, centred on random voxels of the body.
+
+    A batch is {"image", "clean", "raw", "keys"}; the first three are float32 tensors [B, C, Z, Y, X] of the same crop:
+
+    - image: the student's view, normalised by nnU-Net, with intensity augmentation; 0 outside the scan;
+    - clean: the same without augmentation;
+    - raw: the same in HU and SUV (as far as normalisation did not clip them), `raw_padding` outside the scan;
+    - keys: the names of the B cases.
+
+    A crop keeps within the scan where the scan is larger than the patch, and is padded on both sides where it is not.
+    The loader travels to worker processes: it holds names, numbers and transforms, no network and no CUDA tensor.
+
+    Args:
+        data: the preprocessed cases, see `preprocess_unlabelled`.
+        batch_size: patches a batch, of different cases where there are enough.
+        patch_size: (Z, Y, X) voxels.
+        raw_padding: of each channel (HU, SUV).
+        transforms: what `intensity_transforms` returned; None for no augmentation.
+        seed: of the choice of cases and crops. The transforms draw from torch's and numpy's global streams.
+    """
+
+    def __init__(
+        self,
+        data: nnUNetDatasetBlosc2,
+        batch_size: int,
+        *,
+        patch_size: Sequence[int],
+        raw_padding: Sequence[float],
+        transforms: BasicTransform | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(data, batch_size, infinite=True)
+        self.indices = list(data.identifiers)
+        self.patch_size = tuple(int(size) for size in patch_size)
+        self.raw_padding = tuple(float(value) for value in raw_padding)
+        self.transforms = transforms
+        self.seed = seed
+        self.generator = np.random.default_rng(seed)
+
+    def set_thread_id(self, thread_id: int) -> None:
+        """Called in each worker, which starts with a copy of this loader: give it draws of its own."""
+        super().set_thread_id(thread_id)
+        self.generator = np.random.default_rng(None if self.seed is None else [self.seed, thread_id])
+
+    def get_indices(self) -> list[str]:
+        """Names of the cases of a batch, each at most once where there are enough."""
+        too_few = len(self.indices) < self.batch_size
+        chosen = self.generator.choice(len(self.indices), size=(self.batch_size,), replace=too_few)
+        return [self.indices[index] for index in chosen]
+
+    def generate_train_batch(self) -> dict:
+        keys: list[str] = self.get_indices()
+        with torch.no_grad():
+            samples = [self._augmented(*self._crop(key)) for key in keys]
+        return _collated(samples, keys)
+
+    def central_patch(self) -> dict:
+        """A batch of one patch without augmentation, always the same: the middle of the first case's body."""
+        key = min(self.indices)
+        clean, raw, _ = self._crop(key, central=True)
+        return _collated([(clean, clean, raw)], [key])
+
+    def _augmented(
+        self, clean: torch.Tensor, raw: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        if self.transforms is None:
+            return clean, clean, raw
+        student_view = self.transforms(image=clean.clone(), segmentation=mask)["image"]
+        return student_view, clean, raw
+
+    def _crop(self, key: str, *, central: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Clean and raw patch [C, Z, Y, X], and nnU-Net's nonzero mask [1, Z, Y, X] (-1 outside)."""
+        image, mask, _, properties = self._data.load_case(key)
+        locations = properties[BODY_LOCATIONS_KEY]
+        centre = np.median(locations, axis=0).astype(int) if central else self.generator.choice(locations)
+        source, destination = crop_and_place(centre, image.shape[1:], self.patch_size)
+        image_crop, mask_crop = image[source], mask[source]
+        clean = np.zeros((len(image_crop), *self.patch_size), dtype=np.float32)
+        clean[destination] = image_crop
+        outside = np.full((1, *self.patch_size), -1, dtype=np.int16)
+        outside[destination] = mask_crop
+        raw = np.empty_like(clean)
+        for channel, padding in enumerate(self.raw_padding):
+            raw[channel] = padding
+            raw[channel][destination[1:]] = _to_raw(image_crop, mask_crop[0], channel, properties)
+        return torch.from_numpy(clean), torch.from_numpy(raw), torch.from_numpy(outside)
+
+
+def crop_and_place(
+    centre: Sequence[int], shape: Sequence[int], patch_size: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where a patch lies in a volume and where that part goes in the patch, axis by axis.
+
+    Args:
+        centre: voxel of the volume that the patch is centred on, unless the volume's border is in the way.
+        shape: of the volume.
+        patch_size: of the patch; where it is larger than the volume, the volume lies in its middle.
+
+    Returns:
+        Slices into the volume, and slices of the same size into the patch; all channels come first in both.
+    """
+    source, destination = [slice(None)], [slice(None)]
+    for middle, size, patch in zip(centre, shape, patch_size, strict=True):
+        if size >= patch:
+            start = int(np.clip(middle - patch // 2, 0, size - patch))
+            source.append(slice(start, start + patch))
+            destination.append(slice(0, patch))
+        else:
+            start = (patch - size) // 2
+            source.append(slice(0, size))
+            destination.append(slice(start, start + size))
+    return tuple(source), tuple(destination)
+
+
+class PairedLoader:
+    """Hands out a labelled batch with an unlabelled one in it, and shuts the workers of both down.
+
+    Args:
+        labelled: nnU-Net's own loader.
+        unlabelled: what `build_unlabelled_loader` returned.
+    """
+
+    def __init__(self, labelled: Augmenter, unlabelled: Augmenter) -> None:
+        self.labelled = labelled
+        self.unlabelled = unlabelled
+
+    def __iter__(self) -> "PairedLoader":
+        return self
+
+    def __next__(self) -> dict:
+        """{"data", "target", "keys"} as nnU-Net's loader returns them, and "unlabelled": the other batch."""
+        return {**next(self.labelled), "unlabelled": next(self.unlabelled)}
+
+    @property
+    def unlabelled_patches(self) -> UnlabelledDataLoader:
+        """The loader inside the unlabelled stream, in this process."""
+        return loader_inside(self.unlabelled)
+
+    def finish(self) -> None:
+        """End all worker processes; may be called more than once. nnU-Net ends only loaders of its own classes."""
+        for loader in (self.labelled, self.unlabelled):
+            if isinstance(loader, NonDetMultiThreadedAugmenter | MultiThreadedAugmenter):
+                with _quiet(getattr(loader, "results_loop_thread", None)):
+                    loader._finish()
+
+
+@contextmanager
+def _quiet(thread: threading.Thread | None) -> Iterator[None]:
+    """Say nothing of how this thread ends.
+
+    A worker that has just left takes the shared memory of its last patches with it; the thread that was about to
+    receive them then dies of a broken connection, which batchgenerators does not catch and which harms nobody.
+    """
+    usual = threading.excepthook
+    threading.excepthook = lambda failure: None if failure.thread is thread else usual(failure)
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
+
+
+def loader_inside(augmenter: Augmenter) -> UnlabelledDataLoader:
+    """The data loader that an augmenter asks, whatever the augmenter's class calls it."""
+    return augmenter.data_loader if isinstance(augmenter, SingleThreadedAugmenter) else augmenter.generator
+
+
+def build_unlabelled_loader(
+    folder: Path,
+    identifiers: Sequence[str],
+    *,
+    batch_size: int,
+    patch_size: Sequence[int],
+    raw_padding: Sequence[float],
+    transforms: BasicTransform | None = None,
+    pin_memory: bool = False,
+    seed: int | None = None,
+) -> SingleThreadedAugmenter | NonDetMultiThreadedAugmenter:
+    """The unlabelled stream, in this process or in worker processes as nnU-Net's own (`nnUNet_n_proc_DA`).
+
+    nnU-Net starts as many workers as it is allowed for the labelled patches and half as many for validation; the
+    unlabelled patches, which need no spatial augmentation, get half as many as well. Workers that are ahead sleep.
+
+    Args:
+        folder: holds the preprocessed cases.
+        identifiers: names of the cases to draw from.
+        batch_size: patches a batch.
+        patch_size: (Z, Y, X) voxels.
+        raw_padding: of each channel outside the scan (HU, SUV).
+        transforms: what `intensity_transforms` returned.
+        pin_memory: for training on CUDA.
+        seed: of cases and crops, and of the augmentation where there are workers. In this process the augmentation
+            follows torch's and numpy's global seeds, as nnU-Net's does. With several workers, each one's patches are
+            reproducible, but not which of them is first.
+    """
+    data = nnUNetDatasetBlosc2(str(folder), sorted(identifiers))
+    loader = UnlabelledDataLoader(
+        data, batch_size, patch_size=patch_size, raw_padding=raw_padding, transforms=transforms, seed=seed
+    )
+    num_processes = get_allowed_n_proc_DA()
+    if num_processes == 0:
+        return SingleThreadedAugmenter(loader, None)
+    num_processes = max(1, num_processes // 2)
+    augmenter = NonDetMultiThreadedAugmenter(
+        data_loader=loader,
+        transform=None,
+        num_processes=num_processes,
+        num_cached=max(3, num_processes // 2),
+        seeds=_seeds_of_workers(num_processes, seed),
+        pin_memory=pin_memory,
+        wait_time=0.002,
+    )
+    next(augmenter)  # starts the workers, while this process is still small, and tells at once if they cannot work
+    return augmenter
+
+
+def _seeds_of_workers(number: int, seed: int | None) -> list[int]:
+    """Different ones: without a seed, forked workers inherit one state of torch and augment all in the same way."""
+    return [int(state) for state in np.random.SeedSequence(seed).generate_state(number)]
+
+
+def _to_raw(image: NDArray, mask: NDArray, channel: int, properties: dict) -> NDArray:
+    scale, shift = properties[RAW_INTENSITY_KEY][channel]
+    raw = image[channel] * np.float32(scale) + np.float32(shift)
+    if properties[OUTSIDE_IS_ZERO_KEY][channel]:
+        raw[mask < 0] = 0.0
+    return raw
+
+
+def _collated(samples: Sequence[tuple[torch.Tensor, ...]], keys: list[str]) -> dict:
+    image, clean, raw = (torch.stack(tensors) for tensors in zip(*samples, strict=True))
+    return {"image": image, "clean": clean, "raw": raw, "keys": keys}
