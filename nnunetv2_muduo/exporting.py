@@ -1,0 +1,212 @@
+"""What `muduo export` does: a trained model as a plain nnU-Net model, for those who do not have this package."""
+
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+
+PLAIN_TRAINER = "nnUNetTrainer"
+_ORIGIN = "exported_from.json"
+# what nnU-Net's predictor and -pretrained_weights read; optimiser, curves and our own state stay behind
+_CHECKPOINT_ENTRIES = ("network_weights", "init_args", "inference_allowed_mirroring_axes", "current_epoch")
+_FOLD_FILES = ("progress.png", "validation/summary.json")
+_POSTPROCESSING_FILES = ("summary.json", "postprocessing.json", "postprocessing.pkl")
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A plain nnU-Net model.
+
+    Attributes:
+        folder: the model folder, `.../DatasetXXX_NAME/nnUNetTrainer__PLANS__CONFIGURATION`; the folder two above can
+            serve as nnUNet_results.
+        zip_file: the same for `nnUNetv2_install_pretrained_model_from_zip`, or None.
+        folds: "0" to "4" or "all".
+        checkpoint: file name of the checkpoints.
+    """
+
+    folder: Path
+    zip_file: Path | None
+    folds: tuple[str, ...]
+    checkpoint: str
+
+    def predict_command(self) -> str:
+        """The stock command that predicts with the folder."""
+        folds = " ".join(self.folds)
+        return f'nnUNetv2_predict_from_modelfolder -m "{self.folder}" -f {folds} -chk {self.checkpoint} -i IN -o OUT'
+
+
+def export_model(
+    dataset: str | int,
+    *,
+    output: Path,
+    trainer: str = "nnUNetTrainerMuDuo",
+    plans_name: str = "nnUNetPlans",
+    configuration: str = "3d_fullres",
+    folds: Iterable[str | int] | None = None,
+    checkpoint: str = "checkpoint_final.pth",
+    make_zip: bool = True,
+    overwrite: bool = False,
+    log: Callable[[str], None] = print,
+) -> ExportedModel:
+    """Copy a trained model out of nnUNet_results such that nnU-Net without this package predicts with it.
+
+    Checkpoints name nnU-Net's own trainer and hold what prediction and fine-tuning (-pretrained_weights) need; training
+    cannot be continued from them. Plans lose the settings of this package, which are kept in `exported_from.json`.
+
+    Args:
+        dataset: name, such as Dataset221_AutoPET, or number.
+        output: folder to write to; made if missing.
+        trainer: class name the model was trained with, one that leaves nnU-Net's network as planned.
+        plans_name: of the plans it was trained with.
+        configuration: of those plans.
+        folds: 0 to 4 or "all"; None: every fold that has the checkpoint.
+        checkpoint: file name of the checkpoints, such as checkpoint_best.pth.
+        make_zip: whether to write a zip file as well.
+        overwrite: whether an earlier export to the same place is replaced.
+        log: is told what is done.
+
+    Raises:
+        UserError: when there is no such model, fold or checkpoint, when its network is not the planned one, or when
+            `output` holds this model already.
+    """
+    dataset_name = find_dataset(str(dataset))
+    source = _source_folder(nnunet_folder("nnUNet_results") / dataset_name, trainer, f"{plans_name}__{configuration}")
+    chosen = _folds(source, folds, checkpoint)
+    target = output / dataset_name / f"{PLAIN_TRAINER}__{plans_name}__{configuration}"
+    _refuse_existing(target, overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as temporary:
+        partial = Path(temporary) / target.name
+        _write_model(source, partial, folds=chosen, checkpoint=checkpoint, trainer=trainer, log=log)
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
+    log(f"Model folder: {target}")
+    zip_file = _zip(target, output) if make_zip else None
+    if zip_file is not None:
+        log(f"Zip file: {zip_file}")
+    return ExportedModel(target, zip_file, chosen, checkpoint)
+
+
+def _source_folder(results: Path, trainer: str, suffix: str) -> Path:
+    if trainer == PLAIN_TRAINER:
+        raise UserError(f"{PLAIN_TRAINER} is nnU-Net's own; export it with nnUNetv2_export_model_to_zip.")
+    source = results / f"{trainer}__{suffix}"
+    if not source.is_dir():
+        present = ", ".join(sorted(path.name for path in results.glob("*__*__*"))) or "none"
+        raise UserError(f"There is no trained model {source}; trained models of this dataset: {present}.")
+    return source
+
+
+def _folds(source: Path, folds: Iterable[str | int] | None, checkpoint: str) -> tuple[str, ...]:
+    """The folds to export, each of which has the checkpoint."""
+    ready = [path.parent.name.removeprefix("fold_") for path in sorted(source.glob(f"fold_*/{checkpoint}"))]
+    chosen = ready if folds is None else [str(fold) for fold in folds]
+    missing = [fold for fold in chosen if fold not in ready]
+    if missing or not chosen:
+        present = sorted(str(path.relative_to(source)) for path in source.glob("fold_*/checkpoint_*.pth"))
+        raise UserError(
+            f"{source} has no {checkpoint} for fold {', '.join(missing) or 'any'}; there are: "
+            f"{', '.join(present) or 'none'}. Finish the training, or name another checkpoint."
+        )
+    return tuple(chosen)
+
+
+def _refuse_existing(target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if not (target / _ORIGIN).is_file():
+        raise UserError(f"{target} exists and is no earlier export, so it stays; give another output folder.")
+    if not overwrite:
+        raise UserError(f"{target} exists already; give another output folder, or ask for it to be overwritten.")
+
+
+def _write_model(
+    source: Path, target: Path, *, folds: Iterable[str], checkpoint: str, trainer: str, log: Callable[[str], None]
+) -> None:
+    """Write the whole model folder."""
+    plans, dataset_json = read_json(source / "plans.json"), read_json(source / "dataset.json")
+    settings = plans.pop("muduo", {})
+    target.mkdir()
+    for fold in folds:
+        log(f"Fold {fold}: {checkpoint}")
+        content = _read_checkpoint(source / f"fold_{fold}" / checkpoint)
+        _check_network(content, plans, dataset_json, trainer)
+        _copy([f"fold_{fold}/{name}" for name in _FOLD_FILES], source, target)
+        (target / f"fold_{fold}").mkdir(exist_ok=True)
+        torch.save(_plain_checkpoint(content), target / f"fold_{fold}" / checkpoint)
+    results = f"crossval_results_folds_{'_'.join(folds)}"
+    _copy(["dataset_fingerprint.json", *(f"{results}/{name}" for name in _POSTPROCESSING_FILES)], source, target)
+    origin = {"trainer": trainer, "nnunetv2-muduo": version("nnunetv2-muduo"), "muduo": settings}
+    for name, table in (("plans", plans), ("dataset", dataset_json), (Path(_ORIGIN).stem, origin)):
+        write_text(target / f"{name}.json", json.dumps(table, indent=4) + "\n")
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        # weights_only would refuse what nnU-Net itself puts in; the file is as trusted as nnU-Net trusts it
+        return torch.load(path, map_location="cpu", weights_only=False)
+    except (RuntimeError, EOFError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}); it may be half written or damaged.") from error
+
+
+def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dict, trainer: str) -> None:
+    """Refuse weights that the network stock nnU-Net builds from the plans would not take."""
+    plans_manager = PlansManager(plans)
+    configuration = plans_manager.get_configuration(checkpoint["init_args"]["configuration"])
+    with torch.device("meta"):  # shapes only: no memory, no initialisation
+        planned = nnUNetTrainer.build_network_architecture(
+            plans_manager,
+            configuration,
+            determine_num_input_channels(plans_manager, configuration, dataset_json),
+            plans_manager.get_label_manager(dataset_json).num_segmentation_heads,
+            enable_deep_supervision=False,
+        ).state_dict()
+    given = checkpoint["network_weights"]
+    for name in [*planned, *given]:
+        shapes = [tuple(weights[name].shape) if name in weights else "missing" for weights in (planned, given)]
+        if shapes[0] != shapes[1]:
+            raise UserError(
+                f"{trainer} trains another network than the plans' ({name}: planned {shapes[0]}, trained {shapes[1]}), "
+                f"which nnU-Net alone cannot build; predict with nnUNetv2_predict -tr {trainer} instead."
+            )
+
+
+def _plain_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {key: checkpoint[key] for key in _CHECKPOINT_ENTRIES if key in checkpoint}
+    init_args = dict(plain["init_args"])
+    init_args["plans"] = {key: value for key, value in init_args.get("plans", {}).items() if key != "muduo"}
+    return plain | {"init_args": init_args, "trainer_name": PLAIN_TRAINER}
+
+
+def _copy(names: Iterable[str], source: Path, target: Path) -> None:
+    """Copy those of the files that exist."""
+    for name in names:
+        if (source / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, target / name)
+
+
+def _zip(folder: Path, output: Path) -> Path:
+    """Zip a model folder with its dataset's name above it, as nnUNetv2_install_pretrained_model_from_zip unpacks it."""
+    path = output / f"{folder.parent.name}__{folder.name}.zip"
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(output))
+    return path

@@ -1,0 +1,239 @@
+import copy
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from planned_dataset import DATASET, DATASET_JSON, unet_plans
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.exporting import export_model
+from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
+
+TRAINER = "nnUNetTrainerMuDuo"
+PLAIN = "nnUNetTrainer__nnUNetPlans__3d_fullres"
+
+PREDICT_LOGITS = """
+import sys
+sys.modules["nnunetv2_muduo"] = None  # an environment without this package
+import numpy as np
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+model, image, logits, *folds = sys.argv[1:]
+predictor = nnUNetPredictor(device=torch.device("cpu"), use_mirroring=True, allow_tqdm=False)
+predictor.initialize_from_trained_model_folder(model, folds or None, checkpoint_name="checkpoint_final.pth")
+np.save(logits, predictor.predict_logits_from_preprocessed_data(torch.from_numpy(np.load(image))).numpy())
+"""
+
+
+def network_of(plans: dict, seed: int, *, input_channels: int = 2, deep_supervision: bool = True) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    manager = PlansManager(plans)
+    return nnUNetTrainer.build_network_architecture(
+        manager, manager.get_configuration("3d_fullres"), input_channels, 3, deep_supervision
+    )
+
+
+class Model:
+    """A results folder as nnUNetTrainerMuDuo leaves it, with a tiny network in each fold."""
+
+    def __init__(self, results: Path) -> None:
+        self.plans = unet_plans(patch_size=(16, 16, 16), features=2) | {"muduo": {"points": 5}}
+        self.folder = results / DATASET / f"{TRAINER}__nnUNetPlans__3d_fullres"
+        self.folder.mkdir(parents=True)
+        (self.folder / "plans.json").write_text(json.dumps(self.plans))
+        (self.folder / "dataset.json").write_text(json.dumps(DATASET_JSON))
+        (self.folder / "dataset_fingerprint.json").write_text("{}")
+
+    def add_fold(self, fold: str, *, name: str = "checkpoint_final.pth", **network) -> torch.nn.Module:
+        trained = network_of(self.plans, seed=ord(fold[0]), **network)
+        optimiser = torch.optim.SGD(trained.parameters(), 0.01, momentum=0.9)
+        folder = self.folder / f"fold_{fold}"
+        folder.mkdir(exist_ok=True)
+        (folder / "progress.png").write_bytes(b"picture")
+        checkpoint = {
+            "network_weights": trained.state_dict(),
+            "optimizer_state": optimiser.state_dict(),
+            "grad_scaler_state": None,
+            "logging": {"consistency_losses": [np.float64(0.5)]},
+            "_best_ema": np.float64(0.5),
+            "current_epoch": 3,
+            "init_args": {
+                "plans": copy.deepcopy(self.plans),
+                "configuration": "3d_fullres",
+                "fold": fold,
+                "dataset_json": DATASET_JSON,
+                "device": torch.device("cpu"),
+            },
+            "trainer_name": TRAINER,
+            "inference_allowed_mirroring_axes": (0, 1, 2),
+            "muduo": {"state of ours": 1},
+        }
+        torch.save(checkpoint, folder / name)
+        return trained
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    for variable in FOLDER_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("nnUNet_results", str(tmp_path / "nnUNet_results"))
+    return Model(tmp_path / "nnUNet_results")
+
+
+def export(model: Model, tmp_path: Path, **options):
+    return export_model("21", output=tmp_path / "out put", log=lambda text: None, **options)
+
+
+def predicted_before_export(model: Model, networks: list[torch.nn.Module], image: np.ndarray) -> np.ndarray:
+    """Logits of nnU-Net's own predictor, given the trained networks as they are."""
+    predictor = nnUNetPredictor(device=torch.device("cpu"), use_mirroring=True, allow_tqdm=False)
+    manager = PlansManager(model.plans)
+    predictor.manual_initialization(
+        network_of(model.plans, seed=0, deep_supervision=False),
+        manager,
+        manager.get_configuration("3d_fullres"),
+        [network.state_dict() for network in networks],
+        DATASET_JSON,
+        TRAINER,
+        (0, 1, 2),
+    )
+    return predictor.predict_logits_from_preprocessed_data(torch.from_numpy(image)).numpy()
+
+
+def test_stock_nnunet_without_this_package_predicts_the_same_logits(model, tmp_path):
+    networks = [model.add_fold("0"), model.add_fold("1")]
+    exported = export(model, tmp_path)
+    assert exported.folds == ("0", "1")
+    image = np.random.default_rng(0).standard_normal((2, 16, 16, 20)).astype(np.float32)
+    np.save(tmp_path / "image.npy", image)
+    environment = {key: value for key, value in os.environ.items() if key != "nnUNet_extTrainer"}
+    environment["OMP_NUM_THREADS"] = str(torch.get_num_threads())  # the number of threads decides the last bit of a sum
+    command = [sys.executable, "-c", PREDICT_LOGITS, exported.folder, tmp_path / "image.npy", tmp_path / "logits.npy"]
+    subprocess.run(command, check=True, env=environment, timeout=300, capture_output=True)
+    expected = predicted_before_export(model, networks, image)
+    assert expected.shape == (3, 16, 16, 20)
+    assert np.array_equal(np.load(tmp_path / "logits.npy"), expected)
+
+
+def test_exported_weights_are_the_trained_ones_bit_by_bit(model, tmp_path):
+    trained = model.add_fold("all").state_dict()
+    folder = export(model, tmp_path).folder
+    weights = torch.load(folder / "fold_all" / "checkpoint_final.pth", weights_only=False)["network_weights"]
+    assert list(weights) == list(trained)
+    assert all(torch.equal(weights[name], trained[name]) for name in trained)
+
+
+def test_nothing_of_this_package_is_left_but_a_note_of_where_it_came_from(model, tmp_path):
+    model.add_fold("0")
+    folder = export(model, tmp_path).folder
+    assert folder == tmp_path / "out put" / DATASET / PLAIN
+    checkpoint = torch.load(folder / "fold_0" / "checkpoint_final.pth", weights_only=False)
+    assert checkpoint["trainer_name"] == "nnUNetTrainer"
+    assert "muduo" not in checkpoint["init_args"]["plans"]
+    assert not {"muduo", "optimizer_state", "logging"} & set(checkpoint)
+    assert "muduo" not in json.loads((folder / "plans.json").read_text())
+    origin = json.loads((folder / "exported_from.json").read_text())
+    assert (origin["trainer"], origin["muduo"]) == (TRAINER, {"points": 5})
+
+
+def test_the_trained_model_is_left_alone(model, tmp_path):
+    model.add_fold("0")
+    before = {path: path.read_bytes() for path in model.folder.rglob("*") if path.is_file()}
+    export(model, tmp_path)
+    assert {path: path.read_bytes() for path in model.folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_zip_unpacks_into_nnunet_results(model, tmp_path):
+    model.add_fold("0")
+    exported = export(model, tmp_path)
+    with zipfile.ZipFile(exported.zip_file) as archive:
+        archive.extractall(tmp_path / "other results")
+    unpacked = tmp_path / "other results" / DATASET / PLAIN
+    files = sorted(path.relative_to(exported.folder) for path in exported.folder.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(unpacked) for path in unpacked.rglob("*") if path.is_file())
+    assert all((unpacked / file).read_bytes() == (exported.folder / file).read_bytes() for file in files)
+
+
+def test_postprocessing_of_the_exported_folds_comes_along(model, tmp_path):
+    for fold in ("0", "1"):
+        model.add_fold(fold)
+        (model.folder / f"fold_{fold}" / "validation").mkdir()
+        (model.folder / f"fold_{fold}" / "validation" / "summary.json").write_text("{}")
+        (model.folder / f"fold_{fold}" / "validation" / "case.nii.gz").write_bytes(b"image")
+    results = model.folder / "crossval_results_folds_0_1"
+    results.mkdir()
+    (results / "postprocessing.pkl").write_bytes(b"rules")
+    (results / "case.nii.gz").write_bytes(b"image")
+    folder = export(model, tmp_path).folder
+    assert (folder / results.name / "postprocessing.pkl").read_bytes() == b"rules"
+    assert (folder / "fold_1" / "validation" / "summary.json").is_file()
+    assert not list(folder.rglob("*.nii.gz"))
+
+
+def test_only_finished_folds_are_exported_unless_another_checkpoint_is_named(model, tmp_path):
+    model.add_fold("0")
+    model.add_fold("1", name="checkpoint_best.pth")
+    assert export(model, tmp_path).folds == ("0",)
+    best = export(model, tmp_path, checkpoint="checkpoint_best.pth", overwrite=True)
+    assert best.folds == ("1",)
+    assert [path.name for path in best.folder.rglob("*.pth")] == ["checkpoint_best.pth"]
+    assert "-chk checkpoint_best.pth" in best.predict_command()
+
+
+def test_a_network_that_is_not_the_planned_one_is_refused_and_nothing_stays_behind(model, tmp_path):
+    model.add_fold("0", input_channels=1)
+    with pytest.raises(UserError, match=r"another network.*planned \(2, 2, 3, 3, 3\), trained \(2, 1, 3, 3, 3\)"):
+        export(model, tmp_path)
+    assert not [path for path in (tmp_path / "out put").rglob("*") if path.is_file()]
+    assert not (tmp_path / "out put" / DATASET / PLAIN).exists()
+
+
+def test_an_earlier_export_is_replaced_only_on_demand(model, tmp_path):
+    model.add_fold("0")
+    folder = export(model, tmp_path).folder
+    with pytest.raises(UserError, match="exists already"):
+        export(model, tmp_path)
+    (folder / "left over").touch()
+    export(model, tmp_path, overwrite=True, make_zip=False)
+    assert not (folder / "left over").exists()
+
+
+def test_a_model_that_nnunet_trained_is_never_replaced(model, tmp_path):
+    model.add_fold("0")
+    baseline = tmp_path / "out put" / DATASET / PLAIN
+    baseline.mkdir(parents=True)
+    with pytest.raises(UserError, match="no earlier export"):
+        export(model, tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trainer": "nnUNetTrainer"}, "nnUNetv2_export_model_to_zip"),
+        ({"configuration": "2d"}, f"trained models of this dataset: {TRAINER}__nnUNetPlans__3d_fullres"),
+        ({"folds": [3]}, r"no checkpoint_final\.pth for fold 3; there are: fold_0/checkpoint_final\.pth"),
+        ({"checkpoint": "checkpoint_best.pth"}, "no checkpoint_best"),
+    ],
+)
+def test_what_is_not_there_is_named(model, tmp_path, options, message):
+    model.add_fold("0")
+    with pytest.raises(UserError, match=message):
+        export(model, tmp_path, **options)
+
+
+def test_a_damaged_checkpoint_is_named(model, tmp_path):
+    model.add_fold("0")
+    path = model.folder / "fold_0" / "checkpoint_final.pth"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match="cannot be read"):
+        export(model, tmp_path)
