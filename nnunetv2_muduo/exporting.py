@@ -1,188 +1,212 @@
-"""Draw what a teacher trains on: a random cube out of a case, at a random scale, with several targets in it."""
+"""What `muduo export` does: a trained model as a plain nnU-Net model, for those who do not have this package."""
 
-import math
-from collections.abc import Mapping, Sequence
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
+from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
 
-LOCATIONS_KEPT_PER_LABEL = 2000
-
-
-class TrainingCase(NamedTuple):
-    """One scan: raw image [Z, Y, X] (HU or SUV), label map uint8 [Z, Y, X], spacing (z, y, x) in mm."""
-
-    image: np.ndarray
-    labels: np.ndarray
-    spacing_in_mm: tuple[float, float, float]
+PLAIN_TRAINER = "nnUNetTrainer"
+_ORIGIN = "exported_from.json"
+# what nnU-Net's predictor and -pretrained_weights read; optimiser, curves and our own state stay behind
+_CHECKPOINT_ENTRIES = ("network_weights", "init_args", "inference_allowed_mirroring_axes", "current_epoch")
+_FOLD_FILES = ("progress.png", "validation/summary.json")
+_POSTPROCESSING_FILES = ("summary.json", "postprocessing.json", "postprocessing.pkl")
 
 
 @dataclass(frozen=True)
-class CropSettings:
-    """How cubes are drawn.
+class ExportedModel:
+    """A plain nnU-Net model.
 
     Attributes:
-        size: edge length S of the cube in voxels.
-        spacing_range_in_mm: the cube's voxel spacing, drawn log-uniformly for each axis by itself, because patches are
-            resized to the cube anisotropically.
-        jitter: how far from a labelled voxel the centre may lie, as a share of the cube's extent.
-        padding_other_than_air: share of cubes padded with some value between air and the image's mean positive one.
-        min_voxels: a target with fewer voxels in the cube is not asked for.
-        clamp: raw intensities are clamped to this range first (CT: -1000, 1000).
+        folder: the model folder, `.../DatasetXXX_NAME/nnUNetTrainer__PLANS__CONFIGURATION`; the folder two above can
+            serve as nnUNet_results.
+        zip_file: the same for `nnUNetv2_install_pretrained_model_from_zip`, or None.
+        folds: "0" to "4" or "all".
+        checkpoint: file name of the checkpoints.
     """
 
-    size: int
-    spacing_range_in_mm: tuple[float, float] = (5.0, 11.0)
-    jitter: float = 0.35
-    padding_other_than_air: float = 0.25
-    min_voxels: int = 30
-    clamp: tuple[float, float] | None = None
+    folder: Path
+    zip_file: Path | None
+    folds: tuple[str, ...]
+    checkpoint: str
+
+    def predict_command(self) -> str:
+        """The stock command that predicts with the folder."""
+        folds = " ".join(self.folds)
+        return f'nnUNetv2_predict_from_modelfolder -m "{self.folder}" -f {folds} -chk {self.checkpoint} -i IN -o OUT'
 
 
-@dataclass(frozen=True)
-class Crops:
-    """B cubes with K targets each, axes (x, y, z).
+def export_model(
+    dataset: str | int,
+    *,
+    output: Path,
+    trainer: str = "nnUNetTrainerMuDuo",
+    plans_name: str = "nnUNetPlans",
+    configuration: str = "3d_fullres",
+    folds: Iterable[str | int] | None = None,
+    checkpoint: str = "checkpoint_final.pth",
+    make_zip: bool = True,
+    overwrite: bool = False,
+    log: Callable[[str], None] = print,
+) -> ExportedModel:
+    """Copy a trained model out of nnUNet_results such that nnU-Net without this package predicts with it.
 
-    images [B, 1, S, S, S] z-normalised; targets bool [B, K, S, S, S]; others bool [B, K, S, S, S]: every labelled voxel
-    that is not the target's; names [B][K]: what each target is called.
-    """
-
-    images: Tensor
-    targets: Tensor
-    others: Tensor
-    names: list[list[str]]
-
-
-class CropSampler:
-    """Draws `Crops` from cases.
+    Checkpoints name nnU-Net's own trainer and hold what prediction and fine-tuning (-pretrained_weights) need; training
+    cannot be continued from them. Plans lose the settings of this package, which are kept in `exported_from.json`.
 
     Args:
-        cases: the scans; anything indexable that gives `TrainingCase`s (so they may live on disk).
-        targets: name -> the labels that are united to this target ("kidneys": (7, 39)).
-        settings: how cubes are drawn.
+        dataset: name, such as Dataset221_AutoPET, or number.
+        output: folder to write to; made if missing.
+        trainer: class name the model was trained with, one that leaves nnU-Net's network as planned.
+        plans_name: of the plans it was trained with.
+        configuration: of those plans.
+        folds: 0 to 4 or "all"; None: every fold that has the checkpoint.
+        checkpoint: file name of the checkpoints, such as checkpoint_best.pth.
+        make_zip: whether to write a zip file as well.
+        overwrite: whether an earlier export to the same place is replaced.
+        log: is told what is done.
 
     Raises:
-        UserError: if no case holds any of the targets.
+        UserError: when there is no such model, fold or checkpoint, when its network is not the planned one, or when
+            `output` holds this model already.
     """
-
-    def __init__(
-        self, cases: Sequence[TrainingCase], *, targets: Mapping[str, tuple[int, ...]], settings: CropSettings
-    ) -> None:
-        self.cases = cases
-        self.targets = dict(targets)
-        self.settings = settings
-        wanted = {label for labels in self.targets.values() for label in labels}
-        self._locations = [_locations(cases[index].labels, wanted) for index in range(len(cases))]
-        self._usable = [index for index, found in enumerate(self._locations) if found]
-        if not self._usable:
-            raise UserError(f"none of the {len(cases)} training cases holds any of: {', '.join(self.targets)}")
-
-    def draw(self, crops: int, targets_per_crop: int, *, generator: torch.Generator) -> Crops:
-        """`crops` cubes with `targets_per_crop` targets each; a target is repeated where a cube holds too few."""
-        drawn = [self._draw_one(targets_per_crop, generator=generator) for _ in range(crops)]
-        images, targets, others, names = zip(*drawn, strict=True)
-        normalised = normalise_for_teacher(torch.stack(images)[:, None], self.settings.clamp)
-        return Crops(normalised, torch.stack(targets), torch.stack(others), list(names))
-
-    def _draw_one(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list[str]]:
-        """A cube that holds at least one target: image, targets [K], others [K], names [K]."""
-        while True:
-            index = self._usable[_below(len(self._usable), generator)]
-            centre = self._centre(index, generator)
-            image, labels = self._cut(self.cases[index], centre, generator)
-            voxels = torch.bincount(labels.flatten().long(), minlength=256)
-            present = [
-                name for name, wanted in self.targets.items() if voxels[list(wanted)].sum() >= self.settings.min_voxels
-            ]
-            if present:
-                break
-        order = torch.randperm(len(present), generator=generator).tolist()
-        names = [present[order[slot % len(order)]] for slot in range(count)]
-        members = torch.tensor(sorted({label for wanted in self.targets.values() for label in wanted}))
-        labelled = torch.isin(labels, members.to(labels.dtype))
-        chosen = torch.stack([torch.isin(labels, torch.tensor(self.targets[name]).to(labels.dtype)) for name in names])
-        return image, chosen, labelled & ~chosen, names
-
-    def _centre(self, index: int, generator: torch.Generator) -> np.ndarray:
-        """A voxel (z, y, x) of a random target of this case, as likely in a small organ as in a large one."""
-        found = self._locations[index]
-        names = [name for name, labels in self.targets.items() if any(label in found for label in labels)]
-        labels = [label for label in self.targets[names[_below(len(names), generator)]] if label in found]
-        voxels = found[labels[_below(len(labels), generator)]]
-        return voxels[_below(len(voxels), generator)].astype(np.float64)
-
-    def _cut(self, case: TrainingCase, centre: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A cube of random spacing and flips around `centre`: image float32, labels uint8 [S, S, S] (x, y, z)."""
-        settings = self.settings
-        low, high = (math.log(value) for value in settings.spacing_range_in_mm)
-        spacing = torch.exp(low + (high - low) * torch.rand(3, generator=generator, dtype=torch.float64)).numpy()
-        steps = spacing / np.asarray(case.spacing_in_mm)  # in voxels of the case
-        shift = (2 * torch.rand(3, generator=generator, dtype=torch.float64).numpy() - 1) * settings.jitter
-        signs = np.where(torch.rand(3, generator=generator).numpy() < 0.5, -1.0, 1.0)
-        ramp = np.arange(settings.size) - (settings.size - 1) / 2
-        positions = [
-            centre[axis] + steps[axis] * (shift[axis] * settings.size + signs[axis] * ramp) for axis in range(3)
-        ]
-        image, labels = resample_box(case, positions, fill=_padding(case.image, settings, generator))
-        return torch.from_numpy(image).permute(2, 1, 0).contiguous(), torch.from_numpy(labels).permute(2, 1, 0)
+    dataset_name = find_dataset(str(dataset))
+    source = _source_folder(nnunet_folder("nnUNet_results") / dataset_name, trainer, f"{plans_name}__{configuration}")
+    chosen = _folds(source, folds, checkpoint)
+    target = output / dataset_name / f"{PLAIN_TRAINER}__{plans_name}__{configuration}"
+    _refuse_existing(target, overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as temporary:
+        partial = Path(temporary) / target.name
+        _write_model(source, partial, folds=chosen, checkpoint=checkpoint, trainer=trainer, log=log)
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
+    log(f"Model folder: {target}")
+    zip_file = _zip(target, output) if make_zip else None
+    if zip_file is not None:
+        log(f"Zip file: {zip_file}")
+    return ExportedModel(target, zip_file, chosen, checkpoint)
 
 
-def resample_box(case: TrainingCase, positions: Sequence[np.ndarray], *, fill: float) -> tuple[np.ndarray, np.ndarray]:
-    """Image (linear) and labels (nearest) of a case at the given voxel positions along z, y and x.
-
-    Returns:
-        float32 and uint8 arrays of shape (len(z), len(y), len(x)); outside the case they hold `fill` and 0.
-    """
-    image: np.ndarray = np.asarray(case.image)
-    labels: np.ndarray = np.asarray(case.labels)
-    outside = np.zeros(tuple(len(where) for where in positions), dtype=bool)
-    for axis, where in enumerate(positions):
-        last = case.image.shape[axis] - 1
-        inside = np.clip(where, 0, last)
-        lower = np.minimum(inside.astype(np.int64), max(last - 1, 0))
-        shape = [1, 1, 1]
-        shape[axis] = len(where)
-        weight = (inside - lower).astype(np.float32).reshape(shape)
-        upper = np.minimum(lower + 1, last)
-        image = (1 - weight) * np.take(image, lower, axis) + weight * np.take(image, upper, axis)
-        labels = np.take(labels, np.rint(inside).astype(np.int64), axis)
-        outside |= ((where < -0.5) | (where > last + 0.5)).reshape(shape)
-    return (
-        np.where(outside, np.float32(fill), image).astype(np.float32),
-        np.where(outside, 0, labels).astype(np.uint8),
-    )
+def _source_folder(results: Path, trainer: str, suffix: str) -> Path:
+    if trainer == PLAIN_TRAINER:
+        raise UserError(f"{PLAIN_TRAINER} is nnU-Net's own; export it with nnUNetv2_export_model_to_zip.")
+    source = results / f"{trainer}__{suffix}"
+    if not source.is_dir():
+        present = ", ".join(sorted(path.name for path in results.glob("*__*__*"))) or "none"
+        raise UserError(f"There is no trained model {source}; trained models of this dataset: {present}.")
+    return source
 
 
-def _padding(image: np.ndarray, settings: CropSettings, generator: torch.Generator) -> float:
-    """What lies outside the image: air, or sometimes anything up to the mean of its positive voxels.
-
-    nnU-Net pads normalised patches with 0, which is no air once it is turned back to raw intensities.
-    """
-    air = float(image[0, 0, 0])
-    chance, share = torch.rand(2, generator=generator).tolist()
-    if chance >= settings.padding_other_than_air:
-        return air
-    sample = image[::4, ::4, ::4].astype(np.float32)
-    positive = sample[sample > 0]
-    return air + share * (float(positive.mean()) - air) if positive.size else air
-
-
-def _locations(labels: np.ndarray, wanted: set[int]) -> dict[int, np.ndarray]:
-    """Up to 2,000 evenly chosen voxels (z, y, x) of each wanted label that is there."""
-    found = {}
-    for label in np.unique(labels).tolist():
-        if label in wanted:
-            voxels = np.argwhere(labels == label).astype(np.int32)
-            found[label] = voxels[:: max(1, len(voxels) // LOCATIONS_KEPT_PER_LABEL)]
-    return found
+def _folds(source: Path, folds: Iterable[str | int] | None, checkpoint: str) -> tuple[str, ...]:
+    """The folds to export, each of which has the checkpoint."""
+    ready = [path.parent.name.removeprefix("fold_") for path in sorted(source.glob(f"fold_*/{checkpoint}"))]
+    chosen = ready if folds is None else [str(fold) for fold in folds]
+    missing = [fold for fold in chosen if fold not in ready]
+    if missing or not chosen:
+        present = sorted(str(path.relative_to(source)) for path in source.glob("fold_*/checkpoint_*.pth"))
+        raise UserError(
+            f"{source} has no {checkpoint} for fold {', '.join(missing) or 'any'}; there are: "
+            f"{', '.join(present) or 'none'}. Finish the training, or name another checkpoint."
+        )
+    return tuple(chosen)
 
 
-def _below(count: int, generator: torch.Generator) -> int:
-    """A random integer below `count`."""
-    return int(torch.randint(count, (), generator=generator))
+def _refuse_existing(target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if not (target / _ORIGIN).is_file():
+        raise UserError(f"{target} exists and is no earlier export, so it stays; give another output folder.")
+    if not overwrite:
+        raise UserError(f"{target} exists already; give another output folder, or ask for it to be overwritten.")
+
+
+def _write_model(
+    source: Path, target: Path, *, folds: tuple[str, ...], checkpoint: str, trainer: str, log: Callable[[str], None]
+) -> None:
+    """Write the whole model folder."""
+    plans, dataset_json = read_json(source / "plans.json"), read_json(source / "dataset.json")
+    settings = plans.pop("muduo", {})
+    target.mkdir()
+    for fold in folds:
+        log(f"Fold {fold}: {checkpoint}")
+        content = _read_checkpoint(source / f"fold_{fold}" / checkpoint)
+        _check_network(content, plans, dataset_json, trainer)
+        _copy([f"fold_{fold}/{name}" for name in _FOLD_FILES], source, target)
+        (target / f"fold_{fold}").mkdir(exist_ok=True)
+        torch.save(_plain_checkpoint(content), target / f"fold_{fold}" / checkpoint)
+    results = f"crossval_results_folds_{'_'.join(folds)}"
+    _copy(["dataset_fingerprint.json", *(f"{results}/{name}" for name in _POSTPROCESSING_FILES)], source, target)
+    origin = {"trainer": trainer, "nnunetv2-muduo": version("nnunetv2-muduo"), "muduo": settings}
+    for name, table in (("plans", plans), ("dataset", dataset_json), (Path(_ORIGIN).stem, origin)):
+        write_text(target / f"{name}.json", json.dumps(table, indent=4) + "\n")
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        # weights_only would refuse what nnU-Net itself puts in; the file is as trusted as nnU-Net trusts it
+        return torch.load(path, map_location="cpu", weights_only=False)
+    except (RuntimeError, EOFError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}); it may be half written or damaged.") from error
+
+
+def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dict, trainer: str) -> None:
+    """Refuse weights that the network stock nnU-Net builds from the plans would not take."""
+    plans_manager = PlansManager(plans)
+    configuration = plans_manager.get_configuration(checkpoint["init_args"]["configuration"])
+    with torch.device("meta"):  # shapes only: no memory, no initialisation
+        planned = nnUNetTrainer.build_network_architecture(
+            plans_manager,
+            configuration,
+            determine_num_input_channels(plans_manager, configuration, dataset_json),
+            plans_manager.get_label_manager(dataset_json).num_segmentation_heads,
+            enable_deep_supervision=False,
+        ).state_dict()
+    given = checkpoint["network_weights"]
+    for name in [*planned, *given]:
+        shapes = [tuple(weights[name].shape) if name in weights else "missing" for weights in (planned, given)]
+        if shapes[0] != shapes[1]:
+            raise UserError(
+                f"{trainer} trains another network than the plans' ({name}: planned {shapes[0]}, trained {shapes[1]}), "
+                f"which nnU-Net alone cannot build; predict with nnUNetv2_predict -tr {trainer} instead."
+            )
+
+
+def _plain_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {key: checkpoint[key] for key in _CHECKPOINT_ENTRIES if key in checkpoint}
+    init_args = dict(plain["init_args"])
+    init_args["plans"] = {key: value for key, value in init_args.get("plans", {}).items() if key != "muduo"}
+    return plain | {"init_args": init_args, "trainer_name": PLAIN_TRAINER}
+
+
+def _copy(names: Iterable[str], source: Path, target: Path) -> None:
+    """Copy those of the files that exist."""
+    for name in names:
+        if (source / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, target / name)
+
+
+def _zip(folder: Path, output: Path) -> Path:
+    """Zip a model folder with its dataset's name above it, as nnUNetv2_install_pretrained_model_from_zip unpacks it."""
+    path = output / f"{folder.parent.name}__{folder.name}.zip"
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(output))
+    return path
