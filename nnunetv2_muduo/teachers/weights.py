@@ -1,0 +1,106 @@
+"""Find the weights of a teacher and load them: never random weights, never in silence."""
+
+import hashlib
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import cast
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS, ReleasedTeacher, weights_folder
+from nnunetv2_muduo.teachers.checkpoint import build_teacher, read_checkpoint, save_teacher
+from nnunetv2_muduo.teachers.download import fetch_weights, missing_weights
+from nnunetv2_muduo.teachers.protocol import PromptableTeacher
+
+__all__ = [
+    "KNOWN_TEACHERS",
+    "ReleasedTeacher",
+    "fetch_weights",
+    "find_weights",
+    "load_teacher",
+    "save_teacher",
+    "weights_folder",
+]
+
+
+def find_weights(
+    name: str, *, folder: Path | None = None, download: bool = False, log: Callable[[str], object] = print
+) -> Path:
+    """The file that holds a teacher's weights.
+
+    Args:
+        name: one of `KNOWN_TEACHERS`, or the name of a file in the weights folder.
+        folder: the weights folder; None: `weights_folder()`.
+        download: fetch the published weights of a known teacher if they are missing.
+        log: called with one line of text at a time while downloading.
+
+    Raises:
+        UserError: naming the file, where it is published, the command that fetches it and the folder it goes to; for an
+            unknown name, the known ones.
+    """
+    folder = folder or weights_folder()
+    teacher = KNOWN_TEACHERS.get(name)
+    if teacher is None:
+        return _own_file(name, folder)
+    path = teacher.path(folder)
+    if path.is_file():
+        return path
+    if download:
+        return fetch_weights(name, folder=folder, log=log)
+    raise missing_weights(name, folder, "there is no such file")
+
+
+def load_teacher(
+    name: str, *, folder: Path | None = None, download: bool = True, log: Callable[[str], object] = print
+) -> PromptableTeacher:
+    """Load a frozen teacher and say which file it came from.
+
+    Args:
+        name: one of `KNOWN_TEACHERS`, or the name of a file in the weights folder.
+        folder: the weights folder; None: `weights_folder()`.
+        download: fetch the published weights of a known teacher if they are missing.
+        log: called with one line of text at a time.
+
+    Returns:
+        The teacher on the CPU, in float32, in eval mode, without gradients.
+
+    Raises:
+        UserError: if the weights are missing, unreadable, unsafe, or do not fit, naming the file and every tensor.
+    """
+    path = find_weights(name, folder=folder, download=download, log=log)
+    checkpoint = read_checkpoint(path)
+    teacher = build_teacher(checkpoint, path).requires_grad_(False).eval()
+    millions = sum(parameter.numel() for parameter in teacher.parameters()) / 1e6
+    log(
+        f"Teacher {name}: {path} (sha256 {_sha256(path)[:12]}), {type(teacher).__name__} with "
+        f"{millions:.1f} M parameters.{_provenance(name, checkpoint.get('info'))}"
+    )
+    return cast(PromptableTeacher, teacher)
+
+
+def _own_file(name: str, folder: Path) -> Path:
+    path = folder / name
+    if path.is_file():
+        return path
+    close = get_close_matches(name, KNOWN_TEACHERS, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    raise UserError(
+        f"No teacher is called '{name}'{hint}: neither one of {', '.join(KNOWN_TEACHERS)} nor a file in {folder}."
+    )
+
+
+def _provenance(name: str, info: object) -> str:
+    """What a log must say about weights that are not the published ones."""
+    teacher = KNOWN_TEACHERS.get(name)
+    if teacher is not None and teacher.shipped:
+        return f" This is a stand-in trained on simulated images; it is not {teacher.title}."
+    what = info.get("what") if isinstance(info, dict) else None
+    return f" It describes itself as: {what}." if what else ""
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
