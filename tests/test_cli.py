@@ -1,5 +1,6 @@
 """The `muduo` command: help for all, mistakes in one sentence, nothing heavy before it is needed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,39 @@ def test_missing_plans_are_answered_with_the_command_that_makes_them(variables: 
     (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
     assert cli.main(["preprocess-unlabelled", "-d", "Dataset221_Tiny"]) == 2
     assert "nnUNetv2_plan_and_preprocess -d 221" in capsys.readouterr().err
+
+
+def test_weights_lists_every_known_teacher_and_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path))
+    (tmp_path / "seganypet_v1.pth").touch()
+    assert cli.main(["weights"]) == 0
+    listed = capsys.readouterr().out
+    assert f"found    {tmp_path / 'seganypet_v1.pth'}" in listed
+    assert "missing  `muduo weights sam_med3d_turbo` downloads it" in listed
+    assert f"Weights folder: {tmp_path}" in listed
+
+
+def test_weights_of_an_unknown_teacher_are_answered_with_the_known_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path))
+    assert cli.main(["weights", "sam_med3d"]) == 2
+    assert "did you mean sam_med3d_turbo" in capsys.readouterr().err
+
+
+def test_plan_writes_settings_given_in_one_go_or_one_by_one(variables: Path, capsys: pytest.CaptureFixture):
+    folder = variables / "nnUNet_preprocessed" / "Dataset221_Tiny"
+    folder.mkdir()
+    (folder / "nnUNetPlans.json").write_text(json.dumps({"configurations": {"3d_fullres": {}}}))
+    assert cli.main(["plan", "-d", "221", "--set", "points=5", "fusion=mean", "--set", "seed=1", "-o", "Ours"]) == 0
+    assert json.loads((folder / "Ours.json").read_text())["muduo"] == {"points": 5, "fusion": "mean", "seed": 1}
+    assert str(folder / "Ours.json") in capsys.readouterr().out
+
+
+def test_export_of_what_was_not_trained_is_one_sentence(variables: Path, capsys: pytest.CaptureFixture):
+    (variables / "nnUNet_results" / "Dataset221_Tiny").mkdir()
+    assert cli.main(["export", "-d", "221", "-o", str(variables / "out")]) == 2
+    assert "no trained model" in capsys.readouterr().err
+    assert not (variables / "out").exists()

@@ -1,5 +1,5 @@
 """The subcommands of `muduo`, one a file, in the order `muduo -h` lists them."""
 
-from nnunetv2_muduo.commands import demo, doctor, export, plan, preprocess_unlabelled, trainers
+from nnunetv2_muduo.commands import demo, doctor, export, plan, preprocess_unlabelled, trainers, weights
 
-COMMANDS = tuple(module.COMMAND for module in (demo, trainers, doctor, plan, preprocess_unlabelled, export))
+COMMANDS = tuple(module.COMMAND for module in (demo, trainers, doctor, weights, plan, preprocess_unlabelled, export))

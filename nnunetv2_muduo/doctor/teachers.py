@@ -1,6 +1,6 @@
 """Are the teachers' weights there?"""
 
-from nnunetv2_muduo.doctor.check import Check, fail, ok
+from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.settings import Settings
 
@@ -13,11 +13,13 @@ def check_teachers(settings: Settings) -> list[Check]:
 
 def check_teacher(what: str, name: str | None) -> Check:
     """Whether the weights called `name` are on this machine; nothing is downloaded."""
-    from nnunetv2_muduo.teachers.weights import find_weights
+    from nnunetv2_muduo.teachers.weights import KNOWN_TEACHERS, find_weights
 
     if name is None:
         return ok(what, "switched off")
     try:
         return ok(what, f"{name}: {find_weights(name)}")
     except UserError as error:
-        return fail(what, str(error), f"muduo weights {name}")
+        if name in KNOWN_TEACHERS and not KNOWN_TEACHERS[name].shipped:
+            return warn(what, f"{name} is not there yet", f"muduo weights {name} (else the trainer downloads it)")
+        return fail(what, str(error), "correct the setting with muduo plan --set; `muduo weights` lists known teachers")
