@@ -84,6 +84,14 @@ def test_gradients_reach_the_student_and_nobody_else():
     assert not result.organ_loss.requires_grad
 
 
+def test_what_teachers_said_under_inference_mode_can_be_trained_on():
+    student = draw(1)[0].requires_grad_(True)
+    with torch.inference_mode():
+        _, p_ct, p_pet, valid, mix = draw(1)
+    distil(student, p_ct, p_pet, valid, mix).loss.backward()
+    assert student.grad.abs().sum() > 0
+
+
 def test_gradient_is_that_of_the_formula():
     student, p_ct, p_pet, _, mix = (tensor.double() for tensor in draw(2, batch=2, organs=2, size=2))
     valid = torch.tensor([[True, True], [True, False]])
