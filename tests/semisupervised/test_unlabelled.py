@@ -91,6 +91,18 @@ def test_body_locations_are_in_the_body_of_the_resampled_scan(tiny_dataset):
     assert uptake.min() < 0.1
 
 
+def test_lungs_that_reach_both_ends_of_the_scan_are_body_whatever_the_order_of_axes(tiny_dataset):
+    tiny_dataset.plans["transpose_forward"] = [2, 0, 1]
+    tiny_dataset.configuration["spacing"] = [2.5, 3.0, 2.0]  # the scan's own, so that nothing is resampled
+    ct = np.full((16, 18, 20), -1000, dtype=np.float32)
+    ct[:, 2:16, 2:18] = 40
+    ct[:, 6:12, 6:14] = -850
+    tiny_dataset.write_scan("a", channels=[ct, np.abs(ct)])
+    tiny_dataset.preprocess()
+    x, _, y = load(tiny_dataset, "a")[2]["body_locations"].T
+    assert ((y >= 6) & (y < 12) & (x >= 6) & (x < 14)).any()
+
+
 def test_body_locations_are_the_same_every_time(tiny_dataset):
     tiny_dataset.write_scan("a")
     tiny_dataset.preprocess()

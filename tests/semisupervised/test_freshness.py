@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+from batchgenerators.utilities.file_and_folder_operations import write_pickle
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+
+from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, case_files, install_case, is_fresh, remove_case
+
+
+def write_case(folder: Path, stamp: dict) -> None:
+    folder.mkdir(exist_ok=True)
+    for file in case_files(folder, "pat 1.v2"):
+        file.write_text("array")
+    write_pickle({SOURCE_KEY: stamp}, str(folder / "pat 1.v2.pkl"))
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_replacement_that_breaks_off_never_leaves_a_mixed_case(tmp_path, monkeypatch, moved):
+    """The new properties beside the old image would pass for a fresh case for ever."""
+    old, new = {"plans": "old"}, {"plans": "new"}
+    write_case(tmp_path / "made", new)
+    write_case(tmp_path / "wanted", old)
+    replace, calls = Path.replace, []
+
+    def break_off(source, target):
+        calls.append(source)
+        if len(calls) > moved:
+            raise OSError("broken off")
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", break_off)
+    with pytest.raises(OSError, match="broken off"):
+        install_case(tmp_path / "made", tmp_path / "wanted", "pat 1.v2")
+    assert not is_fresh(tmp_path / "wanted", "pat 1.v2", old)
+    assert not is_fresh(tmp_path / "wanted", "pat 1.v2", new)
+    assert nnUNetDatasetBlosc2.get_identifiers(str(tmp_path / "wanted")) == []
+
+
+def test_a_whole_replacement_is_fresh(tmp_path):
+    write_case(tmp_path / "made", {"plans": "new"})
+    write_case(tmp_path / "wanted", {"plans": "old"})
+    install_case(tmp_path / "made", tmp_path / "wanted", "pat 1.v2")
+    assert is_fresh(tmp_path / "wanted", "pat 1.v2", {"plans": "new"})
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_removed_case_is_gone(tmp_path):
+    write_case(tmp_path / "folder", {})
+    remove_case(tmp_path / "folder", "pat 1.v2")
+    assert list((tmp_path / "folder").iterdir()) == []
