@@ -9,7 +9,7 @@ from nnunetv2_muduo.teachers.weights import find_weights
 
 
 class Hub:
-    """Stands for the hub's client: writes the file in two halves and fails between them as often as it is told."""
+    """A careless client of the hub: writes the file in two halves, and fails between them if it is told to."""
 
     def __init__(self, failure: BaseException | None = None) -> None:
         self.failure = failure
@@ -18,15 +18,15 @@ class Hub:
 
     def __call__(self, *, repo_id: str, filename: str, local_dir: Path) -> str:
         self.asked.append((repo_id, filename))
-        partial = Path(local_dir) / f"{filename}.incomplete"
-        self.resumed.append(partial.exists())
-        if not partial.exists():
-            partial.write_bytes(b"first half, ")
+        path = Path(local_dir) / filename
+        self.resumed.append(path.exists())
+        if not path.exists():
+            path.write_bytes(b"first half, ")
         if self.failure is not None:
             raise self.failure
-        with partial.open("ab") as file:
+        with path.open("ab") as file:
             file.write(b"second half")
-        return str(partial.rename(Path(local_dir) / filename))
+        return str(path)
 
 
 @pytest.fixture

@@ -90,10 +90,14 @@ def test_an_unchanged_axis_is_left_exactly_alone():
     assert torch.equal(SeparableMap([torch.eye(n) for n in (4, 5, 6)])(volume), volume)
 
 
-def test_a_map_used_under_inference_mode_serves_gradients_later():
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))],
+)
+def test_a_map_used_under_inference_mode_serves_gradients_later(device):
     resize = SeparableMap([weights_to_cubes(TiledAxis(n, (0.0,), float(n)), 4) for n in (5, 6, 7)])
     with torch.inference_mode():
-        resize(torch.rand(1, 1, 5, 6, 7))
-    volume = torch.rand(1, 1, 5, 6, 7, requires_grad=True)
+        resize(torch.rand(1, 1, 5, 6, 7, device=device))
+    volume = torch.rand(1, 1, 5, 6, 7, device=device, requires_grad=True)
     resize(volume).sum().backward()
     assert volume.grad is not None

@@ -133,12 +133,14 @@ def test_points_use_the_half_voxel_convention():
 def test_points_outside_a_cube_and_unused_slots_stay_unused():
     there = view("1.5mm")
     coords = torch.tensor([[2.0, 10.0, 1.0], [12.0, 10.0, 24.0], [5.0, 5.0, float("nan")]]).expand(2, 1, 3, 3)
-    labels = torch.tensor([1, 0, -1]).expand(2, 1, 3)
+    labels = torch.tensor([[[1, 0, -1]], [[-1, 1, -1]]])
     mapped, used = there.points(coords, labels)
+    first, last = 0, there.n_cubes - 1
     assert mapped.shape == (2 * there.n_cubes, 1, 3, 3)
-    assert used[:, 0].tolist()[0] == [1, -1, -1]
-    assert used[:, 0].tolist()[there.n_cubes - 1] == [-1, 0, -1]
-    assert ((used >= 0).sum(0) >= 2).sum() == 2  # each of the two real points lies in a cube of both patches
+    assert used[first, 0].tolist() == [1, -1, -1]
+    assert used[last, 0].tolist() == [-1, 0, -1]
+    assert used[there.n_cubes + first, 0].tolist() == [-1, -1, -1]
+    assert used[there.n_cubes + last, 0].tolist() == [-1, 1, -1]
     assert mapped[used == -1].abs().sum() == 0
     assert ((mapped >= -0.5) & (mapped <= 15.5)).all()
 
