@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from nnunetv2_muduo.evaluation.comparison import Comparison, method_colours
-from nnunetv2_muduo.evaluation.figures import save_figure
+from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
 
 
+@plain_style
 def draw_comparison(
     path: Path,
     comparison: Comparison,

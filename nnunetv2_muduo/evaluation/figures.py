@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 
 matplotlib.use("agg")
@@ -23,6 +24,11 @@ SOURCE_COLOURS = {
 SOURCE_STYLES = {"CT teacher": "-", "PET teacher": "-", "pseudo-label": "--", "student": ":"}
 
 
+# nnU-Net's progress plot changes seaborn's style for the whole process; ours starts from matplotlib's own.
+plain_style = matplotlib.style.context("default")
+
+
+@plain_style
 def draw_progress(path: Path, logged: Mapping[str, Sequence], organs: Sequence[str]) -> None:
     """Six panels over the epochs: losses, lambda, agreement and share kept per organ, teacher report, seconds.
 
@@ -44,6 +50,7 @@ def draw_progress(path: Path, logged: Mapping[str, Sequence], organs: Sequence[s
     save_figure(figure, path)
 
 
+@plain_style
 def draw_patch(
     path: Path,
     ct: np.ndarray,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -123,13 +124,22 @@ class Teaching:
     def _ask_pet(self, raw: Tensor, masks: Tensor | None) -> Tensor | None:
         if self.pet_view is None or masks is None:
             return None
-        cubes = self.pet_view.images(raw[:, [self.pet_channel]])
-        coords, labels = points_from_masks(
-            self.pet_view.masks(masks.float()) > 0.5,
-            points=self.settings.points,
-            strategy=self.settings.point_strategy,
-            uptake=cubes,
-            generator=self.randomness,
-        )
+        pet = raw[:, [self.pet_channel]]
+        cubes = self.pet_view.images(pet)
+        coords, labels = self._place_points(self.pet_view, pet, cubes, masks)
         logits = self.dual.pet_logits(cubes, coords, labels)
         return self.pet_view.back(logits, (labels == 1).any(2)).sigmoid()
+
+    def _place_points(self, view: TeacherView, pet: Tensor, cubes: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Points for the cubes, coords [B*n, K, N, 3] (x, y, z) and labels [B*n, K, N]."""
+        place = partial(
+            points_from_masks,
+            points=self.settings.points,
+            strategy=self.settings.point_strategy,
+            generator=self.randomness,
+        )
+        if view.n_cubes == 1:  # on the patch, whose raster order is the one "first" means
+            return view.points(*place(masks, uptake=pet))
+        return place(
+            view.masks(masks.float()) > 0.5, uptake=cubes
+        )  # every tile an organ reaches needs points of its own

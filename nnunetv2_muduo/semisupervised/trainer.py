@@ -1,5 +1,6 @@
 """The shared base of the semi-supervised trainers: two streams of patches through one student."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +103,7 @@ class SemiSupervisedTrainer(nnUNetTrainer):
             "dataset_json": self.dataset_json,
             "raw_folder": nnunet_folder("nnUNet_raw") / dataset,
             "preprocessed_folder": Path(self.preprocessed_dataset_folder_base),
-            "num_processes": default_num_processes,
+            "num_processes": min(default_num_processes, os.cpu_count() or 1),
             "log": self.print_to_log_file,
         }
 

@@ -36,3 +36,14 @@ def test_slices_go_through_the_largest_area():
     mask = np.zeros((1, 6, 9, 7), bool)
     mask[0, 2, 3:8, 5] = True
     assert figures._slices_with_most({"student": mask}, (6, 9, 7)) == (2, 3, 5)
+
+
+def test_nnunets_change_of_style_does_not_reach_our_figures(tmp_path: Path):
+    import matplotlib
+
+    mask, volume = {"student": np.zeros((1, 4, 4, 4), bool)}, np.zeros((4, 4, 4), np.float32)
+    figures.draw_patch(tmp_path / "plain.png", volume, volume, mask, title="", spacing_in_mm=(1, 1, 1))
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "green"}):
+        figures.draw_patch(tmp_path / "styled.png", volume, volume, mask, title="", spacing_in_mm=(1, 1, 1))
+        assert matplotlib.rcParams["font.size"] == 30
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()

@@ -103,3 +103,19 @@ def test_a_switched_off_teacher_is_replaced_by_the_other(patches, student):
 def test_same_seed_gives_the_same_labels(patches, student):
     first, second = (teaching(Settings(point_strategy="random")).label(patches, student) for _ in range(2))
     assert torch.equal(first.p_pet, second.p_pet)
+
+
+def test_published_points_are_the_first_voxels_of_the_patch_in_raster_order(patches, student):
+    pet = EchoTeacher()
+    teaching(Settings(point_strategy="first"), pet=pet).label(patches, student)
+    patch_zyx = (pet.prompts[0]["coords"][0, 0].flip(-1) + 0.5) * torch.tensor(PATCH) / 16 - 0.5
+    assert patch_zyx.round().tolist() == [[4, 6, 8], [4, 6, 9], [4, 6, 10]]
+
+
+def test_tiles_get_points_of_their_own(patches, student):
+    pet = EchoTeacher()
+    said = teaching(Settings(grid="1.5mm"), pet=pet).label(patches, student)
+    labels = pet.prompts[0]["labels"]
+    assert len(labels) > 2
+    assert (labels[:, 0] == 1).any(1).sum() > 1
+    assert dice(said.p_pet[0, 0] > 0.5, patches.clean[0, 1] > 0.5) > 0.2
