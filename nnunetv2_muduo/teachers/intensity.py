@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
@@ -86,10 +87,10 @@ def normalise_for_teacher(raw: Tensor, clamp: tuple[float, float] | None) -> Ten
     flat = images.flatten(1)
     positive = flat > 0
     count = positive.sum(1, keepdim=True)
-    mean = flat.where(positive, 0).sum(1, keepdim=True) / count.clamp(min=1)
+    mean = flat.relu().sum(1, keepdim=True) / count.clamp(min=1)
     deviation = flat - mean
-    variance = deviation.where(positive, 0).square().sum(1, keepdim=True) / (count - 1).clamp(min=1)
-    std = variance.sqrt()
-    usable = std > _LEAST_RELATIVE_STD * mean
-    normalised = (deviation / std.where(usable, 1)).where(usable, 0).view_as(images)
+    spread = torch.linalg.vector_norm(deviation * positive, dim=1, keepdim=True)
+    std = spread / (count - 1).clamp(min=1).sqrt()
+    scale = torch.where(std > _LEAST_RELATIVE_STD * mean, 1 / std, 0.0)
+    normalised = (deviation * scale).view_as(images)
     return normalised.to(raw.dtype) if raw.is_floating_point() else normalised
