@@ -100,10 +100,11 @@ class Teaching:
         ct_masks = student
         if self.settings.ct_prompt == "generator" and generator_probabilities is not None:
             ct_masks = generator_probabilities
-        p_ct = self._ask_ct(patches.raw, ct_masks)
-        p_pet = self._ask_pet(patches.raw, generator_masks)
         found = generator_masks if generator_masks is not None else student > 0.5
-        return TeacherLabels(p_ct, p_pet, generator_masks, valid=found.flatten(2).any(2))
+        valid = found.flatten(2).any(2)
+        p_ct = self._ask_ct(patches.raw, ct_masks, valid)
+        p_pet = self._ask_pet(patches.raw, generator_masks)
+        return TeacherLabels(p_ct, p_pet, generator_masks, valid)
 
     def _generate_prompts(self, clean: Tensor) -> tuple[Tensor | None, Tensor | None]:
         if self.prompt_generator is None:
@@ -114,12 +115,13 @@ class Teaching:
         organs = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, 1, 1, 1)
         return logits.float().softmax(1)[:, 1:], labels == organs
 
-    def _ask_ct(self, raw: Tensor, masks: Tensor) -> Tensor | None:
+    def _ask_ct(self, raw: Tensor, masks: Tensor, valid: Tensor) -> Tensor | None:
         if self.ct_view is None:
             return None
         cubes = self.ct_view.images(raw[:, [self.ct_channel]])
-        logits = self.dual.ct_logits(cubes, self.ct_view.low_resolution_masks(masks))
-        return self.ct_view.back(logits).sigmoid()
+        valid = valid.repeat_interleave(self.ct_view.n_cubes, dim=0)
+        logits = self.dual.ct_logits(cubes, self.ct_view.low_resolution_masks(masks), valid=valid)
+        return self.ct_view.back(logits, valid).sigmoid()
 
     def _ask_pet(self, raw: Tensor, masks: Tensor | None) -> Tensor | None:
         if self.pet_view is None or masks is None:

@@ -56,7 +56,6 @@ def test_ct_teacher_is_prompted_with_the_students_mask_and_answers_on_the_patch(
     said = teaching().label(patches, student)
     assert said.p_ct.shape == (2, 2, *PATCH)
     assert dice(said.p_ct[0, 0] > 0.5, student[0, 0] > 0.5) > 0.8
-    assert dice(said.p_ct[1, 1] > 0.5, student[1, 1] > 0.5) > 0.7
 
 
 def test_ct_teacher_is_prompted_by_the_generator_when_asked_for(patches, student):

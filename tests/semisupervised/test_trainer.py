@@ -1,0 +1,176 @@
+"""The shared training step on fabricated batches: no scans, no teachers, a tiny network."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planned_dataset import DATASET, DATASET_JSON, unet_plans, write_planned_dataset
+from torch import Tensor
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.trainer import Consistency, SemiSupervisedTrainer
+
+PATCH = (8, 16, 16)
+
+
+class nnUNetTrainerPull(SemiSupervisedTrainer):  # noqa: N801
+    """Pulls the student's probabilities of the first organ towards one and remembers what it was given."""
+
+    scalar_log_keys = ("pulls",)
+    organ_log_keys = ("organ_pulls",)
+
+    def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
+        self.seen = logits
+        loss = 1 - logits.softmax(1)[:, 1].mean()
+        return Consistency(loss, {"pulls": float(loss.detach()), "organ_pulls": np.array([1.0, np.nan])})
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (tmp_path / variable).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    folder = write_planned_dataset(tmp_path / "nnUNet_preprocessed")
+    (folder / "nnUNetPlans_3d_fullres").mkdir()
+    (folder / "nnUNetPlans_3d_fullres" / "case.b2nd").touch()  # tells nnU-Net which class of data set it is
+
+    def make_trainer(continues: bool = False, dataset_json: dict = DATASET_JSON, **settings) -> nnUNetTrainerPull:
+        plans = unet_plans(patch_size=PATCH, features=4)
+        settings = {"seed": 0, "num_epochs": 10, "iterations_per_epoch": 2, **settings}
+        plans |= {"continue_training": continues, "muduo": settings}
+        trainer = nnUNetTrainerPull(plans, "3d_fullres", 0, copy.deepcopy(dataset_json), torch.device("cpu"))
+        trainer.initialize()
+        return trainer
+
+    return make_trainer
+
+
+def batch(seed: int = 0, unlabelled: int = 2) -> dict:
+    generator = torch.Generator().manual_seed(seed)
+    target = [torch.randint(0, 3, (2, 1, *(size // 2**i for size in PATCH)), generator=generator) for i in range(2)]
+    images = torch.randn(2 + unlabelled, 2, *PATCH, generator=generator)
+    return {"data": images[:2], "target": target, "unlabelled": {"image": images[2:]}}
+
+
+def weights(trainer: SemiSupervisedTrainer) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in trainer.network.parameters()])
+
+
+def test_consistency_sees_the_unlabelled_patches_alone_at_full_resolution(make):
+    trainer = make()
+    trainer.train_step(batch(unlabelled=3))
+    assert trainer.seen.shape == (3, 3, *PATCH)
+    assert trainer.seen.requires_grad
+
+
+def test_without_weight_the_step_is_nnunets_own(make):
+    ours, stock = make(consistency_weight=0), make(warmup_epochs=9)
+    assert torch.equal(weights(ours), weights(stock))
+    outcome = ours.train_step(batch())
+    expected = stock.train_step(batch())
+    assert outcome["loss"] == pytest.approx(float(expected["loss"]), abs=1e-5)
+    assert torch.allclose(weights(ours), weights(stock), atol=1e-6)
+
+
+def test_with_weight_the_student_is_pulled(make):
+    trainer = make(consistency_weight=100, ramp_fraction=0)
+    pulls = [trainer.train_step(batch())["pulls"] for _ in range(8)]
+    assert pulls[-1] < pulls[0] - 0.1
+
+
+def test_warm_up_leaves_unlabelled_patches_alone(make):
+    trainer = make(warmup_epochs=1)
+    trainer.train_step(batch())
+    assert not hasattr(trainer, "seen")
+    trainer.iteration = trainer.num_iterations_per_epoch
+    trainer.train_step(batch())
+    assert hasattr(trainer, "seen")
+
+
+def test_loss_of_nnunet_is_in_place_again_after_a_step(make):
+    trainer = make()
+    before = trainer.loss
+    trainer.train_step(batch())
+    assert trainer.loss is before
+
+
+def test_weight_ramps_up_over_the_training_after_the_warm_up(make):
+    trainer = make(warmup_epochs=2, consistency_weight=0.3)
+    seen = []
+    for epoch in range(10):
+        trainer.iteration = epoch * 2
+        seen.append(trainer.consistency_weight_now())
+    assert seen[:2] == [None, None]
+    assert seen[2] == pytest.approx(0.3 * np.exp(-5))
+    assert all(np.diff(seen[2:]) > 0)
+    trainer.iteration = 20
+    assert trainer.consistency_weight_now() == pytest.approx(0.3)
+
+
+def test_every_key_is_logged_once_an_epoch_and_averaged_without_gaps(make):
+    trainer = make()
+    trainer.current_epoch = 0
+    outputs = [trainer.train_step(batch(seed)) for seed in range(3)]
+    trainer.on_train_epoch_end(outputs)
+    logged = trainer.logger.get_checkpoint()
+    assert logged["pulls"] == pytest.approx([np.mean([o["pulls"] for o in outputs])])
+    assert logged["organ_pulls"][0][0] == 1.0
+    assert np.isnan(logged["organ_pulls"][0][1])
+    assert len(logged["consistency_weights"]) == len(logged["supervised_losses"]) == 1
+
+
+def test_a_stock_checkpoint_without_our_numbers_can_be_continued(make, tmp_path: Path):
+    trainer = make(continues=True)
+    trainer.current_epoch = 3
+    for key, values in trainer.logger.get_checkpoint().items():
+        values.extend([0.5] * 4 if key != "organ_pulls" else [[0.5, 0.5]] * 4)
+    trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    stored = torch.load(tmp_path / "checkpoint.pth", weights_only=False)
+    for key in ("pulls", "organ_pulls", "consistency_weights", "supervised_losses"):
+        del stored["logging"][key]
+    torch.save(stored, tmp_path / "stock.pth")
+    trainer.load_checkpoint(str(tmp_path / "stock.pth"))
+    trainer.on_train_epoch_start()
+    assert trainer.iteration == 4 * 2
+    assert len(trainer.logger.get_checkpoint()["pulls"]) == 4
+
+
+def test_continuing_with_a_changed_schedule_is_refused(make, tmp_path: Path):
+    make().save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    with pytest.raises(UserError, match="num_epochs"):
+        make(continues=True, num_epochs=20).load_checkpoint(str(tmp_path / "checkpoint.pth"))
+    make(num_epochs=20).load_checkpoint(str(tmp_path / "checkpoint.pth"))
+
+
+def test_ignore_label_adds_no_organ_and_no_head(make):
+    labels = {**DATASET_JSON["labels"], "ignore": 3}
+    trainer = make(dataset_json={**DATASET_JSON, "labels": labels})
+    assert trainer.organs == ("liver", "spleen")
+    step = batch()
+    step["target"][0][:, :, :4] = 3
+    step["target"][1][:, :, :2] = 3
+    assert np.isfinite(trainer.train_step(step)["loss"])
+    assert trainer.seen.shape[1] == 3
+
+
+def test_dataset_without_pet_is_refused_by_its_channel_names(make):
+    with pytest.raises(UserError, match="T1"):
+        make(dataset_json={**DATASET_JSON, "channel_names": {"0": "CT", "1": "T1"}})
+
+
+def test_unknown_setting_is_refused_by_name(make):
+    with pytest.raises(UserError, match="consistency_wait"):
+        make(consistency_wait=1)
+
+
+def test_one_unlabelled_patch_a_step_is_refused(make):
+    with pytest.raises(UserError, match="unlabelled_batch_size"):
+        make(unlabelled_batch_size=1)
+
+
+def test_refusals_leave_no_results_folder_behind(make, tmp_path: Path):
+    with pytest.raises(UserError):
+        make(consistency_wait=1)
+    assert not (tmp_path / "nnUNet_results" / DATASET).exists()
