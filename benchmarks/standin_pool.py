@@ -35,17 +35,12 @@ TARGETS: Mapping[str, tuple[int, ...]] = {
     "liver": (Tissue.LIVER,),
     "spleen": (Tissue.SPLEEN,),
     "kidneys": (Tissue.KIDNEY, Tissue.KIDNEY + LEFT),
-    "kidney_right": (Tissue.KIDNEY,),
-    "kidney_left": (Tissue.KIDNEY + LEFT,),
     "heart": (Tissue.HEART,),
     "lungs": (Tissue.LUNG, Tissue.LUNG + LEFT),
-    "lung_right": (Tissue.LUNG,),
-    "lung_left": (Tissue.LUNG + LEFT,),
     "brain": (Tissue.BRAIN,),
     "stomach": (Tissue.STOMACH,),
     "bladder": (Tissue.BLADDER,),
     "prostate": (Tissue.PROSTATE,),
-    "glands": (Tissue.GLANDS,),
     "aorta": (Tissue.AORTA,),
 }
 

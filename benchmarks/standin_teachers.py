@@ -45,7 +45,7 @@ def validation_crops(
         "unseen phantoms": phantom_cases(pool, seeds),
         "unseen anatomies": anatomy_cases(pool, anatomy, VALIDATION_MAPS, simulations=1),
     }
-    settings = CropSettings(size=size, clamp=CLAMP[modality])
+    settings = CropSettings(size=size, clamp=CLAMP[modality], flips=False)
     result = {}
     for origin, files in paths.items():
         sampler = CropSampler(load_cases(files, modality=modality), targets=TARGETS, settings=settings)
@@ -98,7 +98,7 @@ def train(arguments: argparse.Namespace, settings: TrainingSettings, config: Cli
         cases,
         targets=TARGETS,
         settings=settings,
-        crop_settings=CropSettings(size=size, clamp=CLAMP[arguments.modality]),
+        crop_settings=CropSettings(size=size, clamp=CLAMP[arguments.modality], flips=False),
         folder=arguments.out / arguments.modality.lower(),
         validation=[batch for batches in crops.values() for batch in batches],
     )

@@ -29,8 +29,11 @@ class CropSettings:
 
     Attributes:
         size: edge length S of the cube in voxels.
-        spacing_range_in_mm: the cube's voxel spacing, drawn log-uniformly for each axis by itself, because patches are
-            resized to the cube anisotropically.
+        spacing_range_in_mm: the cube's voxel spacing, drawn log-uniformly.
+        largest_anisotropy: each axis' spacing is multiplied by a factor of its own, drawn log-uniformly between this
+            and its inverse, because patches are resized to the cube anisotropically.
+        flips: mirror each axis at random, as the published teachers were trained; without, a teacher can learn left
+            from right and needs its images in one orientation.
         jitter: how far from a labelled voxel the centre may lie, as a share of the cube's extent.
         padding_other_than_air: share of cubes padded with some value between air and the image's mean positive one.
         min_voxels: a target with fewer voxels in the cube is not asked for.
@@ -38,7 +41,9 @@ class CropSettings:
     """
 
     size: int
-    spacing_range_in_mm: tuple[float, float] = (5.0, 11.0)
+    spacing_range_in_mm: tuple[float, float] = (5.5, 10.0)
+    largest_anisotropy: float = 1.3
+    flips: bool = True
     jitter: float = 0.35
     padding_other_than_air: float = 0.25
     min_voxels: int = 30
@@ -121,10 +126,12 @@ class CropSampler:
         """A cube of random spacing and flips around `centre`: image float32, labels uint8 [S, S, S] (x, y, z)."""
         settings = self.settings
         low, high = (math.log(value) for value in settings.spacing_range_in_mm)
-        spacing = torch.exp(low + (high - low) * torch.rand(3, generator=generator, dtype=torch.float64)).numpy()
+        scale, *stretch = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+        stretching = math.log(settings.largest_anisotropy) * (2 * np.array(stretch) - 1)
+        spacing = np.exp(low + (high - low) * scale + stretching)
         steps = spacing / np.asarray(case.spacing_in_mm)  # in voxels of the case
         shift = (2 * torch.rand(3, generator=generator, dtype=torch.float64).numpy() - 1) * settings.jitter
-        signs = np.where(torch.rand(3, generator=generator).numpy() < 0.5, -1.0, 1.0)
+        signs = np.where((torch.rand(3, generator=generator).numpy() < 0.5) & settings.flips, -1.0, 1.0)
         ramp = np.arange(settings.size) - (settings.size - 1) / 2
         positions = [
             centre[axis] + steps[axis] * (shift[axis] * settings.size + signs[axis] * ramp) for axis in range(3)
