@@ -17,9 +17,10 @@ from nnunetv2_muduo.doctor.disk import GIB, bytes_to_write, check_disk
 from nnunetv2_muduo.doctor.folders import check_folder
 from nnunetv2_muduo.doctor.gpu import GpuNeed, estimate_need, judge_memory
 from nnunetv2_muduo.doctor.teachers import check_teacher
-from nnunetv2_muduo.doctor.trainer import check_look_up, check_variable
+from nnunetv2_muduo.doctor.trainer import check_look_up, check_trainer, check_variable
 from nnunetv2_muduo.doctor.unlabelled import check_scans, judge_fresh
 from nnunetv2_muduo.doctor.versions import SUPPORTED_NNUNET, check_nnunet, check_python, check_torch, check_torchvision
+from nnunetv2_muduo.doctor.workers import check_number, check_shared_memory
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.trainer_folder import trainer_folder
@@ -202,6 +203,23 @@ def test_failing_look_up_is_reported_and_its_chatter_hidden(capsys: pytest.Captu
     assert "\n" not in check.found
     assert capsys.readouterr().out == ""
     assert mark_of(check_look_up("dict", lambda name: dict)) is Mark.OK
+
+
+def test_look_up_is_spared_where_it_cannot_succeed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("nnUNet_extTrainer", raising=False)
+    assert [check.name for check in check_trainer()] == ["nnUNet_extTrainer"]
+
+
+@pytest.mark.parametrize(
+    ("value", "mark"), [(None, Mark.OK), ("4", Mark.OK), ("0", Mark.WARN), ("many", Mark.FAIL), ("-1", Mark.FAIL)]
+)
+def test_number_of_workers_must_be_one_that_nnunet_can_use(value: str | None, mark: Mark):
+    assert mark_of(check_number(value)) is mark
+
+
+def test_little_shared_memory_is_told():
+    assert mark_of(check_shared_memory(0.06)) is Mark.WARN
+    assert mark_of(check_shared_memory(8)) is Mark.OK
 
 
 # Teachers

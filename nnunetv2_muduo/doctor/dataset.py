@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import check_configuration, read_plans
+from nnunetv2_muduo.nnunet_folders import check_configuration, read_json
 from nnunetv2_muduo.settings import Settings
 
 
@@ -38,13 +38,16 @@ def check_plans(
     from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
 
     number = int(preprocessed_folder.name[7:10])
+    file = preprocessed_folder / f"{plans_identifier}.json"
+    if not file.is_file():
+        return fail("plans", f"{file} is missing", f"nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres"), None
     try:
-        plans = read_plans(preprocessed_folder, plans_identifier)
+        plans = read_json(file)
         check_configuration(plans, configuration)
         Settings.from_plans(plans)
         refuse_unsupported("nnUNetTrainerMuDuo", plans, configuration, dataset_json)
     except (UserError, NotImplementedError) as error:
-        return fail("plans", str(error), f"nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres, or muduo plan"), None
+        return fail("plans", str(error), f"name other plans (-p, -c), or change these: muduo plan -d {number}"), None
     given = plans.get("muduo", {})
     settings = ", ".join(f"{key}={value}" for key, value in given.items()) or "all settings at their defaults"
     return ok("plans", f"{plans_identifier}, {configuration} ({settings})"), plans

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_muduo.doctor import dataset, disk, folders, gpu, teachers, trainer, unlabelled, versions
+from nnunetv2_muduo.doctor import dataset, disk, folders, gpu, teachers, trainer, unlabelled, versions, workers
 from nnunetv2_muduo.doctor.check import Check, Mark, fail
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
@@ -18,7 +18,7 @@ def examine(dataset_name_or_id: str | None = None, *, configuration: str, plans_
         configuration: of the dataset's plans, such as 3d_fullres.
         plans_identifier: such as nnUNetPlans.
     """
-    checks = [*versions.check_versions(), *folders.check_folders(), *trainer.check_trainer()]
+    checks = [*versions.check_versions(), *folders.check_folders(), *trainer.check_trainer(), *workers.check_workers()]
     if any(check.mark is Mark.FAIL for check in checks if check.name in ("torch", "torchvision", "nnU-Net")):
         return checks  # nothing else could be imported
     if dataset_name_or_id is None:

@@ -20,6 +20,8 @@ def check_teacher(what: str, name: str | None) -> Check:
     try:
         return ok(what, f"{name}: {find_weights(name)}")
     except UserError as error:
-        if name in KNOWN_TEACHERS and not KNOWN_TEACHERS[name].shipped:
-            return warn(what, f"{name} is not there yet", f"muduo weights {name} (else the trainer downloads it)")
-        return fail(what, str(error), "correct the setting with muduo plan --set; `muduo weights` lists known teachers")
+        if name not in KNOWN_TEACHERS:
+            return fail(what, str(error), "correct the setting: muduo plan --set; `muduo weights` lists known teachers")
+        if KNOWN_TEACHERS[name].shipped:
+            return fail(what, f"{name} is missing from the installation", "install nnunetv2-muduo again")
+        return warn(what, f"{name} is not there yet", f"muduo weights {name} (else the trainer downloads it)")

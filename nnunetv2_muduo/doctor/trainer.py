@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from nnunetv2_muduo.doctor.check import Check, fail, ok
+from nnunetv2_muduo.doctor.check import Check, Mark, fail, ok
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
@@ -17,7 +17,7 @@ REMEDY = 'export nnUNet_extTrainer="$(muduo trainers)"'
 def check_trainer() -> list[Check]:
     """The environment variable nnUNet_extTrainer, then nnU-Net's own look-up."""
     variable = check_variable(os.environ.get("nnUNet_extTrainer"))
-    return [variable, check_look_up(TRAINER)]
+    return [variable] if variable.mark is Mark.FAIL else [variable, check_look_up(TRAINER)]
 
 
 def check_variable(value: str | None) -> Check:
@@ -39,7 +39,8 @@ def check_look_up(name: str, look_up: Callable[[str], type] | None = None) -> Ch
         with redirect_stdout(StringIO()):  # nnU-Net tells about its search at length
             found = (look_up or _nnunet_look_up)(name)
     except Exception as error:  # the search imports every file of every folder
-        return fail(f"-tr {name}", f"not found: {str(error).splitlines()[0]}", f"{REMEDY}, then run this again")
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(" in nnunetv2.")[0]
+        return fail(f"-tr {name}", f"not found: {reason}", f"install the package again, then {REMEDY}")
     return ok(f"-tr {name}", f"found as {found.__module__}.{found.__qualname__}")
 
 

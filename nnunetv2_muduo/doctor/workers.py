@@ -1,0 +1,39 @@
+"""How many processes prepare the patches, and is there shared memory for them?"""
+
+import os
+import shutil
+from pathlib import Path
+
+from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
+
+SHARED_MEMORY = Path("/dev/shm")
+LEAST_SHARED_MEMORY_IN_GIB = 2.0  # containers often have 64 MB, and workers die there without a word
+GIB = 1024**3
+
+
+def check_workers() -> list[Check]:
+    """nnU-Net's processes for augmentation, and the shared memory through which they hand over patches."""
+    checks = [check_number(os.environ.get("nnUNet_n_proc_DA"))]
+    if SHARED_MEMORY.is_dir():  # Linux
+        checks.append(check_shared_memory(shutil.disk_usage(SHARED_MEMORY).free / GIB))
+    return checks
+
+
+def check_number(value: str | None) -> Check:
+    """The environment variable nnUNet_n_proc_DA; with 0 nnU-Net trains, but its planning fails."""
+    name = "nnUNet_n_proc_DA"
+    if not value:
+        return ok(name, "not set, nnU-Net chooses")
+    if not value.isdecimal():
+        return fail(name, f"'{value}' is no number", f"unset {name}, or set it to a number")
+    if int(value) == 0:
+        return warn(name, "0; training works, nnU-Net's planning does not", f"unset {name} for planning, or use 1")
+    return ok(name, value)
+
+
+def check_shared_memory(free_in_gib: float) -> Check:
+    """Free space of /dev/shm."""
+    found = f"{free_in_gib:.1f} GiB free"
+    if free_in_gib < LEAST_SHARED_MEMORY_IN_GIB:
+        return warn("shared memory", found, "give the container more (docker run --ipc=host), or nnUNet_n_proc_DA=1")
+    return ok("shared memory", found)
