@@ -30,7 +30,7 @@ test: environment
 
 check: environment
 	"$(BIN)/ruff" format --check .
-	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" check --no-cache .
 	"$(BIN)/mypy"
 
 clean:
