@@ -53,16 +53,37 @@ def test_axes_are_turned_to_xyz() -> None:
     assert image[8].std() < image[:, 8].std() / 5  # y and z do not
 
 
-def test_scale_differs_between_axes() -> None:
-    drawn = sampler(spacing_range_in_mm=(4.0, 16.0), jitter=0, min_voxels=1).draw(
-        40, 1, generator=torch.Generator().manual_seed(0)
-    )
-    extents = [
-        [float(target.any(dim=i).any(dim=i - 1 if i else 0).sum()) for i in (0, 2)]
-        for target, (name,) in zip(drawn.targets[:, 0], drawn.names, strict=True)
-        if name == "liver"
-    ]
-    assert max(max(pair) / min(pair) for pair in extents) > 1.8
+def ramp_case() -> TrainingCase:
+    """A scan, labelled in its middle, whose image rises along x, and a hundred times slower along y."""
+    _, y, x = np.meshgrid(*[np.arange(40, dtype=np.float32)] * 3, indexing="ij")
+    labels = np.zeros((40, 40, 40), np.uint8)
+    labels[15:25, 15:25, 15:25] = 1
+    return TrainingCase(100 + x + 0.01 * y, labels, (8.0, 8.0, 8.0))
+
+
+def slopes(count: int, **changes: object) -> torch.Tensor:
+    """How fast the image rises along x and y in `count` cubes of `ramp_case`, [count, 2], in case voxels a voxel."""
+    settings = CropSettings(**{"size": 8, "jitter": 0.0, **changes})  # type: ignore[arg-type]
+    drawer = CropSampler([ramp_case()], targets={"all": (1,)}, settings=settings)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.stack([drawer._draw_one(1, generator=generator)[0] for _ in range(count)])
+    return torch.stack([images.diff(dim=axis).flatten(1).mean(1) / weight for axis, weight in ((1, 1), (2, 0.01))], 1)
+
+
+def test_without_flips_every_axis_keeps_its_sense() -> None:
+    assert (slopes(12, flips=False) > 0).all()
+    flipped = slopes(24, flips=True) < 0
+    assert flipped.any(0).all()
+    assert not flipped.all(0).any()
+
+
+def test_axes_are_stretched_within_the_largest_anisotropy() -> None:
+    drawn = slopes(30, flips=False, spacing_range_in_mm=(8.0, 8.0), largest_anisotropy=1.5)
+    assert drawn.min() > 1 / 1.55
+    assert drawn.max() < 1.55
+    assert (drawn[:, 0] / drawn[:, 1] - 1).abs().max() > 0.3
+    same = slopes(5, flips=False, spacing_range_in_mm=(8.0, 8.0), largest_anisotropy=1.0)
+    torch.testing.assert_close(same, torch.ones_like(same), atol=0.02, rtol=0)
 
 
 def test_outside_the_case_there_is_fill_and_no_label() -> None:
