@@ -12,12 +12,15 @@ import datetime
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from machine import describe_machine
+from standin_organs import learn_organs
 from standin_pool import TARGETS, anatomy_cases, load_cases, phantom_cases
 
+from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.training import TrainingSettings, TrainingState, train_teacher
@@ -92,13 +95,22 @@ def train(arguments: argparse.Namespace, settings: TrainingSettings, config: Cli
     pool, size = arguments.out / "pool", config.cube_size
     cases = training_cases(pool, arguments.anatomy, phantoms=arguments.phantoms, modality=arguments.modality)
     crops = validation_crops(pool, arguments.anatomy, modality=arguments.modality, size=size, crops=24)
+    crop_settings = CropSettings(size=size, clamp=CLAMP[arguments.modality], flips=False)
     torch.manual_seed(arguments.seed)
+    teacher = ClickUNet(config)
+    organs_file = arguments.out / f"organs_{arguments.modality.lower()}.pth"
+    if not organs_file.is_file():
+        organ_settings = replace(settings, steps=arguments.organ_steps)
+        learn_organs(teacher, cases, targets=TARGETS, settings=organ_settings, crop_settings=crop_settings)
+        with replacing(organs_file) as partial:
+            torch.save(teacher.state_dict(), partial)
+    teacher.load_state_dict(torch.load(organs_file, weights_only=True))
     return train_teacher(
-        ClickUNet(config),
+        teacher,
         cases,
         targets=TARGETS,
         settings=settings,
-        crop_settings=CropSettings(size=size, clamp=CLAMP[arguments.modality], flips=False),
+        crop_settings=crop_settings,
         folder=arguments.out / arguments.modality.lower(),
         validation=[batch for batches in crops.values() for batch in batches],
     )
@@ -110,13 +122,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--modality", choices=("CT", "PET"), required=True)
     parser.add_argument("--anatomy", type=Path, required=True, help="folder of the 64 organ maps")
     parser.add_argument("--out", type=Path, required=True, help="gets the pool of scans, checkpoints and weights")
+    parser.add_argument("--organ-steps", type=int, default=2000, help="steps of the first stage, without prompts")
     parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument(
         "--decay-share", type=float, default=0.35, help="share of the steps, at the end, with falling rate"
     )
     parser.add_argument("--phantoms", type=int, default=240)
     parser.add_argument("--features", type=int, nargs="+", default=list(ClickUNetConfig().features_per_stage))
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(

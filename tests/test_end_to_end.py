@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunetv2_muduo import trainers
 from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
+from nnunetv2_muduo.trainer_folder import trainer_folder
 
 pytestmark = pytest.mark.slow
 
@@ -43,8 +43,9 @@ class Project:
         self.environment = {
             **os.environ,
             **{name: str(path) for name, path in paths.items()},
-            "nnUNet_extTrainer": str(Path(trainers.__path__[0])),
-            "nnUNet_n_proc_DA": "0",
+            "nnUNet_extTrainer": str(trainer_folder()),
+            "nnUNet_n_proc_DA": "1",
+            "nnUNet_def_n_proc": "1",
             "OMP_NUM_THREADS": "2",
         }
 

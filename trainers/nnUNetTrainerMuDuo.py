@@ -4,8 +4,6 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from nnunetv2_muduo.teachers.weights import load_teacher
-from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 from torch import Tensor
 
 from nnunetv2_muduo.distillation import distil
@@ -15,6 +13,8 @@ from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
 from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
 from nnunetv2_muduo.semisupervised.trainer import Consistency, SemiSupervisedTrainer
+from nnunetv2_muduo.teachers.weights import load_teacher
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 
 
 class nnUNetTrainerMuDuo(SemiSupervisedTrainer):

@@ -13,6 +13,7 @@ from nnunetv2_muduo.demo.commands import run_command
 from nnunetv2_muduo.evaluation.comparison import Comparison, compare_predictions
 from nnunetv2_muduo.evaluation.comparison_figure import draw_comparison
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.trainer_folder import trainer_folder
 
 DATASET = "Dataset221_Phantom"
 CONFIGURATION = "3d_fullres"
@@ -73,13 +74,11 @@ def run_demo(out: Path, *, size: DemoSize | None = None) -> Comparison:
 
 
 def _environment(out: Path) -> dict[str, str]:
-    from nnunetv2_muduo import trainers
-
     names = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
     environment = {name: str(out / name) for name in names}
     for folder in environment.values():
         Path(folder).mkdir(parents=True, exist_ok=True)
-    environment["nnUNet_extTrainer"] = str(Path(trainers.__path__[0]))
+    environment["nnUNet_extTrainer"] = str(trainer_folder())
     environment["nnUNet_n_proc_DA"] = os.environ.get("nnUNet_n_proc_DA", "1")
     environment["nnUNet_def_n_proc"] = os.environ.get("nnUNet_def_n_proc", "1")  # a worker starts slower than it works
     for name, value in environment.items():

@@ -10,6 +10,8 @@ class SingleChannelNetwork(nn.Module):
     The channel's number is a buffer and travels in the checkpoint.
     """
 
+    channel: Tensor
+
     def __init__(self, network: nn.Module, channel: int) -> None:
         super().__init__()
         self.network = network
@@ -22,4 +24,4 @@ class SingleChannelNetwork(nn.Module):
     @property
     def decoder(self) -> nn.Module:
         """nnU-Net switches deep supervision on and off here."""
-        return self.network.decoder
+        return self.network.get_submodule("decoder")

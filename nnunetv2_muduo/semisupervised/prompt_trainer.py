@@ -51,7 +51,7 @@ class PromptGeneratorTrainer(nnUNetTrainer):
 
     def initialize(self) -> None:
         super().initialize()
-        unwrapped(self.network).channel.fill_(self.pet_channel)
+        unwrapped(self.network).get_buffer("channel").fill_(self.pet_channel)
 
 
 def unwrapped(network: nn.Module) -> nn.Module:

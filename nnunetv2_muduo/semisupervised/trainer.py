@@ -166,12 +166,12 @@ class SemiSupervisedTrainer(nnUNetTrainer):
             outcome = super().train_step({"data": batch["data"], "target": batch["target"]})
             return {**outcome, "supervised_losses": float(outcome["loss"]), **self._empty_step_log()}
         step_loss = _StepLoss(self, len(batch["data"]), unlabelled, weight)
-        supervised_loss, self.loss = self.loss, step_loss
+        self.loss = step_loss
         try:
             data = torch.cat([batch["data"], unlabelled["image"]])
             outcome = super().train_step({"data": data, "target": batch["target"]})
         finally:
-            self.loss = supervised_loss
+            self.loss = step_loss.supervised_loss
         return {**outcome, **step_loss.log}
 
     def consistency_weight_now(self) -> float | None:
@@ -232,11 +232,9 @@ class _StepLoss:
         self.log: dict[str, float | np.ndarray] = {}
 
     def __call__(self, output: Tensor | list[Tensor], target: Tensor | list[Tensor]) -> Tensor:
-        if isinstance(output, Tensor):
-            labelled, full_resolution = output[: self.labelled], output
-        else:
-            labelled, full_resolution = [scale[: self.labelled] for scale in output], output[0]
-        supervised = self.supervised_loss(labelled, target)
+        scales = [output] if isinstance(output, Tensor) else output
+        full_resolution, labelled = scales[0], [scale[: self.labelled] for scale in scales]
+        supervised = self.supervised_loss(labelled[0] if isinstance(output, Tensor) else labelled, target)
         with torch.autocast(full_resolution.device.type, enabled=False):
             consistency = self.trainer.consistency(full_resolution[self.labelled :].float(), self.unlabelled)
         self.log = {"supervised_losses": float(supervised.detach()), **consistency.log}

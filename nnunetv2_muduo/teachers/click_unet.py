@@ -1,10 +1,12 @@
 """ClickUNet: a small convolutional promptable teacher that a CPU can train and run.
 
-One `PlainConvUNet` sees the image and its prompts as channels from the first layer on ("early prompting"): image,
-foreground clicks, background clicks, previous mask. There is no image embedding to share between targets; a pass over a
-48-cube is so cheap that this does not matter.
+A `PlainConvUNet` turns the image into an embedding once: for each voxel, soft membership of a few kinds of tissue. A
+small convolutional head then compares every voxel with what lies under the clicks and under the mask prompt. Measured on
+simulated scans, feeding the prompts to the U-Net itself ("early prompting") stayed at a ball around the click (Dice 0.35
+at three points after 1,200 steps, from scratch and from a network that knew the organs) and cost a pass per target.
 """
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 
-PROMPT_CHANNELS = 3  # foreground clicks, background clicks, previous mask
+PROMPT_MAPS = 6  # likeness to foreground clicks, background clicks and mask; the two click maps; the mask
 PROMPTS_PER_PASS = 32  # bounds memory where many organs are asked for at once
 
 
@@ -24,22 +26,26 @@ class ClickUNetConfig:
 
     Attributes:
         cube_size: edge length S of the input cube in voxels, divisible by the product of `strides`.
-        mask_size: edge length M of mask prompts and logits: S, or S divided by the first stride.
         spacing_in_mm: isotropic spacing it was trained around.
+        embedding_channels: kinds of tissue told apart for each voxel.
         features_per_stage: channels of each stage of the U-Net.
         strides: stride of each stage; a first stride of 2 makes the network eight times cheaper.
         convs_per_stage, convs_per_decoder_stage: 3x3x3 convolutions of each stage.
-        click_radius_in_voxels: standard deviation of the Gaussian ball drawn for a click.
+        head_channels: channels of the prompt head.
+        click_radius_in_voxels: standard deviation of the Gaussian ball whose voxels a click stands for.
+        click_reach_in_voxels: standard deviation of the wider ball that tells the head how far a click is.
     """
 
     cube_size: int = 48
-    mask_size: int = 48
     spacing_in_mm: float = 8.0
+    embedding_channels: int = 11
     features_per_stage: tuple[int, ...] = (16, 32, 64, 96)
     strides: tuple[int, ...] = (2, 2, 2, 2)
     convs_per_stage: tuple[int, ...] = (2, 2, 2, 2)
     convs_per_decoder_stage: tuple[int, ...] = (1, 1, 1)
-    click_radius_in_voxels: float = 2.0
+    head_channels: int = 16
+    click_radius_in_voxels: float = 1.0
+    click_reach_in_voxels: float = 6.0
 
     def __post_init__(self) -> None:
         """Refuse shapes the U-Net cannot take.
@@ -47,20 +53,12 @@ class ClickUNetConfig:
         Raises:
             ValueError: if the sizes, strides and stages do not fit each other.
         """
-        shrink = 1
-        for stride in self.strides:
-            shrink *= stride
-        if self.cube_size % shrink:
-            raise ValueError(f"cube_size {self.cube_size} is not divisible by the product of the strides, {shrink}")
-        if self.mask_size not in (self.cube_size, self.cube_size // self.strides[0]):
-            raise ValueError(f"mask_size {self.mask_size} is neither cube_size nor cube_size over the first stride")
+        if self.cube_size % math.prod(self.strides):
+            raise ValueError(
+                f"cube_size {self.cube_size} is not divisible by the product of the strides, {math.prod(self.strides)}"
+            )
         if not len(self.features_per_stage) == len(self.strides) == len(self.convs_per_stage):
             raise ValueError("features_per_stage, strides and convs_per_stage must be equally long")
-
-    @property
-    def logits_per_cell(self) -> int:
-        """Edge length of the block of logits that one voxel of the U-Net's first stage stands for."""
-        return self.mask_size * self.strides[0] // self.cube_size
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, for a checkpoint or JSON."""
@@ -81,35 +79,44 @@ class ClickUNetConfig:
 
 
 class ClickUNet(nn.Module):
-    """A promptable teacher (see `protocol.PromptableTeacher`), axes (x, y, z).
+    """A promptable teacher (see `protocol.PromptableTeacher`), axes (x, y, z); logits and mask prompts on the S-cube.
 
-    Where the first stage has stride 2 and `mask_size` equals `cube_size`, the last layer predicts the 2x2x2 logits of
-    each of its voxels ("sub-voxel" output): full resolution at the price of half resolution.
+    U-Net and head work at the resolution of the U-Net's first stage: with a first stride of 2 each of their cells
+    predicts the 2x2x2 voxels it stands for, full resolution at the price of half resolution.
     """
 
     def __init__(self, config: ClickUNetConfig | None = None) -> None:
         super().__init__()
         self.config = config or ClickUNetConfig()
-        self.spec = TeacherSpec(self.config.cube_size, self.config.mask_size, self.config.spacing_in_mm)
+        self.spec = TeacherSpec(self.config.cube_size, self.config.cube_size, self.config.spacing_in_mm)
+        self.cell = self.config.strides[0]
         self.network = PlainConvUNet(
-            input_channels=1 + PROMPT_CHANNELS,
+            input_channels=1,
             n_stages=len(self.config.features_per_stage),
             features_per_stage=self.config.features_per_stage,
             conv_op=nn.Conv3d,
             kernel_sizes=3,
             strides=self.config.strides,
             n_conv_per_stage=self.config.convs_per_stage,
-            num_classes=self.config.logits_per_cell**3,
+            num_classes=self.config.embedding_channels * self.cell**3,
             n_conv_per_stage_decoder=self.config.convs_per_decoder_stage,
             conv_bias=True,
-            norm_op=nn.InstanceNorm3d,  # per sample: K prompts in one batch equal one at a time
+            norm_op=nn.InstanceNorm3d,  # per sample: images in one batch equal one at a time
             norm_op_kwargs={"affine": True, "eps": 1e-5},
             nonlin=nn.LeakyReLU,
             nonlin_kwargs={"inplace": True},
         )
+        channels = self.config.head_channels
+        self.head = nn.Sequential(
+            nn.Conv3d(PROMPT_MAPS * self.cell**3, channels, 3, padding=1),
+            nn.LeakyReLU(inplace=True),
+            nn.Conv3d(channels, channels, 3, padding=1),
+            nn.LeakyReLU(inplace=True),
+            nn.Conv3d(channels, self.cell**3, 3, padding=1),
+        )
 
-    def encode(self, image: Tensor) -> Tensor:
-        """Image [B, 1, S, S, S], z-normalised -> the same through asinh, so that air and hot spots stay in range.
+    def tissue_logits(self, image: Tensor) -> Tensor:
+        """Image [B, 1, S, S, S], z-normalised -> logits [B, C, S, S, S] of the embedding's kinds of tissue.
 
         Raises:
             ValueError: if the image is not a batch of one-channel S-cubes.
@@ -117,7 +124,15 @@ class ClickUNet(nn.Module):
         size = self.spec.cube_size
         if image.ndim != 5 or tuple(image.shape[1:]) != (1, size, size, size):
             raise ValueError(f"expected an image [B, 1, {size}, {size}, {size}], got {list(image.shape)}")
-        return torch.asinh(image)
+        return unfold_cells(self.network(torch.asinh(image)), self.cell)  # asinh keeps air and hot spots in range
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Image [B, 1, S, S, S], z-normalised -> embedding [B, C, S, S, S]: shares of C kinds of tissue, summing to 1.
+
+        Raises:
+            ValueError: if the image is not a batch of one-channel S-cubes.
+        """
+        return self.tissue_logits(image).float().softmax(1)
 
     def decode(
         self,
@@ -129,44 +144,66 @@ class ClickUNet(nn.Module):
         """Decode K targets of each image in one pass.
 
         Args:
-            embedding: [B, 1, S, S, S] from `encode`.
+            embedding: [B, C, S, S, S] from `encode`.
             coords: [B, K, N, 3] points in voxels of the S-cube, axis order (x, y, z).
             labels: [B, K, N] 1 foreground, 0 background, -1 unused slot (no influence, whatever its coordinates).
-            masks: [B, K, M, M, M] mask prompts (logits); None or zeros mean "no hint".
+            masks: [B, K, S, S, S] mask prompts (logits); None or zeros mean "no hint".
 
         Returns:
-            logits [B, K, M, M, M], and the predicted IoU [B, K] of `expected_iou`: no trained head, only the network's
+            logits [B, K, S, S, S], and the predicted IoU [B, K] of `expected_iou`: no trained head, only the network's
             own confidence.
 
         Raises:
             ValueError: if neither points nor masks are given, or shapes do not fit.
         """
         batch, targets = _check_prompts(embedding, coords, labels, masks, mask_size=self.spec.mask_size)
-        prompts = [None if given is None else given.flatten(0, 1) for given in (coords, labels, masks)]
-        images = embedding[:, None].expand(-1, targets, -1, -1, -1, -1).flatten(0, 1)
-        logits = torch.cat(
-            [
-                self._pass(images[chunk], *[None if given is None else given[chunk] for given in prompts])
-                for chunk in (
-                    slice(start, start + PROMPTS_PER_PASS) for start in range(0, len(images), PROMPTS_PER_PASS)
-                )
-            ]
-        )
-        logits = logits.unflatten(0, (batch, targets))
+        unit = embedding / embedding.norm(dim=1, keepdim=True).clamp_min(1e-6)
+        at_once = max(1, PROMPTS_PER_PASS // batch)
+        parts = []
+        for start in range(0, targets, at_once):
+            some = slice(start, start + at_once)
+            prompts = [None if given is None else given[:, some] for given in (coords, labels, masks)]
+            parts.append(self._decode_some(unit, min(at_once, targets - start), *prompts))
+        logits = torch.cat(parts, dim=1)
         return logits, expected_iou(logits)
 
-    def _pass(self, images: Tensor, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None) -> Tensor:
-        """One pass: images [P, 1, S, S, S] and their prompts -> logits [P, M, M, M]."""
-        clicks = images.new_zeros(len(images), 2, *images.shape[2:])
+    def _decode_some(
+        self, unit: Tensor, targets: int, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None
+    ) -> Tensor:
+        """Embeddings of length 1 [B, C, S, S, S] and prompts of K targets each -> logits [B, K, S, S, S]."""
+        batch, size = len(unit), self.spec.cube_size
+        near = wide = unit.new_zeros(batch, targets, 2, size, size, size)
         if coords is not None and labels is not None:
-            clicks = draw_clicks(coords, labels, size=self.spec.cube_size, radius=self.config.click_radius_in_voxels)
-        hint = torch.zeros_like(images)
+            near, wide = (
+                draw_clicks(coords.flatten(0, 1), labels.flatten(0, 1), size=size, radius=radius)
+                .unflatten(0, (batch, targets))
+                .to(unit)
+                for radius in (self.config.click_radius_in_voxels, self.config.click_reach_in_voxels)
+            )
+        hint = torch.zeros_like(near[:, :, :1])
         if masks is not None:
-            hint = torch.tanh(masks[:, None].to(images) / 4)  # keeps the difference between 2 % and 10 % visible
-            if self.spec.mask_size != self.spec.cube_size:
-                hint = nn.functional.interpolate(hint, size=images.shape[2:], mode="trilinear")
-        logits = self.network(torch.cat([images, clicks.to(images), hint], dim=1)).float()
-        return _unfold_cells(logits, self.config.logits_per_cell)
+            hint = torch.tanh(masks[:, :, None].to(unit) / 4)  # keeps the difference between 2 % and 10 % visible
+        weights = torch.cat([near, hint.clamp_min(0)], dim=2)
+        maps = torch.cat([likeness(unit, weights), wide, hint], dim=2).flatten(0, 1)
+        logits = unfold_cells(self.head(fold_cells(maps, self.cell)).float(), self.cell)
+        return logits[:, 0].unflatten(0, (batch, targets))
+
+
+def likeness(unit: Tensor, weights: Tensor) -> Tensor:
+    """How much each voxel is of the tissue that lies under each map of weights.
+
+    Args:
+        unit: [B, C, *spatial] embedding, of length 1 in each voxel.
+        weights: [B, K, M, *spatial], at least 0; a map of zeros is like nothing.
+
+    Returns:
+        [B, K, M, *spatial] cosine between a voxel and the weighted mean of all voxels; in [0, 1] where the embedding
+        has no negative value.
+    """
+    tissue = unit.flatten(2)
+    pooled = weights.flatten(3).flatten(1, 2) @ tissue.transpose(1, 2)
+    pooled = pooled / pooled.norm(dim=2, keepdim=True).clamp_min(1e-6)
+    return (pooled @ tissue).reshape(weights.shape)
 
 
 def draw_clicks(coords: Tensor, labels: Tensor, *, size: int, radius: float) -> Tensor:
@@ -209,11 +246,18 @@ def expected_iou(logits: Tensor) -> Tensor:
     return shared / union.clamp(min=1e-6)
 
 
-def _unfold_cells(logits: Tensor, edge: int) -> Tensor:
-    """Logits [P, edge**3, m, m, m] -> [P, edge*m, edge*m, edge*m]: channels become the voxels of each cell."""
-    count, _, x, y, z = logits.shape
-    cells = logits.view(count, edge, edge, edge, x, y, z).permute(0, 4, 1, 5, 2, 6, 3)
-    return cells.reshape(count, x * edge, y * edge, z * edge)
+def unfold_cells(cells: Tensor, edge: int) -> Tensor:
+    """[P, C * edge**3, m, m, m] -> [P, C, edge*m, edge*m, edge*m]: groups of channels become a cell's voxels."""
+    count, channels, x, y, z = cells.shape
+    split = cells.view(count, channels // edge**3, edge, edge, edge, x, y, z)
+    return split.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(count, -1, x * edge, y * edge, z * edge)
+
+
+def fold_cells(maps: Tensor, edge: int) -> Tensor:
+    """The inverse of `unfold_cells`."""
+    count, channels, x, y, z = maps.shape
+    split = maps.view(count, channels, x // edge, edge, y // edge, edge, z // edge, edge)
+    return split.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(count, -1, x // edge, y // edge, z // edge)
 
 
 def _check_prompts(

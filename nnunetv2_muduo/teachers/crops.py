@@ -55,13 +55,14 @@ class Crops:
     """B cubes with K targets each, axes (x, y, z).
 
     images [B, 1, S, S, S] z-normalised; targets bool [B, K, S, S, S]; others bool [B, K, S, S, S]: every labelled voxel
-    that is not the target's; names [B][K]: what each target is called.
+    that is not the target's; names [B][K]: what each target is called; labels uint8 [B, S, S, S]: the label maps.
     """
 
     images: Tensor
     targets: Tensor
     others: Tensor
     names: list[list[str]]
+    labels: Tensor
 
 
 class CropSampler:
@@ -91,12 +92,12 @@ class CropSampler:
     def draw(self, crops: int, targets_per_crop: int, *, generator: torch.Generator) -> Crops:
         """`crops` cubes with `targets_per_crop` targets each; a target is repeated where a cube holds too few."""
         drawn = [self._draw_one(targets_per_crop, generator=generator) for _ in range(crops)]
-        images, targets, others, names = zip(*drawn, strict=True)
+        images, targets, others, names, labels = zip(*drawn, strict=True)
         normalised = normalise_for_teacher(torch.stack(images)[:, None], self.settings.clamp)
-        return Crops(normalised, torch.stack(targets), torch.stack(others), list(names))
+        return Crops(normalised, torch.stack(targets), torch.stack(others), list(names), torch.stack(labels))
 
-    def _draw_one(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list[str]]:
-        """A cube that holds at least one target: image, targets [K], others [K], names [K]."""
+    def _draw_one(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list[str], Tensor]:
+        """A cube that holds at least one target: image, targets [K], others [K], names [K], label map."""
         while True:
             index = self._usable[_below(len(self._usable), generator)]
             centre = self._centre(index, generator)
@@ -112,7 +113,7 @@ class CropSampler:
         members = torch.tensor(sorted({label for wanted in self.targets.values() for label in wanted}))
         labelled = torch.isin(labels, members.to(labels.dtype))
         chosen = torch.stack([torch.isin(labels, torch.tensor(self.targets[name]).to(labels.dtype)) for name in names])
-        return image, chosen, labelled & ~chosen, names
+        return image, chosen, labelled & ~chosen, names, labels
 
     def _centre(self, index: int, generator: torch.Generator) -> np.ndarray:
         """A voxel (z, y, x) of a random target of this case, as likely in a small organ as in a large one."""

@@ -3,11 +3,20 @@
 import pytest
 import torch
 
-from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig, draw_clicks, expected_iou
+from nnunetv2_muduo.teachers.click_unet import (
+    ClickUNet,
+    ClickUNetConfig,
+    draw_clicks,
+    expected_iou,
+    fold_cells,
+    likeness,
+    unfold_cells,
+)
 
 SMALL = ClickUNetConfig(
     cube_size=16,
-    mask_size=16,
+    embedding_channels=3,
+    head_channels=4,
     features_per_stage=(4, 8, 8),
     strides=(2, 2, 2),
     convs_per_stage=(1, 1, 1),
@@ -111,23 +120,35 @@ def test_background_clicks_have_a_channel_of_their_own() -> None:
 
 
 def test_sub_voxel_logits_land_in_their_cell() -> None:
-    from nnunetv2_muduo.teachers.click_unet import _unfold_cells
-
     cells = torch.arange(2 * 8 * 27, dtype=torch.float32).view(2, 8, 3, 3, 3)
-    logits = _unfold_cells(cells, 2)
-    assert logits.shape == (2, 6, 6, 6)
+    logits = unfold_cells(cells, 2)
+    assert logits.shape == (2, 1, 6, 6, 6)
     for x, y, z in ((0, 0, 0), (1, 2, 5), (4, 3, 1)):
         channel = 4 * (x % 2) + 2 * (y % 2) + z % 2
-        assert logits[1, x, y, z] == cells[1, channel, x // 2, y // 2, z // 2]
+        assert logits[1, 0, x, y, z] == cells[1, channel, x // 2, y // 2, z // 2]
+
+
+def test_folding_undoes_unfolding() -> None:
+    maps = torch.randn(2, 3, 6, 4, 8)
+    assert torch.equal(unfold_cells(fold_cells(maps, 2), 2), maps)
+
+
+def test_a_voxel_is_like_a_click_on_its_own_tissue_and_unlike_one_on_another() -> None:
+    tissue = torch.zeros(1, 2, 4, 4, 4)
+    tissue[:, 0, :2], tissue[:, 1, 2:] = 1.0, 1.0
+    weights = torch.zeros(1, 1, 2, 4, 4, 4)
+    weights[0, 0, 0, 0, 1, 1] = 1.0
+    like = likeness(tissue, weights)
+    assert like[0, 0, 0, :2].eq(1).all()
+    assert like[0, 0, 0, 2:].eq(0).all()
+    assert like[0, 0, 1].eq(0).all()  # a map without weight is like nothing
 
 
 @torch.inference_mode()
-def test_masks_may_be_half_the_size_of_the_cube() -> None:
-    config = ClickUNetConfig(**{**SMALL.to_dict(), "mask_size": 8})
-    teacher = ClickUNet(config)
-    assert teacher.spec.mask_size == 8
-    logits, _ = teacher.decode(torch.randn(1, 1, 16, 16, 16), masks=torch.randn(1, 2, 8, 8, 8))
-    assert logits.shape == (1, 2, 8, 8, 8)
+def test_embedding_is_made_of_shares_of_tissues(teacher: ClickUNet) -> None:
+    embedding = teacher.encode(torch.randn(2, 1, 16, 16, 16))
+    assert embedding.shape == (2, 3, 16, 16, 16)
+    torch.testing.assert_close(embedding.sum(1), torch.ones(2, 16, 16, 16))
 
 
 def test_configuration_survives_a_round_trip() -> None:
@@ -136,7 +157,7 @@ def test_configuration_survives_a_round_trip() -> None:
         ClickUNetConfig.from_dict({"kernels": 3})
 
 
-@pytest.mark.parametrize("wrong", [{"cube_size": 18}, {"mask_size": 12}, {"strides": (2, 2)}])
+@pytest.mark.parametrize("wrong", [{"cube_size": 18}, {"strides": (2, 2)}])
 def test_impossible_shapes_are_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ClickUNetConfig(**{**SMALL.to_dict(), **wrong})

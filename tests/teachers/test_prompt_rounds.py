@@ -45,7 +45,7 @@ class Recorder:
 def crops() -> Crops:
     targets = torch.zeros(2, 3, 16, 16, 16, dtype=torch.bool)
     targets[..., 4:12, 4:12, 4:12] = True
-    return Crops(torch.zeros(2, 1, 16, 16, 16), targets, ~targets, [["a", "b", "c"]] * 2)
+    return Crops(torch.zeros(2, 1, 16, 16, 16), targets, ~targets, [["a", "b", "c"]] * 2, torch.zeros(2, 16, 16, 16))
 
 
 def generator() -> torch.Generator:
