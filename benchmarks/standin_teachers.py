@@ -1,10 +1,9 @@
 """Train a stand-in teacher on simulated whole-body scans; stop and repeat the command to continue.
 
-    python benchmarks/standin_teachers.py --modality CT --anatomy ../shared/anatomy --out standin --steps 12000
+    python benchmarks/standin_teachers.py --modality CT --anatomy ../shared/anatomy --out standin
 
-Phantoms, and bodies around the organ maps 000-023; validated on the maps 024-031 and on other phantoms. `--decay-share`
-below 1 keeps the learning rate up until the end is in sight: a run stopped on its plateau can be continued with another
-`--steps`.
+Phantoms, and bodies around the organ maps 000-023; validated on the maps 024-031 and on other phantoms. Three stages:
+the embedding learns to tell organs apart, the prompt head learns on it, then both together at a third of the rate.
 """
 
 import argparse
@@ -96,24 +95,27 @@ def train(arguments: argparse.Namespace, settings: TrainingSettings, config: Cli
     cases = training_cases(pool, arguments.anatomy, phantoms=arguments.phantoms, modality=arguments.modality)
     crops = validation_crops(pool, arguments.anatomy, modality=arguments.modality, size=size, crops=24)
     crop_settings = CropSettings(size=size, clamp=CLAMP[arguments.modality], flips=False)
+    name = arguments.modality.lower()
     torch.manual_seed(arguments.seed)
     teacher = ClickUNet(config)
-    organs_file = arguments.out / f"organs_{arguments.modality.lower()}.pth"
+    organs_file = arguments.out / f"{name}_organs.pth"
     if not organs_file.is_file():
         organ_settings = replace(settings, steps=arguments.organ_steps)
         learn_organs(teacher, cases, targets=TARGETS, settings=organ_settings, crop_settings=crop_settings)
         with replacing(organs_file) as partial:
             torch.save(teacher.state_dict(), partial)
     teacher.load_state_dict(torch.load(organs_file, weights_only=True))
-    return train_teacher(
-        teacher,
-        cases,
-        targets=TARGETS,
-        settings=settings,
-        crop_settings=crop_settings,
-        folder=arguments.out / arguments.modality.lower(),
-        validation=[batch for batches in crops.values() for batch in batches],
-    )
+    prompted = {
+        "targets": TARGETS,
+        "crop_settings": crop_settings,
+        "validation": [batch for batches in crops.values() for batch in batches],
+    }
+    teacher.network.requires_grad_(False)  # the untrained head would spoil what the embedding knows
+    head_settings = replace(settings, steps=arguments.head_steps)
+    train_teacher(teacher, cases, settings=head_settings, folder=arguments.out / f"{name}_head", **prompted)
+    teacher.network.requires_grad_(True)
+    joint_settings = replace(settings, learning_rate=settings.learning_rate / 3, decay_share=1.0)
+    return train_teacher(teacher, cases, settings=joint_settings, folder=arguments.out / name, **prompted)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -122,11 +124,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--modality", choices=("CT", "PET"), required=True)
     parser.add_argument("--anatomy", type=Path, required=True, help="folder of the 64 organ maps")
     parser.add_argument("--out", type=Path, required=True, help="gets the pool of scans, checkpoints and weights")
-    parser.add_argument("--organ-steps", type=int, default=2000, help="steps of the first stage, without prompts")
-    parser.add_argument("--steps", type=int, default=12_000)
-    parser.add_argument(
-        "--decay-share", type=float, default=0.35, help="share of the steps, at the end, with falling rate"
-    )
+    parser.add_argument("--organ-steps", type=int, default=3000, help="steps of the first stage: organs, no prompts")
+    parser.add_argument("--head-steps", type=int, default=400, help="steps of the second stage: prompt head alone")
+    parser.add_argument("--steps", type=int, default=1000, help="steps of the last stage: everything together")
     parser.add_argument("--phantoms", type=int, default=240)
     parser.add_argument("--features", type=int, nargs="+", default=list(ClickUNetConfig().features_per_stage))
     parser.add_argument("--learning-rate", type=float, default=3e-3)
@@ -146,7 +146,7 @@ def main() -> None:
     config = ClickUNetConfig(features_per_stage=tuple(arguments.features))
     settings = TrainingSettings(
         steps=arguments.steps,
-        decay_share=arguments.decay_share,
+        decay_share=0.5,
         learning_rate=arguments.learning_rate,
         seed=arguments.seed,
         num_threads=arguments.threads,

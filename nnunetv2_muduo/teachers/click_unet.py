@@ -1,9 +1,10 @@
 """ClickUNet: a small convolutional promptable teacher that a CPU can train and run.
 
-A `PlainConvUNet` turns the image into an embedding once: for each voxel, soft membership of a few kinds of tissue. A
-small convolutional head then compares every voxel with what lies under the clicks and under the mask prompt. Measured on
-simulated scans, feeding the prompts to the U-Net itself ("early prompting") stayed at a ball around the click (Dice 0.35
-at three points after 1,200 steps, from scratch and from a network that knew the organs) and cost a pass per target.
+A `PlainConvUNet` turns the image into an embedding once: for each voxel, its shares in a few kinds of tissue. What lies
+under the clicks and under the mask prompt says which tissue is meant; a small convolutional head corrects the answer
+where it is. Measured on simulated scans, feeding the prompts to the U-Net itself ("early prompting") stayed near a ball
+around the click (Dice 0.35 to 0.45 at three points after 1,200 steps, from scratch and from a network that knew the
+organs) and cost a pass per target.
 """
 
 import math
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 
-PROMPT_MAPS = 6  # likeness to foreground clicks, background clicks and mask; the two click maps; the mask
+PROMPT_MAPS = 6  # tissue under foreground clicks, background clicks and mask; the two click maps; the mask
+SHARPNESS = 4
 PROMPTS_PER_PASS = 32  # bounds memory where many organs are asked for at once
 
 
@@ -114,6 +116,8 @@ class ClickUNet(nn.Module):
             nn.LeakyReLU(inplace=True),
             nn.Conv3d(channels, self.cell**3, 3, padding=1),
         )
+        for parameter in self.head[-1].parameters():
+            nn.init.zeros_(parameter)  # the head begins as no correction
 
     def tissue_logits(self, image: Tensor) -> Tensor:
         """Image [B, 1, S, S, S], z-normalised -> logits [B, C, S, S, S] of the embedding's kinds of tissue.
@@ -157,53 +161,56 @@ class ClickUNet(nn.Module):
             ValueError: if neither points nor masks are given, or shapes do not fit.
         """
         batch, targets = _check_prompts(embedding, coords, labels, masks, mask_size=self.spec.mask_size)
-        unit = embedding / embedding.norm(dim=1, keepdim=True).clamp_min(1e-6)
         at_once = max(1, PROMPTS_PER_PASS // batch)
         parts = []
         for start in range(0, targets, at_once):
             some = slice(start, start + at_once)
             prompts = [None if given is None else given[:, some] for given in (coords, labels, masks)]
-            parts.append(self._decode_some(unit, min(at_once, targets - start), *prompts))
+            parts.append(self._decode_some(embedding, min(at_once, targets - start), *prompts))
         logits = torch.cat(parts, dim=1)
         return logits, expected_iou(logits)
 
     def _decode_some(
-        self, unit: Tensor, targets: int, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None
+        self, embedding: Tensor, targets: int, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None
     ) -> Tensor:
-        """Embeddings of length 1 [B, C, S, S, S] and prompts of K targets each -> logits [B, K, S, S, S]."""
-        batch, size = len(unit), self.spec.cube_size
-        near = wide = unit.new_zeros(batch, targets, 2, size, size, size)
+        """Embeddings [B, C, S, S, S] and the prompts of K targets each -> logits [B, K, S, S, S]."""
+        batch, size = len(embedding), self.spec.cube_size
+        near = wide = embedding.new_zeros(batch, targets, 2, size, size, size)
         if coords is not None and labels is not None:
             near, wide = (
                 draw_clicks(coords.flatten(0, 1), labels.flatten(0, 1), size=size, radius=radius)
                 .unflatten(0, (batch, targets))
-                .to(unit)
+                .to(embedding)
                 for radius in (self.config.click_radius_in_voxels, self.config.click_reach_in_voxels)
             )
         hint = torch.zeros_like(near[:, :, :1])
         if masks is not None:
-            hint = torch.tanh(masks[:, :, None].to(unit) / 4)  # keeps the difference between 2 % and 10 % visible
-        weights = torch.cat([near, hint.clamp_min(0)], dim=2)
-        maps = torch.cat([likeness(unit, weights), wide, hint], dim=2).flatten(0, 1)
-        logits = unfold_cells(self.head(fold_cells(maps, self.cell)).float(), self.cell)
-        return logits[:, 0].unflatten(0, (batch, targets))
+            hint = torch.tanh(masks[:, :, None].to(embedding) / 4)  # keeps 2 % and 10 % apart
+        tissues = tissue_under(embedding, torch.cat([near, hint.clamp_min(0)], dim=2))
+        meant = tissues[:, :, [0, 2]].sum(2, keepdim=True)  # foreground clicks and mask together
+        meant = meant / meant.sum(3, keepdim=True).clamp_min(1e-6)
+        shares = torch.cat([tissues, meant], dim=2).flatten(1, 2) @ embedding.flatten(2)
+        shares = shares.unflatten(1, (targets, 4)).unflatten(3, (size, size, size))
+        maps = torch.cat([shares[:, :, :3], wide, hint], dim=2).flatten(0, 1)
+        correction = unfold_cells(self.head(fold_cells(maps, self.cell)).float(), self.cell)[:, 0]
+        return torch.logit(shares[:, :, 3].float(), eps=1e-3) + correction.unflatten(0, (batch, targets))
 
 
-def likeness(unit: Tensor, weights: Tensor) -> Tensor:
-    """How much each voxel is of the tissue that lies under each map of weights.
+def tissue_under(embedding: Tensor, weights: Tensor) -> Tensor:
+    """Which tissue lies under each map of weights, with the most frequent one in favour.
 
     Args:
-        unit: [B, C, *spatial] embedding, of length 1 in each voxel.
-        weights: [B, K, M, *spatial], at least 0; a map of zeros is like nothing.
+        embedding: [B, C, *spatial] shares of tissues, summing to 1.
+        weights: [B, K, M, *spatial], at least 0.
 
     Returns:
-        [B, K, M, *spatial] cosine between a voxel and the weighted mean of all voxels; in [0, 1] where the embedding
-        has no negative value.
+        [B, K, M, C] summing to 1: the weighted mean of the shares to the power of `SHARPNESS`, so that a click on a
+        border or a mask that runs over still means one tissue; zeros under a map of zeros.
     """
-    tissue = unit.flatten(2)
-    pooled = weights.flatten(3).flatten(1, 2) @ tissue.transpose(1, 2)
-    pooled = pooled / pooled.norm(dim=2, keepdim=True).clamp_min(1e-6)
-    return (pooled @ tissue).reshape(weights.shape)
+    mean = weights.flatten(3).flatten(1, 2) @ embedding.flatten(2).transpose(1, 2)
+    mean = mean / mean.sum(2, keepdim=True).clamp_min(1e-6)
+    sharp = mean**SHARPNESS
+    return (sharp / sharp.sum(2, keepdim=True).clamp_min(1e-6)).unflatten(1, weights.shape[1:3])
 
 
 def draw_clicks(coords: Tensor, labels: Tensor, *, size: int, radius: float) -> Tensor:

@@ -9,7 +9,7 @@ from nnunetv2_muduo.teachers.click_unet import (
     draw_clicks,
     expected_iou,
     fold_cells,
-    likeness,
+    tissue_under,
     unfold_cells,
 )
 
@@ -27,7 +27,9 @@ SMALL = ClickUNetConfig(
 @pytest.fixture
 def teacher() -> ClickUNet:
     torch.manual_seed(0)
-    return ClickUNet(SMALL).eval()
+    teacher = ClickUNet(SMALL).eval()
+    torch.nn.init.normal_(teacher.head[-1].weight)  # as a trained head: every prompt counts
+    return teacher
 
 
 def prompts(batch: int = 2, targets: int = 3, points: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -133,15 +135,24 @@ def test_folding_undoes_unfolding() -> None:
     assert torch.equal(unfold_cells(fold_cells(maps, 2), 2), maps)
 
 
-def test_a_voxel_is_like_a_click_on_its_own_tissue_and_unlike_one_on_another() -> None:
+def test_tissue_under_a_click_is_the_one_there_even_near_a_border() -> None:
     tissue = torch.zeros(1, 2, 4, 4, 4)
     tissue[:, 0, :2], tissue[:, 1, 2:] = 1.0, 1.0
     weights = torch.zeros(1, 1, 2, 4, 4, 4)
-    weights[0, 0, 0, 0, 1, 1] = 1.0
-    like = likeness(tissue, weights)
-    assert like[0, 0, 0, :2].eq(1).all()
-    assert like[0, 0, 0, 2:].eq(0).all()
-    assert like[0, 0, 1].eq(0).all()  # a map without weight is like nothing
+    weights[0, 0, 0, 1, 1, 1], weights[0, 0, 0, 2, 1, 1] = 1.0, 0.5
+    under = tissue_under(tissue, weights)
+    assert under[0, 0, 0, 0] > 0.9
+    assert under[0, 0, 0].sum() == pytest.approx(1)
+    assert under[0, 0, 1].eq(0).all()  # nothing lies under a map of zeros
+
+
+@torch.inference_mode()
+def test_an_untrained_head_answers_with_the_tissue_under_the_click(teacher: ClickUNet) -> None:
+    embedding = torch.full((1, 3, 16, 16, 16), 0.05)
+    embedding[:, 0, :8], embedding[:, 1, 8:] = 0.9, 0.9
+    logits, _ = ClickUNet(SMALL).decode(embedding, torch.tensor([[[[12.0, 3.0, 3.0]]]]), torch.ones(1, 1, 1))
+    assert (logits[0, 0, 8:] > 0).all()
+    assert (logits[0, 0, :8] < 0).all()
 
 
 @torch.inference_mode()
