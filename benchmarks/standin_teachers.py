@@ -85,7 +85,7 @@ def provenance(modality: str, *, seed: int, command: str) -> dict[str, object]:
         "command": command,
         "date": datetime.date.today().isoformat(),
         "machine": describe_machine(torch.device("cpu"))["processor"],
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a plain string: weights_only loading refuses torch's own type
     }
 
 

@@ -66,6 +66,12 @@ class Project:
         return self.results / f"{trainer}__nnUNetPlans__3d_fullres" / "fold_0"
 
 
+def rename_case(folder: Path, old: str, new: str) -> None:
+    """Spaces and dots are common in names of patients' files."""
+    for file in folder.glob(f"{old}_*.nii.gz"):
+        file.rename(folder / file.name.replace(old, new))
+
+
 TRAIN = ("nnUNetv2_train", DATASET, "3d_fullres", "0", "-tr", "nnUNetTrainerMuDuo", "-device", "cpu")
 PREDICT = ("nnUNetv2_predict", "-d", "221", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1")
 
@@ -76,6 +82,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     write_phantom_dataset(
         project.raw, labelled=5, unlabelled=3, test=1, seed=0, spacing_in_mm=(16, 16, 16), progress=False
     )
+    rename_case(project.raw / "imagesUn", "unlabelled_000", "pat 0.v1")
+    rename_case(project.raw / "imagesTs", "test_000", "new pat.1")
     project.run("nnUNetv2_plan_and_preprocess", "-d", "221", "-c", "3d_fullres", "-np", "1", "-npfp", "1")
     project.run("muduo", "plan", "-d", "221", "--preset", "tiny", "--set", "ct_teacher=standin_ct")
     project.run("muduo", "plan", "-d", "221", "--set", "pet_teacher=standin_pet", *SETTINGS)
@@ -101,6 +109,13 @@ def test_training_is_continued_where_it_was_interrupted(trained: Project):
     assert "Epoch 0\n" not in trained.resumed_output
     assert "using the trained one" in trained.resumed_output
     assert (trained.fold() / "checkpoint_final.pth").is_file()
+
+
+def test_unlabelled_scans_are_preprocessed_by_the_trainer_whatever_they_are_called(trained: Project):
+    folder = trained.preprocessed / "nnUNetPlans_3d_fullres_unlabelled"
+    cases = sorted(path.stem for path in folder.glob("*.pkl"))
+    assert cases == ["pat 0.v1", "unlabelled_001", "unlabelled_002"]
+    assert "3 up to date" in trained.resumed_output
 
 
 def test_training_leaves_numbers_and_pictures_of_what_the_teachers_did(trained: Project):

@@ -40,7 +40,7 @@ def run_command(
     log_file.parent.mkdir(parents=True, exist_ok=True)
     tail: list[str] = []
     with (
-        log_file.open("a", encoding="utf-8") as log,
+        log_file.open("a", buffering=1, encoding="utf-8") as log,
         subprocess.Popen(
             resolved,
             stdout=subprocess.PIPE,

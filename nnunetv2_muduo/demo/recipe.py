@@ -1,5 +1,6 @@
 """The demo, top to bottom: simulate scans, train with and without the unlabelled ones, predict, compare."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from nnunetv2_muduo.demo.commands import run_command
 from nnunetv2_muduo.evaluation.comparison import Comparison, compare_predictions
 from nnunetv2_muduo.evaluation.comparison_figure import draw_comparison
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
 DATASET = "Dataset221_Phantom"
@@ -27,20 +29,18 @@ class DemoSize:
 
     Attributes:
         labelled, unlabelled, test: number of simulated scans.
+        spacing_in_mm: of the scans, in all directions.
         preset: what `muduo plan` merges into the plans.
         assignments: further `muduo plan --set KEY=VALUE`.
-        epochs: student epochs the preset and the assignments ask for.
-        prompt_epochs: the same for the prompt generator.
         seed: of the scans and of the trainings.
     """
 
     labelled: int = 5
     unlabelled: int = 16
     test: int = 6
+    spacing_in_mm: float = 10.0
     preset: str = "demo"
     assignments: tuple[str, ...] = ()
-    epochs: int = 20
-    prompt_epochs: int = 5
     seed: int = 0
 
 
@@ -59,12 +59,19 @@ def run_demo(out: Path, *, size: DemoSize | None = None) -> Comparison:
     print(f"MuDuo demo in {out} (delete the folder to start anew; a second run continues where this one stops)")
     raw = Path(environment["nnUNet_raw"]) / DATASET
     _headline(1, f"Simulate {size.labelled} labelled, {size.unlabelled} unlabelled and {size.test} test PET/CT scans")
-    write_phantom_dataset(raw, labelled=size.labelled, unlabelled=size.unlabelled, test=size.test, seed=size.seed)
+    write_phantom_dataset(
+        raw,
+        labelled=size.labelled,
+        unlabelled=size.unlabelled,
+        test=size.test,
+        seed=size.seed,
+        spacing_in_mm=(size.spacing_in_mm, size.spacing_in_mm, size.spacing_in_mm),
+    )
     _headline(2, "Plan with stock nnU-Net, then make the plans small and name the stand-in teachers")
     _plan(out, environment, size)
     for number, (method, trainer) in enumerate(METHODS.items(), start=3):
         _headline(number, f"Train and predict: {method}")
-        _train(out, environment, trainer, size)
+        _train(out, environment, trainer)
         _predict(out, environment, trainer, raw, method)
     comparison = _compare(out, raw)
     minutes = (perf_counter() - start) / 60
@@ -108,7 +115,7 @@ def _plan(out: Path, environment: dict[str, str], size: DemoSize) -> None:
     write_text(done, "\n".join(assignments) + "\n")
 
 
-def _train(out: Path, environment: dict[str, str], trainer: str, size: DemoSize) -> None:
+def _train(out: Path, environment: dict[str, str], trainer: str) -> None:
     results = (
         Path(environment["nnUNet_results"]) / DATASET / f"{trainer}__nnUNetPlans__{CONFIGURATION}" / f"fold_{FOLD}"
     )
@@ -118,8 +125,16 @@ def _train(out: Path, environment: dict[str, str], trainer: str, size: DemoSize)
     command = ["nnUNetv2_train", DATASET, CONFIGURATION, FOLD, "-tr", trainer, "-device", "cpu"]
     if any(results.glob("checkpoint_*.pth")):
         command.append("--c")
-    steps = size.epochs + (size.prompt_epochs if trainer == METHODS["MuDuo"] else 0)
-    run_command(command, log_file=out / "logs" / f"{trainer}.txt", environment=environment, steps=steps)
+    log_file = out / "logs" / f"{trainer}.txt"
+    run_command(command, log_file=log_file, environment=environment, steps=_epochs(environment, trainer))
+
+
+def _epochs(environment: dict[str, str], trainer: str) -> int:
+    """How many epochs the plans ask for, those of the prompt generator among them where it is trained."""
+    plans = Path(environment["nnUNet_preprocessed"]) / DATASET / "nnUNetPlans.json"
+    settings = Settings.from_plans(json.loads(plans.read_text(encoding="utf-8")))
+    prompts = settings.prompt_epochs if trainer == METHODS["MuDuo"] else 0
+    return (settings.num_epochs or 0) + (prompts or 0)
 
 
 def _predict(out: Path, environment: dict[str, str], trainer: str, raw: Path, method: str) -> None:
@@ -131,7 +146,9 @@ def _predict(out: Path, environment: dict[str, str], trainer: str, raw: Path, me
     command = ["nnUNetv2_predict", "-d", DATASET[7:10], "-c", CONFIGURATION, "-f", FOLD, "-tr", trainer]
     command += ["-i", str(raw / "imagesTs"), "-o", str(target), "-device", "cpu", "-npp", "1", "-nps", "1"]
     run_command(
-        [*command, "--continue_prediction"], log_file=out / "logs" / f"{trainer}_predict.txt", environment=environment
+        [*command, "--disable_tta", "--continue_prediction"],
+        log_file=out / "logs" / f"{trainer}_predict.txt",
+        environment=environment,
     )
 
 

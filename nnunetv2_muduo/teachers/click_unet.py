@@ -29,7 +29,7 @@ class ClickUNetConfig:
     Attributes:
         cube_size: edge length S of the input cube in voxels, divisible by the product of `strides`.
         spacing_in_mm: isotropic spacing it was trained around.
-        embedding_channels: kinds of tissue told apart for each voxel.
+        embedding_channels: kinds of tissue told apart for each voxel; the first is "anything else".
         features_per_stage: channels of each stage of the U-Net.
         strides: stride of each stage; a first stride of 2 makes the network eight times cheaper.
         convs_per_stage, convs_per_decoder_stage: 3x3x3 convolutions of each stage.
@@ -200,16 +200,16 @@ def tissue_under(embedding: Tensor, weights: Tensor) -> Tensor:
     """Which tissue lies under each map of weights, with the most frequent one in favour.
 
     Args:
-        embedding: [B, C, *spatial] shares of tissues, summing to 1.
+        embedding: [B, C, *spatial] shares of tissues, summing to 1; the first is "anything else" and never meant.
         weights: [B, K, M, *spatial], at least 0.
 
     Returns:
         [B, K, M, C] summing to 1: the weighted mean of the shares to the power of `SHARPNESS`, so that a click on a
         border or a mask that runs over still means one tissue; zeros under a map of zeros.
     """
-    mean = weights.flatten(3).flatten(1, 2) @ embedding.flatten(2).transpose(1, 2)
+    mean = weights.flatten(3).flatten(1, 2) @ embedding[:, 1:].flatten(2).transpose(1, 2)
     mean = mean / mean.sum(2, keepdim=True).clamp_min(1e-6)
-    sharp = mean**SHARPNESS
+    sharp = nn.functional.pad(mean**SHARPNESS, (1, 0))
     return (sharp / sharp.sum(2, keepdim=True).clamp_min(1e-6)).unflatten(1, weights.shape[1:3])
 
 

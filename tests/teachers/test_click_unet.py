@@ -136,12 +136,12 @@ def test_folding_undoes_unfolding() -> None:
 
 
 def test_tissue_under_a_click_is_the_one_there_even_near_a_border() -> None:
-    tissue = torch.zeros(1, 2, 4, 4, 4)
-    tissue[:, 0, :2], tissue[:, 1, 2:] = 1.0, 1.0
+    tissue = torch.zeros(1, 3, 4, 4, 4)
+    tissue[:, 1, :2], tissue[:, 2, 2:] = 1.0, 1.0
     weights = torch.zeros(1, 1, 2, 4, 4, 4)
     weights[0, 0, 0, 1, 1, 1], weights[0, 0, 0, 2, 1, 1] = 1.0, 0.5
     under = tissue_under(tissue, weights)
-    assert under[0, 0, 0, 0] > 0.9
+    assert under[0, 0, 0, 1] > 0.9
     assert under[0, 0, 0].sum() == pytest.approx(1)
     assert under[0, 0, 1].eq(0).all()  # nothing lies under a map of zeros
 
@@ -149,7 +149,7 @@ def test_tissue_under_a_click_is_the_one_there_even_near_a_border() -> None:
 @torch.inference_mode()
 def test_an_untrained_head_answers_with_the_tissue_under_the_click(teacher: ClickUNet) -> None:
     embedding = torch.full((1, 3, 16, 16, 16), 0.05)
-    embedding[:, 0, :8], embedding[:, 1, 8:] = 0.9, 0.9
+    embedding[:, 1, :8], embedding[:, 2, 8:] = 0.9, 0.9
     logits, _ = ClickUNet(SMALL).decode(embedding, torch.tensor([[[[12.0, 3.0, 3.0]]]]), torch.ones(1, 1, 1))
     assert (logits[0, 0, 8:] > 0).all()
     assert (logits[0, 0, :8] < 0).all()
