@@ -24,7 +24,8 @@ def phantom() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     middle = int(np.argwhere(labels == ORGANS["liver"])[:, 0].mean())
     trunk = slice(middle - 20, middle + 20)
     masks = np.stack([labels[trunk] == ORGANS[organ] for organ in LARGE])
-    return tuple(torch.from_numpy(array[trunk])[None, None] for array in (ct, pet)) + (torch.from_numpy(masks)[None],)
+    images = (torch.from_numpy(array[trunk])[None, None] for array in (ct, pet))
+    return (*images, torch.from_numpy(masks)[None])
 
 
 def dice(prediction: torch.Tensor, truth: torch.Tensor) -> list[float]:
