@@ -1,13 +1,13 @@
 """-tr nnUNetTrainerMuDuoSupervised: stock nnU-Net training at MuDuo's budget, to compare with."""
 
 import torch
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunetv2_muduo.semisupervised.checkpoints import WholeCheckpoints
 from nnunetv2_muduo.semisupervised.run_length import set_run_length
 from nnunetv2_muduo.settings import Settings
 
 
-class nnUNetTrainerMuDuoSupervised(nnUNetTrainer):
+class nnUNetTrainerMuDuoSupervised(WholeCheckpoints):
     """nnUNetTrainer with the epochs and iterations of plans["muduo"], so that a comparison is fair."""
 
     def __init__(

@@ -11,13 +11,14 @@ from torch._dynamo import OptimizedModule
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.channels import find_channels
+from nnunetv2_muduo.semisupervised.checkpoints import WholeCheckpoints
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
 from nnunetv2_muduo.semisupervised.run_length import set_run_length
 from nnunetv2_muduo.settings import Settings
 
 
-class PromptGeneratorTrainer(nnUNetTrainer):
+class PromptGeneratorTrainer(WholeCheckpoints):
     """nnU-Net's own training on the PET channel alone, for `prompt_epochs` epochs."""
 
     def __init__(

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from nnunetv2.configuration import default_num_processes
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.collate_outputs import collate_outputs
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from nnunetv2_muduo.distillation import consistency_weight
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
 from nnunetv2_muduo.semisupervised.channels import find_channels
+from nnunetv2_muduo.semisupervised.checkpoints import WholeCheckpoints
 from nnunetv2_muduo.semisupervised.loading import PairedLoader, build_unlabelled_loader, loader_inside
 from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
@@ -38,7 +38,7 @@ class Consistency:
     log: dict[str, float | np.ndarray]
 
 
-class SemiSupervisedTrainer(nnUNetTrainer):
+class SemiSupervisedTrainer(WholeCheckpoints):
     """nnU-Net's training with a second stream of patches from unlabelled scans.
 
     A subclass says what the student learns from the unlabelled patches (`consistency`) and prepares what it needs for

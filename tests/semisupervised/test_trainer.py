@@ -137,6 +137,28 @@ def test_a_stock_checkpoint_without_our_numbers_can_be_continued(make, tmp_path:
     assert len(trainer.logger.get_checkpoint()["pulls"]) == 4
 
 
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(make, tmp_path: Path, monkeypatch):
+    trainer, file = make(), tmp_path / "checkpoint_latest.pth"
+    trainer.save_checkpoint(str(file))
+
+    def save_half(_, path: str) -> None:
+        Path(path).write_bytes(b"half a check")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", save_half)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.save_checkpoint(str(file))
+    assert torch.load(file, weights_only=False)["trainer_name"] == "nnUNetTrainerPull"
+    assert list(tmp_path.glob("*checkpoint*")) == [file]
+
+
+def test_disabled_checkpoints_stay_disabled(make, tmp_path: Path):
+    trainer = make()
+    trainer.disable_checkpointing = True
+    trainer.save_checkpoint(str(tmp_path / "checkpoint_latest.pth"))
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
 def test_continuing_with_a_changed_schedule_is_refused(make, tmp_path: Path):
     make().save_checkpoint(str(tmp_path / "checkpoint.pth"))
     with pytest.raises(UserError, match="num_epochs"):
