@@ -53,7 +53,7 @@ def small_unet(seed: int = 0) -> ClickUNet:
     torch.manual_seed(seed)
     return ClickUNet(
         ClickUNetConfig(
-            cube_size=16, mask_size=16, features_per_stage=(4, 8), strides=(2, 2), convs_per_stage=(1, 1),
+            cube_size=16, features_per_stage=(4, 8), strides=(2, 2), convs_per_stage=(1, 1),
             convs_per_decoder_stage=(1,),
         )
     )  # fmt: skip

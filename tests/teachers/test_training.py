@@ -22,7 +22,6 @@ TARGETS = {"bright": (1,), "brighter": (2,)}
 CROPS = CropSettings(size=16, spacing_range_in_mm=(7.0, 9.0), min_voxels=8)
 TINY = ClickUNetConfig(
     cube_size=16,
-    mask_size=16,
     features_per_stage=(8, 16),
     strides=(2, 2),
     convs_per_stage=(1, 1),

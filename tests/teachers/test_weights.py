@@ -21,7 +21,7 @@ from nnunetv2_muduo.teachers.weights import (
 )
 
 TINY = ClickUNetConfig(
-    cube_size=8, mask_size=8, features_per_stage=(4, 8), strides=(2, 2), convs_per_stage=(1, 1),
+    cube_size=8, features_per_stage=(4, 8), strides=(2, 2), convs_per_stage=(1, 1),
     convs_per_decoder_stage=(1,),
 )  # fmt: skip
 
