@@ -1,7 +1,7 @@
 """The simulated scans that the stand-in teachers are trained and measured on, kept on disk.
 
 Phantoms, and bodies drawn around the real organ maps of ../shared/anatomy. Both at 8 mm; kidneys and lungs carry a
-label for each side, so that one side, or both, can be asked for.
+label for each side; a target unites them.
 """
 
 from collections.abc import Mapping, Sequence
