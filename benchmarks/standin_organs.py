@@ -3,16 +3,16 @@
 A teacher that already tells organs apart needs only to learn which of them is meant.
 """
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from typing import cast
 
 import torch
+from standin_pool import TARGETS
 from torch import Tensor, nn
 
 from nnunetv2_muduo.teachers.click_unet import ClickUNet
-from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
-from nnunetv2_muduo.teachers.training import TrainingSettings, learning_rate_at
+from nnunetv2_muduo.teachers.crops import Crops
+from nnunetv2_muduo.teachers.training import TrainingSettings
 
 
 def organ_labels(crops: Crops, targets: Mapping[str, tuple[int, ...]]) -> Tensor:
@@ -24,8 +24,14 @@ def organ_labels(crops: Crops, targets: Mapping[str, tuple[int, ...]]) -> Tensor
 
 
 def organ_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy plus soft Dice over the batch, mean over organs."""
+    """Cross-entropy plus soft Dice over the batch, mean over organs; one channel an organ after that of all else.
+
+    Raises:
+        ValueError: if a label has no channel.
+    """
     organs = logits.shape[1] - 1
+    if labels.max() > organs:
+        raise ValueError(f"label {labels.max()} has no channel: the embedding tells {organs} organs apart")
     one_hot = nn.functional.one_hot(labels, organs + 1).permute(0, 4, 1, 2, 3)[:, 1:]
     probabilities = logits.softmax(1)[:, 1:]
     shared = (probabilities * one_hot).sum((0, 2, 3, 4))
@@ -34,42 +40,20 @@ def organ_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return nn.functional.cross_entropy(logits, labels) + 1 - dice.mean()
 
 
-def learn_organs(
-    teacher: ClickUNet,
-    cases: Sequence[TrainingCase],
+def organ_step(
+    teacher: nn.Module,
+    crops: Crops,
+    optimiser: torch.optim.Optimizer,
     *,
-    targets: Mapping[str, tuple[int, ...]],
     settings: TrainingSettings,
-    crop_settings: CropSettings,
-) -> list[float]:
-    """Train the teacher's embedding in place, one channel an organ and the first for all else; the loss of each step.
-
-    Raises:
-        ValueError: if the embedding does not have a channel for each target and one more.
-    """
-    if teacher.config.embedding_channels != len(targets) + 1:
-        raise ValueError(f"{len(targets)} targets need {len(targets) + 1} embedding channels")
-    sampler = CropSampler(cases, targets=targets, settings=crop_settings)
-    settings = replace(settings, decay_share=1.0)
-    optimiser = torch.optim.AdamW(
-        teacher.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    generator = torch.Generator().manual_seed(settings.seed)
-    losses: list[float] = []
-    start = time.monotonic()
-    for step in range(settings.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate_at(step, settings)
-        crops = sampler.draw(settings.crops_per_step, 1, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            logits = teacher.tissue_logits(crops.images).float()
-        loss = organ_loss(logits, organ_labels(crops, targets))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(teacher.network.parameters(), settings.largest_gradient)
-        optimiser.step()
-        losses.append(loss.item())
-        if (step + 1) % 100 == 0:
-            recent = sum(losses[-100:]) / 100
-            print(f"organs, step {step + 1} ({time.monotonic() - start:.0f} s): loss {recent:.3f}", flush=True)
-    return losses
+    generator: torch.Generator,
+) -> float:
+    """A step for `train_teacher` without any prompt; the head is left as it is."""
+    with torch.autocast(crops.images.device.type, torch.bfloat16, enabled=settings.bfloat16):
+        logits = cast(ClickUNet, teacher).tissue_logits(crops.images).float()
+    loss = organ_loss(logits, organ_labels(crops, TARGETS))
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(teacher.parameters(), settings.largest_gradient)
+    optimiser.step()
+    return loss.item()

@@ -1,14 +1,12 @@
 """The simulated scans that the stand-in teachers are trained and measured on, kept on disk.
 
-Phantoms, and bodies drawn around the real organ maps of ../shared/anatomy. Both at 8 mm; kidneys and lungs carry a
-label for each side; a target unites them.
+Phantoms, and bodies drawn around the real organ maps of ../shared/anatomy. Both at 8 mm.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.anatomy import load_organ_map, tissues_from_organ_map
@@ -18,7 +16,6 @@ from nnunetv2_muduo.datasets.tissues import Tissue
 from nnunetv2_muduo.teachers.crops import TrainingCase
 
 SPACING_IN_MM = (8.0, 8.0, 8.0)
-LEFT = 64  # added to the label of a left kidney or lung
 ORGAN_MAP_NAMES: Mapping[int, str] = {
     1: "spleen",
     2: "kidney",
@@ -34,33 +31,15 @@ ORGAN_MAP_NAMES: Mapping[int, str] = {
 TARGETS: Mapping[str, tuple[int, ...]] = {
     "liver": (Tissue.LIVER,),
     "spleen": (Tissue.SPLEEN,),
-    "kidneys": (Tissue.KIDNEY, Tissue.KIDNEY + LEFT),
+    "kidneys": (Tissue.KIDNEY,),
     "heart": (Tissue.HEART,),
-    "lungs": (Tissue.LUNG, Tissue.LUNG + LEFT),
+    "lungs": (Tissue.LUNG,),
     "brain": (Tissue.BRAIN,),
     "stomach": (Tissue.STOMACH,),
     "bladder": (Tissue.BLADDER,),
     "prostate": (Tissue.PROSTATE,),
     "aorta": (Tissue.AORTA,),
 }
-
-
-def split_sides(tissues: np.ndarray) -> np.ndarray:
-    """Tissue map [Z, Y, X] (x towards the left) -> the same with `LEFT` added to kidneys and lungs on the left.
-
-    A connected part that lies nearly all on one side of the body's middle belongs to that side; others are cut there.
-    """
-    labels = tissues.copy()
-    columns = np.flatnonzero((tissues != Tissue.AIR).any(axis=(0, 1)))
-    middle = (columns[0] + columns[-1]) / 2
-    on_left = np.broadcast_to(np.arange(tissues.shape[2]) > middle, tissues.shape)
-    for tissue in (Tissue.KIDNEY, Tissue.LUNG):
-        parts, count = ndimage.label(tissues == tissue)
-        for part in range(1, count + 1):
-            mask = parts == part
-            share = on_left[mask].mean()
-            labels[mask & on_left if 0.1 < share < 0.9 else mask & (share >= 0.9)] += LEFT
-    return labels
 
 
 def phantom_cases(folder: Path, seeds: Sequence[int]) -> list[Path]:
@@ -105,7 +84,5 @@ def _simulate(path: Path, tissues: np.ndarray, rng: np.random.Generator) -> None
     ct, pet = simulate_pet_ct(tissues, spacing_in_mm=SPACING_IN_MM, rng=rng)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(
-        partial, CT=ct.astype(np.float16), PET=pet.astype(np.float16), labels=split_sides(tissues).astype(np.uint8)
-    )
+    np.savez_compressed(partial, CT=ct.astype(np.float16), PET=pet.astype(np.float16), labels=tissues.astype(np.uint8))
     partial.replace(path)

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import torch
 from machine import describe_machine
-from standin_organs import learn_organs
+from standin_organs import organ_step
 from standin_pool import TARGETS, anatomy_cases, load_cases, phantom_cases
 
-from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.training import TrainingSettings, TrainingState, train_teacher
@@ -98,24 +97,19 @@ def train(arguments: argparse.Namespace, settings: TrainingSettings, config: Cli
     name = arguments.modality.lower()
     torch.manual_seed(arguments.seed)
     teacher = ClickUNet(config)
-    organs_file = arguments.out / f"{name}_organs.pth"
-    if not organs_file.is_file():
-        organ_settings = replace(settings, steps=arguments.organ_steps)
-        learn_organs(teacher, cases, targets=TARGETS, settings=organ_settings, crop_settings=crop_settings)
-        with replacing(organs_file) as partial:
-            torch.save(teacher.state_dict(), partial)
-    teacher.load_state_dict(torch.load(organs_file, weights_only=True))
-    prompted = {
+    common = {
         "targets": TARGETS,
         "crop_settings": crop_settings,
         "validation": [batch for batches in crops.values() for batch in batches],
     }
+    organs = replace(settings, steps=arguments.organ_steps, decay_share=1.0)
+    train_teacher(teacher, cases, settings=organs, folder=arguments.out / f"{name}_organs", step=organ_step, **common)
     teacher.network.requires_grad_(False)  # the untrained head would spoil what the embedding knows
-    head_settings = replace(settings, steps=arguments.head_steps)
-    train_teacher(teacher, cases, settings=head_settings, folder=arguments.out / f"{name}_head", **prompted)
+    head = replace(settings, steps=arguments.head_steps)
+    train_teacher(teacher, cases, settings=head, folder=arguments.out / f"{name}_head", **common)
     teacher.network.requires_grad_(True)
-    joint_settings = replace(settings, learning_rate=settings.learning_rate / 3, decay_share=1.0)
-    return train_teacher(teacher, cases, settings=joint_settings, folder=arguments.out / name, **prompted)
+    joint = replace(settings, learning_rate=settings.learning_rate / 3, decay_share=1.0)
+    return train_teacher(teacher, cases, settings=joint, folder=arguments.out / name, **common)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -124,7 +118,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--modality", choices=("CT", "PET"), required=True)
     parser.add_argument("--anatomy", type=Path, required=True, help="folder of the 64 organ maps")
     parser.add_argument("--out", type=Path, required=True, help="gets the pool of scans, checkpoints and weights")
-    parser.add_argument("--organ-steps", type=int, default=3000, help="steps of the first stage: organs, no prompts")
+    parser.add_argument("--organ-steps", type=int, default=9000, help="steps of the first stage: organs, no prompts")
     parser.add_argument("--head-steps", type=int, default=400, help="steps of the second stage: prompt head alone")
     parser.add_argument("--steps", type=int, default=1000, help="steps of the last stage: everything together")
     parser.add_argument("--phantoms", type=int, default=240)

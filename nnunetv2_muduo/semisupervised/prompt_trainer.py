@@ -1,7 +1,6 @@
 """Trains the prompt generator: a PET-only network on the labelled cases, later frozen to prompt the teachers."""
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,14 +10,13 @@ from torch._dynamo import OptimizedModule
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.channels import find_channels
-from nnunetv2_muduo.semisupervised.checkpoints import WholeCheckpoints
+from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
-from nnunetv2_muduo.semisupervised.run_length import set_run_length
 from nnunetv2_muduo.settings import Settings
 
 
-class PromptGeneratorTrainer(WholeCheckpoints):
+class PromptGeneratorTrainer(ConfiguredTrainer):
     """nnU-Net's own training on the PET channel alone, for `prompt_epochs` epochs."""
 
     def __init__(
@@ -30,12 +28,12 @@ class PromptGeneratorTrainer(WholeCheckpoints):
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
         refuse_unsupported(type(self).__name__, plans, configuration, dataset_json)
-        settings = Settings.from_plans(plans)
-        _, pet_channel = find_channels(dataset_json, settings)
+        _, pet_channel = find_channels(dataset_json, Settings.from_plans(plans))
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.pet_channel = pet_channel
-        epochs = settings.prompt_epochs or max(1, (settings.num_epochs or self.num_epochs) // 10)
-        set_run_length(self, replace(settings, num_epochs=epochs))
+
+    def epochs_asked_for(self) -> int | None:
+        return self.settings.prompt_epochs or max(1, (self.settings.num_epochs or self.num_epochs) // 10)
 
     @staticmethod
     def build_network_architecture(

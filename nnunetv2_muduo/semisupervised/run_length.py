@@ -9,10 +9,20 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.settings import Settings
 
+SHAPES_THE_SCHEDULE = (
+    "num_epochs",
+    "iterations_per_epoch",
+    "warmup_epochs",
+    "ramp_fraction",
+    "consistency_weight",
+    "optimizer",
+    "initial_lr",
+)
 
-def set_run_length(trainer: nnUNetTrainer, settings: Settings) -> None:
-    """Apply the settings of epochs, iterations and seed; short runs are saved more often."""
-    trainer.num_epochs = settings.num_epochs or trainer.num_epochs
+
+def set_run_length(trainer: nnUNetTrainer, settings: Settings, *, epochs: int | None) -> None:
+    """Apply the settings of iterations and seed, and a number of epochs; short runs are saved more often."""
+    trainer.num_epochs = epochs or trainer.num_epochs
     trainer.num_iterations_per_epoch = settings.iterations_per_epoch or trainer.num_iterations_per_epoch
     trainer.num_val_iterations_per_epoch = settings.val_iterations_per_epoch or trainer.num_val_iterations_per_epoch
     trainer.save_every = min(trainer.save_every, max(1, trainer.num_epochs // 10))
@@ -34,7 +44,15 @@ def refuse_changed_schedule(checkpoint_plans: dict, trainer: nnUNetTrainer) -> N
         UserError: if a setting that shapes the schedule differs between the checkpoint and the plans.
     """
     before, now = Settings.from_plans(checkpoint_plans), Settings.from_plans(trainer.plans_manager.plans)
-    for key in ("num_epochs", "iterations_per_epoch", "warmup_epochs", "ramp_fraction", "consistency_weight"):
+    for key in (
+        "num_epochs",
+        "iterations_per_epoch",
+        "warmup_epochs",
+        "ramp_fraction",
+        "consistency_weight",
+        "optimizer",
+        "initial_lr",
+    ):
         if getattr(before, key) != getattr(now, key):
             raise UserError(
                 f"Cannot continue: '{key}' was {getattr(before, key)} when this training began and is now "

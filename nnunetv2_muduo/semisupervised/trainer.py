@@ -15,11 +15,11 @@ from nnunetv2_muduo.distillation import consistency_weight
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
 from nnunetv2_muduo.semisupervised.channels import find_channels
-from nnunetv2_muduo.semisupervised.checkpoints import WholeCheckpoints
+from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
 from nnunetv2_muduo.semisupervised.loading import PairedLoader, build_unlabelled_loader, loader_inside
 from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
-from nnunetv2_muduo.semisupervised.run_length import refuse_changed_schedule, set_run_length
+from nnunetv2_muduo.semisupervised.run_length import refuse_changed_schedule
 from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary, preprocess_unlabelled
 from nnunetv2_muduo.settings import Settings
 
@@ -38,7 +38,7 @@ class Consistency:
     log: dict[str, float | np.ndarray]
 
 
-class SemiSupervisedTrainer(WholeCheckpoints):
+class SemiSupervisedTrainer(ConfiguredTrainer):
     """nnU-Net's training with a second stream of patches from unlabelled scans.
 
     A subclass says what the student learns from the unlabelled patches (`consistency`) and prepares what it needs for
@@ -58,17 +58,14 @@ class SemiSupervisedTrainer(WholeCheckpoints):
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
         refuse_unsupported(type(self).__name__, plans, configuration, dataset_json)
-        settings = Settings.from_plans(plans)
-        channels = find_channels(dataset_json, settings)
+        channels = find_channels(dataset_json, Settings.from_plans(plans))
         continues = plans.get("continue_training", False)
         super().__init__(plans, configuration, fold, dataset_json, device)
-        self.settings = settings
         self.ct_channel, self.pet_channel = channels
         self.continues = continues
-        set_run_length(self, settings)
         self.organs = tuple(self._name_of(label) for label in self.label_manager.foreground_labels)
         self.unlabelled_batch_size = unlabelled_batch_size_per_process(
-            settings.unlabelled_batch_size or max(2, self.configuration_manager.batch_size),
+            self.settings.unlabelled_batch_size or max(2, self.configuration_manager.batch_size),
             dist.get_world_size() if self.is_ddp else 1,
         )
         self.iteration = 0

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,20 @@ class TrainingState:
     validation: list[dict[str, Any]] = field(default_factory=list)
 
 
+class TrainingStep(Protocol):
+    """Changes the teacher with one draw of cubes; returns the loss."""
+
+    def __call__(
+        self,
+        teacher: nn.Module,
+        crops: Crops,
+        optimiser: torch.optim.Optimizer,
+        *,
+        settings: TrainingSettings,
+        generator: torch.Generator,
+    ) -> float: ...
+
+
 def train_teacher(
     teacher: nn.Module,
     cases: Sequence[TrainingCase],
@@ -84,6 +98,7 @@ def train_teacher(
     crop_settings: CropSettings,
     folder: Path,
     validation: Sequence[Crops] = (),
+    step: TrainingStep | None = None,
     log: Callable[[str], None] = print,
 ) -> TrainingState:
     """Train a teacher in place; continue where `folder` holds a checkpoint.
@@ -96,6 +111,7 @@ def train_teacher(
         crop_settings: how cubes are drawn; its size must be the teacher's.
         folder: gets `training.pth` (everything needed to resume), `losses.csv` and `validation.csv`.
         validation: cubes drawn beforehand from other cases, the same at each validation.
+        step: what is done with the cubes of a step; `prompted_step` unless told.
         log: takes one line a validation.
 
     Returns:
@@ -104,7 +120,7 @@ def train_teacher(
     Raises:
         UserError: if the checkpoint in `folder` was made with other settings, or the sizes do not fit.
     """
-    promptable = cast(PromptableTeacher, teacher)
+    promptable, take_step = cast(PromptableTeacher, teacher), step or prompted_step
     if crop_settings.size != promptable.spec.cube_size:
         raise UserError(
             f"the teacher takes {promptable.spec.cube_size}-cubes, the crops are {crop_settings.size}-cubes"
@@ -123,7 +139,7 @@ def train_teacher(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(state.step, settings)
         crops = sampler.draw(settings.crops_per_step, settings.targets_per_crop, generator=generator)
-        state.losses.append(train_step(teacher, crops, optimiser, settings=settings, generator=generator))
+        state.losses.append(take_step(teacher, crops, optimiser, settings=settings, generator=generator))
         state.step += 1
         state.seconds = time.monotonic() - started
         bar.update()
@@ -138,7 +154,7 @@ def train_teacher(
     return state
 
 
-def train_step(
+def prompted_step(
     teacher: nn.Module,
     crops: Crops,
     optimiser: torch.optim.Optimizer,

@@ -21,21 +21,21 @@ def trainer(**settings) -> SimpleNamespace:
 
 def test_without_settings_nnunets_own_length_stays():
     stock = trainer()
-    set_run_length(stock, Settings())
+    set_run_length(stock, Settings(), epochs=None)
     assert (stock.num_epochs, stock.num_iterations_per_epoch, stock.save_every) == (1000, 250, 50)
 
 
 def test_short_runs_are_shorter_and_saved_more_often():
     short = trainer()
-    set_run_length(short, Settings(num_epochs=20, iterations_per_epoch=7, val_iterations_per_epoch=3))
+    set_run_length(short, Settings(iterations_per_epoch=7, val_iterations_per_epoch=3), epochs=20)
     assert (short.num_epochs, short.num_iterations_per_epoch, short.num_val_iterations_per_epoch) == (20, 7, 3)
     assert short.save_every == 2
 
 
 def test_same_seed_gives_the_same_first_numbers():
-    set_run_length(trainer(), Settings(seed=3))
+    set_run_length(trainer(), Settings(seed=3), epochs=None)
     first = torch.rand(3)
-    set_run_length(trainer(), Settings(seed=3))
+    set_run_length(trainer(), Settings(seed=3), epochs=None)
     assert torch.equal(first, torch.rand(3))
 
 

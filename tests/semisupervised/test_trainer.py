@@ -11,6 +11,8 @@ from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.trainer import Consistency, SemiSupervisedTrainer
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 
 PATCH = (8, 16, 16)
 
@@ -36,11 +38,13 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (folder / "nnUNetPlans_3d_fullres").mkdir()
     (folder / "nnUNetPlans_3d_fullres" / "case.b2nd").touch()  # tells nnU-Net which class of data set it is
 
-    def make_trainer(continues: bool = False, dataset_json: dict = DATASET_JSON, **settings) -> nnUNetTrainerPull:
+    def make_trainer(
+        continues: bool = False, dataset_json: dict = DATASET_JSON, trainer_class: type = nnUNetTrainerPull, **settings
+    ):
         plans = unet_plans(patch_size=PATCH, features=4)
         settings = {"seed": 0, "num_epochs": 10, "iterations_per_epoch": 2, **settings}
         plans |= {"continue_training": continues, "muduo": settings}
-        trainer = nnUNetTrainerPull(plans, "3d_fullres", 0, copy.deepcopy(dataset_json), torch.device("cpu"))
+        trainer = trainer_class(plans, "3d_fullres", 0, copy.deepcopy(dataset_json), torch.device("cpu"))
         trainer.initialize()
         return trainer
 
@@ -196,3 +200,27 @@ def test_refusals_leave_no_results_folder_behind(make, tmp_path: Path):
     with pytest.raises(UserError):
         make(consistency_wait=1)
     assert not (tmp_path / "nnUNet_results" / DATASET).exists()
+
+
+def test_the_optimiser_is_nnunets_unless_the_settings_say_otherwise(make):
+    stock = make().optimizer
+    assert type(stock) is torch.optim.SGD
+    assert (stock.param_groups[0]["lr"], stock.param_groups[0]["momentum"]) == (0.01, 0.99)
+    slower = make(initial_lr=0.002)
+    assert slower.optimizer.param_groups[0]["lr"] == 0.002
+    slower.lr_scheduler.step(5)  # the poly schedule starts from it, half of the 10 epochs later
+    assert slower.optimizer.param_groups[0]["lr"] == pytest.approx(0.002 * 0.5**0.9)
+
+
+def test_adamw_brings_its_own_learning_rate(make):
+    for settings, rate in (({}, 0.001), ({"initial_lr": 0.003}, 0.003)):
+        optimizer = make(optimizer="adamw", **settings).optimizer
+        assert type(optimizer) is torch.optim.AdamW
+        assert optimizer.param_groups[0]["lr"] == rate
+
+
+def test_the_prompt_generator_and_the_baseline_use_the_same_optimiser(make):
+    for trainer_class in (nnUNetTrainerMuDuoPrompt, nnUNetTrainerMuDuoSupervised):
+        trainer = make(trainer_class=trainer_class, optimizer="adamw", prompt_epochs=3)
+        assert type(trainer.optimizer) is torch.optim.AdamW
+        assert trainer.num_epochs == (3 if trainer_class is nnUNetTrainerMuDuoPrompt else 10)

@@ -1,0 +1,51 @@
+"""What all our trainers share: length, seed and optimiser from plans["muduo"], and checkpoints that are whole."""
+
+from pathlib import Path
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import nnUNetTrainerAdam
+
+from nnunetv2_muduo.files import replacing
+from nnunetv2_muduo.semisupervised.run_length import set_run_length
+from nnunetv2_muduo.settings import Settings
+
+ADAMW_LEARNING_RATE = 1e-3  # nnU-Net's 0.01 is meant for its SGD
+
+
+class ConfiguredTrainer(nnUNetTrainer):
+    """Stock nnU-Net training, for as long and with the optimiser that plans["muduo"] asks for."""
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int | str,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
+    ) -> None:
+        settings = Settings.from_plans(plans)  # first: a wrong setting is refused before anything is written
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.settings = settings
+        set_run_length(self, settings, epochs=self.epochs_asked_for())
+        if settings.optimizer == "adamw":
+            self.initial_lr = ADAMW_LEARNING_RATE
+        if settings.initial_lr is not None:
+            self.initial_lr = settings.initial_lr
+
+    def epochs_asked_for(self) -> int | None:
+        """How long this trainer runs; None leaves it at nnU-Net's own number."""
+        return self.settings.num_epochs
+
+    def configure_optimizers(self):
+        if self.settings.optimizer == "adamw":
+            return nnUNetTrainerAdam.configure_optimizers(self)
+        return super().configure_optimizers()
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Under another name first: a kill while writing leaves the checkpoint before."""
+        if self.local_rank > 0 or self.disable_checkpointing:
+            super().save_checkpoint(filename)
+            return
+        with replacing(Path(filename)) as partial:
+            super().save_checkpoint(str(partial))
