@@ -68,7 +68,8 @@ class nnUNetTrainerMuDuo(SemiSupervisedTrainer):
         mix = torch.rand(said.valid.shape, generator=self.teaching.randomness, device=self.device)
         result = distil(
             probabilities,
-            *said.streams,
+            said.p_ct,
+            said.p_pet,
             said.valid,
             mix,
             keep_fraction=self.settings.keep_fraction,

@@ -3,6 +3,19 @@
 from torch import Tensor
 
 
+def both_streams(p_ct: Tensor | None, p_pet: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Both teachers' probabilities; where one teacher is switched off (None), the other stands in for it.
+
+    Raises:
+        ValueError: when both are missing.
+    """
+    first = p_pet if p_ct is None else p_ct
+    second = p_ct if p_pet is None else p_pet
+    if first is None or second is None:
+        raise ValueError("at least one teacher's probabilities are needed")
+    return first, second
+
+
 def fuse(p_ct: Tensor, p_pet: Tensor, mix: Tensor) -> Tensor:
     """Mix the teachers and cut at one half: mix * p_ct + (1 - mix) * p_pet > 0.5 (arXiv 2606.15611, fusion).
 

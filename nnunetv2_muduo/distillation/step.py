@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nnunetv2_muduo.distillation.agreement import soft_iou
 from nnunetv2_muduo.distillation.consensus import consensus_filter
-from nnunetv2_muduo.distillation.fusion import fuse
+from nnunetv2_muduo.distillation.fusion import both_streams, fuse
 from nnunetv2_muduo.distillation.losses import consistency_loss
 
 
@@ -63,7 +63,7 @@ def distil(
     Raises:
         ValueError: when both teachers are missing, shapes do not fit, or `fusion` is neither.
     """
-    first, second = _teachers(p_ct, p_pet)
+    first, second = both_streams(p_ct, p_pet)
     _check(student, first, second, valid, mix, fusion, organ_weights)
     with torch.autocast(student.device.type, enabled=False):
         student, first, second = _full_precision(student), _full_precision(first), _full_precision(second)
@@ -83,14 +83,6 @@ def _mean_over_kept(losses: Tensor, kept: Tensor, organ_weights: Tensor | None) 
     weighted = per_organ if organ_weights is None else per_organ * organ_weights.to(per_organ)
     loss = weighted.sum() / (patches > 0).sum().clamp_min(1)
     return loss, torch.where(patches > 0, per_organ.detach(), torch.nan)
-
-
-def _teachers(p_ct: Tensor | None, p_pet: Tensor | None) -> tuple[Tensor, Tensor]:
-    first = p_pet if p_ct is None else p_ct
-    second = p_ct if p_pet is None else p_pet
-    if first is None or second is None:
-        raise ValueError("at least one teacher's probabilities are needed")
-    return first, second
 
 
 def _check(

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from nnunetv2_muduo.distillation import both_streams
 from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
@@ -46,11 +47,7 @@ class TeacherLabels:
     @property
     def streams(self) -> tuple[Tensor, Tensor]:
         """Both streams; with one teacher switched off the other stands in for it."""
-        p_ct = self.p_ct if self.p_ct is not None else self.p_pet
-        p_pet = self.p_pet if self.p_pet is not None else self.p_ct
-        assert p_ct is not None
-        assert p_pet is not None
-        return p_ct, p_pet
+        return both_streams(self.p_ct, self.p_pet)
 
 
 class Teaching:
