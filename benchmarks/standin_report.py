@@ -3,13 +3,12 @@
     python benchmarks/standin_report.py --modality CT --anatomy ../shared/anatomy --out standin \
         --weights nnunetv2_muduo/teachers/standin/standin_ct.pth
 
-Reads the training log in OUT/ct (or OUT/pet); writes benchmarks/results/standin_ct.{md,json,csv,png}.
+Reads the logs of all stages in OUT; writes benchmarks/results/standin_ct.{md,json,csv,png}.
 """
 
 import argparse
 import csv
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import matplotlib
 import torch
 from machine import describe_machine, write_results
-from standin_teachers import validation_crops
+from standin_teachers import stage_folders, validation_crops
 
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.training import mean_over_targets, validate
@@ -50,19 +49,40 @@ def table_rows(origin: str, rows: Sequence[Mapping[str, Any]]) -> list[list[str]
     return [*lines, [origin, "**mean**", "", *[f"**{means[prompt]:.3f}**" for prompt in PROMPTS]]]
 
 
-def draw_curve(folder: Path, path: Path, *, title: str) -> None:
-    """Loss, and mean Dice of each way of prompting, over the steps of the training in `folder`."""
-    with (folder / "losses.csv").open() as file:
-        losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    with (folder / "validation.csv").open() as file:
-        rows = [{**row, "dice": float(row["dice"]), "step": int(row["step"])} for row in csv.DictReader(file)]
+def read_log(stages: Mapping[str, Path]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Losses and validations of all stages, with their stage and with steps counted from the very first."""
+    losses: list[dict[str, Any]] = []
+    validations: list[dict[str, Any]] = []
+    for stage, folder in stages.items():
+        before = len(losses)
+        for name, rows in (("losses.csv", losses), ("validation.csv", validations)):
+            with (folder / name).open(encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    rows.append({**row, "stage": stage, "step": before + int(row["step"])})
+    return losses, validations
+
+
+def draw_curve(
+    losses: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str, Any]], path: Path, *, title: str
+) -> None:
+    """Loss of each stage, and mean Dice of each way of prompting, over the steps of the whole training."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     window = max(1, len(losses) // 100)
-    smooth = [sum(losses[i : i + window]) / window for i in range(0, len(losses) - window + 1, window)]
-    left.plot([(i + 1) * window for i in range(len(smooth))], smooth, color="black", linewidth=1)
+    for stage in dict.fromkeys(row["stage"] for row in losses):
+        rows = [row for row in losses if row["stage"] == stage]
+        parts = [rows[i : i + window] for i in range(0, len(rows) - window + 1, window)]
+        left.plot(
+            [part[-1]["step"] for part in parts],
+            [sum(float(row["loss"]) for row in part) / window for part in parts],
+            label=f"{stage}, {len(rows)} steps",
+        )
     left.set(xlabel="step", ylabel=f"Dice + cross-entropy loss, mean of {window} steps", ylim=(0, None))
-    steps = sorted({row["step"] for row in rows})
-    means = [mean_over_targets([row for row in rows if row["step"] == step]) for step in steps]
+    left.legend(title="stage (its own loss)")
+    steps = sorted({row["step"] for row in validations})
+    means = [
+        mean_over_targets([{**row, "dice": float(row["dice"])} for row in validations if row["step"] == step])
+        for step in steps
+    ]
     for prompt in PROMPTS:
         style = {"color": "grey", "linestyle": "--"} if prompt == "given mask" else {}
         right.plot(steps, [mean[prompt] for mean in means], label=prompt, **style)
@@ -112,9 +132,14 @@ def main() -> None:
         record={"dice": scores, "weights": info, "command": shlex.join(["python", *sys.argv]), "seed": SEED},
         machine=describe_machine(torch.device("cpu")),
     )
-    log = arguments.out / arguments.modality.lower()
-    shutil.copyfile(log / "validation.csv", RESULTS / f"{name}.csv")
-    draw_curve(log, RESULTS / f"{name}.png", title=f"{name}: {info['steps']} steps in {info['seconds'] / 60:.0f} min")
+    losses, validations = read_log(stage_folders(arguments.out, arguments.modality))
+    with (RESULTS / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=["stage", "step", "seconds", "target", "prompt", "dice", "count"])
+        writer.writeheader()
+        writer.writerows(validations)
+    minutes = sum(info["seconds"].values()) / 60
+    title = f"{name}: {len(losses)} steps in {minutes:.0f} min on one core"
+    draw_curve(losses, validations, RESULTS / f"{name}.png", title=title)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import argparse
 import datetime
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from standin_pool import TARGETS, anatomy_cases, load_cases, phantom_cases
 
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
-from nnunetv2_muduo.teachers.training import TrainingSettings, TrainingState, train_teacher
+from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingSettings, TrainingState, train_teacher
 
 CLAMP = {"CT": (-1000.0, 1000.0), "PET": None}  # as the published teachers were trained
 TRAINING_MAPS, VALIDATION_MAPS = range(24), range(24, 32)
@@ -55,19 +55,32 @@ def validation_crops(
     return result
 
 
-def write_weights(folder: Path, path: Path, *, config: ClickUNetConfig, info: dict[str, object]) -> None:
-    """Turn the training checkpoint in `folder` into a teacher file: half precision, shared tensors stored once."""
-    checkpoint = torch.load(folder / "training.pth", map_location="cpu", weights_only=True)
+def stage_folders(out: Path, modality: str) -> dict[str, Path]:
+    """Where each stage of a training keeps its checkpoint and tables, in order."""
+    name = modality.lower()
+    return {"organs": out / f"{name}_organs", "head": out / f"{name}_head", "joint": out / name}
+
+
+def write_weights(stages: Mapping[str, Path], path: Path, *, config: ClickUNetConfig, info: dict[str, object]) -> None:
+    """Turn the last stage's checkpoint into a teacher file: half precision, shared tensors stored once."""
+    checkpoints = {
+        stage: torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
+        for stage, folder in stages.items()
+    }
     halves: dict[int, torch.Tensor] = {}
     weights = {  # the U-Net names its tensors several times over
         name: halves.setdefault(tensor.data_ptr(), tensor.half())
-        for name, tensor in checkpoint["model_state_dict"].items()
+        for name, tensor in checkpoints["joint"]["model_state_dict"].items()
     }
     teacher = {
         "architecture": "ClickUNet",
         "config": config.to_dict(),
         "model_state_dict": weights,
-        "info": info | {"steps": checkpoint["state"]["step"], "seconds": round(checkpoint["state"]["seconds"])},
+        "info": info
+        | {
+            measure: {stage: round(checkpoint["state"][key]) for stage, checkpoint in checkpoints.items()}
+            for measure, key in (("steps", "step"), ("seconds", "seconds"))
+        },
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -94,7 +107,7 @@ def train(arguments: argparse.Namespace, settings: TrainingSettings, config: Cli
     cases = training_cases(pool, arguments.anatomy, phantoms=arguments.phantoms, modality=arguments.modality)
     crops = validation_crops(pool, arguments.anatomy, modality=arguments.modality, size=size, crops=24)
     crop_settings = CropSettings(size=size, clamp=CLAMP[arguments.modality], flips=False)
-    name = arguments.modality.lower()
+    stages = stage_folders(arguments.out, arguments.modality)
     torch.manual_seed(arguments.seed)
     teacher = ClickUNet(config)
     common = {
@@ -103,13 +116,13 @@ def train(arguments: argparse.Namespace, settings: TrainingSettings, config: Cli
         "validation": [batch for batches in crops.values() for batch in batches],
     }
     organs = replace(settings, steps=arguments.organ_steps, decay_share=1.0)
-    train_teacher(teacher, cases, settings=organs, folder=arguments.out / f"{name}_organs", step=organ_step, **common)
+    train_teacher(teacher, cases, settings=organs, folder=stages["organs"], step=organ_step, **common)
     teacher.network.requires_grad_(False)  # the untrained head would spoil what the embedding knows
     head = replace(settings, steps=arguments.head_steps)
-    train_teacher(teacher, cases, settings=head, folder=arguments.out / f"{name}_head", **common)
+    train_teacher(teacher, cases, settings=head, folder=stages["head"], **common)
     teacher.network.requires_grad_(True)
     joint = replace(settings, learning_rate=settings.learning_rate / 3, decay_share=1.0)
-    return train_teacher(teacher, cases, settings=joint, folder=arguments.out / name, **common)
+    return train_teacher(teacher, cases, settings=joint, folder=stages["joint"], **common)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -150,9 +163,9 @@ def main() -> None:
         progress=sys.stderr.isatty(),
     )
     train(arguments, settings, config)
-    name = arguments.modality.lower()
     info = provenance(arguments.modality, seed=arguments.seed, command=shlex.join(["python", *sys.argv]))
-    write_weights(arguments.out / name, arguments.out / f"standin_{name}.pth", config=config, info=info)
+    weights = arguments.out / f"standin_{arguments.modality.lower()}.pth"
+    write_weights(stage_folders(arguments.out, arguments.modality), weights, config=config, info=info)
 
 
 if __name__ == "__main__":
