@@ -65,7 +65,18 @@ class _Real:
         return above and value <= self.maximum  # NaN fails both comparisons
 
 
-_Rule = _Choice | _Name | _Whole | _Real
+@dataclass(frozen=True)
+class _Switch:
+    """True or false."""
+
+    def describe(self) -> str:
+        return "true or false"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, bool)
+
+
+_Rule = _Switch | _Choice | _Name | _Whole | _Real
 
 
 def _setting(default: Any, rule: _Rule, *, optional: bool = False) -> Any:
@@ -102,6 +113,8 @@ class Settings:
         optimizer: "sgd", nnU-Net's own with momentum 0.99, or "adamw" (nnU-Net's nnUNetTrainerAdam), which learns small
             organs several times sooner and suits trainings of a few hundred steps; also of the prompt generator.
         initial_lr: learning rate at the start of the poly schedule; None: nnU-Net's 0.01 for SGD, 0.001 for AdamW.
+        mirroring: labelled patches are mirrored at random and predictions averaged over mirrored inputs, as in nnU-Net;
+            false where left and right organs are labels of their own.
         prompt_epochs: epochs of the prompt generator; None: a tenth of the training's epochs.
         ct_channel: input channel that holds CT; None: found from the dataset's channel names.
         pet_channel: input channel that holds PET; None: found from the dataset's channel names.
@@ -134,6 +147,7 @@ class Settings:
     val_iterations_per_epoch: int | None = _setting(None, _Whole(1), optional=True)
     optimizer: str = _setting("sgd", _Choice(("sgd", "adamw")))
     initial_lr: float | None = _setting(None, _Real(0.0, 1.0, open_below=True), optional=True)
+    mirroring: bool = _setting(True, _Switch())
     prompt_epochs: int | None = _setting(None, _Whole(1), optional=True)
     ct_channel: int | None = _setting(None, _Whole(0), optional=True)
     pet_channel: int | None = _setting(None, _Whole(0), optional=True)

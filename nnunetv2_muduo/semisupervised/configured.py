@@ -1,4 +1,4 @@
-"""What all our trainers share: length, seed and optimiser from plans["muduo"], and checkpoints that are whole."""
+"""What all our trainers share: plans["muduo"] sets length, seed, optimiser and mirroring; checkpoints are whole."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ ADAMW_LEARNING_RATE = 1e-3  # nnU-Net's 0.01 is meant for its SGD
 
 
 class ConfiguredTrainer(nnUNetTrainer):
-    """Stock nnU-Net training, for as long and with the optimiser that plans["muduo"] asks for."""
+    """Stock nnU-Net training, as long, with the optimiser and mirrored or not as plans["muduo"] asks for."""
 
     def __init__(
         self,
@@ -41,6 +41,14 @@ class ConfiguredTrainer(nnUNetTrainer):
         if self.settings.optimizer == "adamw":
             return nnUNetTrainerAdam.configure_optimizers(self)
         return super().configure_optimizers()
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):  # noqa: N802  (nnU-Net's name)
+        rotation, dummy_2d, initial_patch_size, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        if not self.settings.mirroring:
+            mirror_axes = self.inference_allowed_mirroring_axes = None
+        return rotation, dummy_2d, initial_patch_size, mirror_axes
 
     def save_checkpoint(self, filename: str) -> None:
         """Under another name first: a kill while writing leaves the checkpoint before."""

@@ -224,3 +224,10 @@ def test_the_prompt_generator_and_the_baseline_use_the_same_optimiser(make):
         trainer = make(trainer_class=trainer_class, optimizer="adamw", prompt_epochs=3)
         assert type(trainer.optimizer) is torch.optim.AdamW
         assert trainer.num_epochs == (3 if trainer_class is nnUNetTrainerMuDuoPrompt else 10)
+
+
+def test_mirroring_can_be_switched_off_in_training_and_prediction(make):
+    for settings, axes in (({}, (0, 1, 2)), ({"mirroring": False}, None)):
+        trainer = make(**settings)
+        *_, mirror_axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        assert mirror_axes == trainer.inference_allowed_mirroring_axes == axes
