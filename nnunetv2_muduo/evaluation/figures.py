@@ -137,7 +137,8 @@ def _draw_organs(axis: Axes, values: Sequence, organs: Sequence[str], title: str
 
 def _finish(axis: Axes, title: str, upper: float | None = None) -> None:
     axis.set(xlabel="epoch", title=title)
-    axis.set_ylim(bottom=0, top=upper)
+    if not axis.dataLim.y0 < 0:  # nnU-Net's loss falls below 0: its Dice part is minus the Dice
+        axis.set_ylim(bottom=0, top=upper)
     axis.grid(alpha=0.3)
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize="small")

@@ -47,3 +47,12 @@ def test_nnunets_change_of_style_does_not_reach_our_figures(tmp_path: Path):
         figures.draw_patch(tmp_path / "styled.png", volume, volume, mask, title="", spacing_in_mm=(1, 1, 1))
         assert matplotlib.rcParams["font.size"] == 30
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
+
+
+def test_losses_below_zero_are_in_the_picture():
+    figure, (falling, positive) = figures.plt.subplots(1, 2)
+    figures._draw_scalars(falling, {"loss": [0.4, -0.8]}, {"loss": "labelled"}, "loss")
+    figures._draw_scalars(positive, {"loss": [0.4, 0.8]}, {"loss": "labelled"}, "loss")
+    assert falling.get_ylim()[0] < -0.8
+    assert positive.get_ylim()[0] == 0
+    figures.plt.close(figure)
