@@ -9,7 +9,8 @@ from time import perf_counter
 import numpy as np
 import SimpleITK as sitk
 
-from nnunetv2_muduo.datasets.phantom import ORGANS, write_phantom_dataset
+from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
+from nnunetv2_muduo.datasets.simulated_dataset import ORGANS
 from nnunetv2_muduo.demo.commands import run_command
 from nnunetv2_muduo.evaluation.comparison import Comparison, compare_predictions
 from nnunetv2_muduo.evaluation.comparison_figure import draw_comparison

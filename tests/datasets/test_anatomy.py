@@ -4,7 +4,8 @@ import SimpleITK
 from scipy import ndimage
 
 from nnunetv2_muduo.datasets.anatomy import load_organ_map, organ_tissues, tissues_from_organ_map
-from nnunetv2_muduo.datasets.phantom import draw_phantom, organ_labels
+from nnunetv2_muduo.datasets.phantom import draw_phantom
+from nnunetv2_muduo.datasets.simulated_dataset import organ_labels
 from nnunetv2_muduo.datasets.tissues import Tissue
 from nnunetv2_muduo.errors import UserError
 

@@ -5,7 +5,8 @@ import pytest
 import SimpleITK
 from scipy import ndimage
 
-from nnunetv2_muduo.datasets.phantom import ORGANS, draw_phantom, organ_labels, write_phantom_dataset
+from nnunetv2_muduo.datasets.phantom import draw_phantom, write_phantom_dataset
+from nnunetv2_muduo.datasets.simulated_dataset import ORGANS, organ_labels
 from nnunetv2_muduo.datasets.tissues import Tissue
 from nnunetv2_muduo.errors import UserError
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from nnunetv2_muduo.datasets.phantom import ORGANS, draw_phantom, organ_labels
+from nnunetv2_muduo.datasets.phantom import draw_phantom
+from nnunetv2_muduo.datasets.simulated_dataset import ORGANS, organ_labels
 from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
 from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.teachers import DualTeacher, TeacherView

@@ -1,0 +1,96 @@
+"""A dataset of simulated scans in nnU-Net's raw format: channel 0 CT (HU), channel 1 PET (SUV), six organs."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import SimpleITK
+
+from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
+from nnunetv2_muduo.datasets.tissues import Tissue
+from nnunetv2_muduo.files import write_text
+
+ORGANS: dict[str, int] = {
+    "background": 0,
+    "liver": 1,
+    "spleen": 2,
+    "kidneys": 3,
+    "heart": 4,
+    "lungs": 5,
+    "bladder": 6,
+}
+# group -> folders of images and labels
+GROUPS: Mapping[str, tuple[str, str | None]] = {
+    "labelled": ("imagesTr", "labelsTr"),
+    "unlabelled": ("imagesUn", None),
+    "test": ("imagesTs", "labelsTs"),
+}
+_LABELLED_TISSUES = (Tissue.LIVER, Tissue.SPLEEN, Tissue.KIDNEY, Tissue.HEART, Tissue.LUNG, Tissue.BLADDER)
+_PARTIAL = ".partial"  # holds files being written
+
+
+def organ_labels(tissues: np.ndarray) -> np.ndarray:
+    """The labels (`ORGANS`) of a tissue map, uint8 of the same shape."""
+    table = np.zeros(256, np.uint8)
+    table[list(_LABELLED_TISSUES)] = np.arange(1, len(_LABELLED_TISSUES) + 1)
+    return table[tissues]
+
+
+def write_scan(
+    folder: Path,
+    name: str,
+    *,
+    group: str,
+    draw_tissues: Callable[[np.random.Generator], np.ndarray],
+    seed: np.random.SeedSequence,
+    spacing_in_mm: tuple[float, float, float],
+) -> None:
+    """Simulate one scan and write it, with its labels where the group has any; a complete scan is kept.
+
+    Args:
+        folder: `nnUNet_raw/DatasetXXX_NAME`.
+        name: of the case.
+        group: one of `GROUPS`.
+        draw_tissues: gives the tissue map, uint8 [Z,Y,X] in LPS order.
+        seed: of the person and the scan.
+        spacing_in_mm: (z, y, x) of the tissue map.
+    """
+    images, labels = GROUPS[group]
+    targets = [folder / images / f"{name}_{channel:04d}.nii.gz" for channel in (0, 1)]
+    if labels is not None:
+        targets.append(folder / labels / f"{name}.nii.gz")
+    if all(target.is_file() for target in targets):
+        return
+    rng = np.random.default_rng(seed)
+    tissues = draw_tissues(rng)
+    ct, pet = simulate_pet_ct(tissues, spacing_in_mm=spacing_in_mm, rng=rng)
+    arrays = (np.rint(ct).astype(np.int16), pet, organ_labels(tissues))
+    for target, array in zip(targets, arrays, strict=False):
+        _write_image(array, target, spacing_in_mm, partial=folder / _PARTIAL / target.name)
+
+
+def finish_dataset(folder: Path, *, labelled: int, description: str) -> None:
+    """Write dataset.json and clear away what a killed run left."""
+    shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
+    content = {
+        "channel_names": {"0": "CT", "1": "PET"},
+        "labels": ORGANS,
+        "numTraining": labelled,
+        "file_ending": ".nii.gz",
+        "name": "phantom",
+        "description": description,
+    }
+    write_text(folder / "dataset.json", json.dumps(content, indent=2) + "\n")
+
+
+def _write_image(array: np.ndarray, target: Path, spacing_in_mm: tuple[float, float, float], *, partial: Path) -> None:
+    """Write [Z,Y,X] as NIfTI under a temporary name in a folder of its own, and rename it when it is whole."""
+    image = SimpleITK.GetImageFromArray(array)
+    image.SetSpacing([float(s) for s in reversed(spacing_in_mm)])
+    partial.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(exist_ok=True)
+    SimpleITK.WriteImage(image, str(partial), useCompression=True)
+    os.replace(partial, target)
