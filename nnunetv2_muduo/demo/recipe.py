@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -45,8 +46,28 @@ class DemoSize:
     seed: int = 0
 
 
-def run_demo(out: Path, *, size: DemoSize | None = None) -> Comparison:
+def write_phantoms(folder: Path, size: DemoSize) -> None:
+    """The demo's own scans: drawn persons."""
+    write_phantom_dataset(
+        folder,
+        labelled=size.labelled,
+        unlabelled=size.unlabelled,
+        test=size.test,
+        seed=size.seed,
+        spacing_in_mm=(size.spacing_in_mm, size.spacing_in_mm, size.spacing_in_mm),
+    )
+
+
+def run_demo(
+    out: Path, *, size: DemoSize | None = None, write_scans: Callable[[Path, DemoSize], None] = write_phantoms
+) -> Comparison:
     """Run everything that is not finished yet under `out` and print the comparison.
+
+    Args:
+        out: keeps everything.
+        size: how much is simulated and trained.
+        write_scans: writes the raw dataset, with the labels `ORGANS` and labelled test cases, into a folder, and keeps
+            what is there.
 
     Returns:
         Dice per organ and test case of both methods.
@@ -60,14 +81,7 @@ def run_demo(out: Path, *, size: DemoSize | None = None) -> Comparison:
     print(f"MuDuo demo in {out} (delete the folder to start anew; a second run continues where this one stops)")
     raw = Path(environment["nnUNet_raw"]) / DATASET
     _headline(1, f"Simulate {size.labelled} labelled, {size.unlabelled} unlabelled and {size.test} test PET/CT scans")
-    write_phantom_dataset(
-        raw,
-        labelled=size.labelled,
-        unlabelled=size.unlabelled,
-        test=size.test,
-        seed=size.seed,
-        spacing_in_mm=(size.spacing_in_mm, size.spacing_in_mm, size.spacing_in_mm),
-    )
+    write_scans(raw, size)
     _headline(2, "Plan with stock nnU-Net, then make the plans small and name the stand-in teachers")
     _plan(out, environment, size)
     for number, (method, trainer) in enumerate(METHODS.items(), start=3):
