@@ -21,7 +21,8 @@ class DualTeacher(nn.Module):
     """The CT stream and the PET stream of MuDuo (arXiv 2606.15611; METHODS.md, section 1).
 
     Each image is encoded once, whatever the number of organs. The teachers are frozen: always in eval mode, without
-    gradients, under inference mode, in bfloat16 on GPUs that compute in it.
+    gradients, under inference mode, in bfloat16 on GPUs and CPUs that compute in it (and nowhere else, whatever the
+    caller's autocast says).
 
     An organ that is not asked for (all its point labels are -1, or `valid` is False) gets logits of -10, a probability
     of 5e-5. It is not sent to the teacher, except as a discarded filler where another image of the batch asks for more
@@ -34,6 +35,7 @@ class DualTeacher(nn.Module):
         point_mask: points are sent with a mask of "zeros", as in training, or with "none", the learned no-mask vector
             (published).
         organs_per_pass: decode at most so many organs at once, to bound memory; None decodes all.
+        bfloat16: compute in bfloat16; None: where the device has instructions for it.
 
     Raises:
         ValueError: for another `mask_prompt` or `point_mask`.
@@ -47,6 +49,7 @@ class DualTeacher(nn.Module):
         mask_prompt: str = "logits",
         point_mask: str = "zeros",
         organs_per_pass: int | None = None,
+        bfloat16: bool | None = None,
     ) -> None:
         super().__init__()
         if mask_prompt not in MASK_PROMPTS:
@@ -58,6 +61,7 @@ class DualTeacher(nn.Module):
         self.mask_prompt = mask_prompt
         self.point_mask = point_mask
         self.organs_per_pass = organs_per_pass
+        self.in_bfloat16 = bfloat16
         self.requires_grad_(False)
         self.eval()
 
@@ -147,7 +151,8 @@ class DualTeacher(nn.Module):
             return logits
         asked = wanted[images, organs].to(cubes.device, non_blocking=True)
         images, organs = (index.to(cubes.device, non_blocking=True) for index in (images, organs))
-        with torch.inference_mode(), _autocast(cubes.device):
+        bfloat16 = _computes_in_bfloat16(cubes.device) if self.in_bfloat16 is None else self.in_bfloat16
+        with torch.inference_mode(), torch.autocast(cubes.device.type, torch.bfloat16, enabled=bfloat16):
             embedding = teacher.encode(cubes[images[:, 0]])
             step = self.organs_per_pass or organs.shape[1]
             for start in range(0, organs.shape[1], step):
@@ -189,7 +194,8 @@ def _switched_on(teacher: PromptableTeacher | None, name: str) -> PromptableTeac
     return teacher
 
 
-def _autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on GPUs that compute in it; elsewhere full precision, whatever the caller's autocast says."""
-    native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch tells, but promises no name
+    return device.type == "cpu" and instructions is not None and bool(instructions())

@@ -184,7 +184,7 @@ def test_probabilities_are_interpolated_logits_of_the_plain_teacher():
     ct, pet = small_sam(), small_sam(1)
     image, masks = torch.randn(1, 1, 32, 32, 32), torch.rand(1, 2, 16, 16, 16)
     coords, labels = torch.rand(1, 2, 3, 3) * 32, torch.ones(1, 2, 3, dtype=torch.int64)
-    p_ct, p_pet = DualTeacher(ct, pet).label(image, image, masks, coords, labels)
+    p_ct, p_pet = DualTeacher(ct, pet, bfloat16=False).label(image, image, masks, coords, labels)
     with torch.no_grad():
         by_mask = ct.decode(ct.encode(image), masks=masks.logit(eps=1e-4))[0]
         by_points = pet.decode(pet.encode(image), coords, labels, torch.zeros(1, 2, 16, 16, 16))[0]
@@ -221,13 +221,29 @@ def test_the_answers_may_be_used_in_a_loss(image, masks):
     assert masks.grad is None
 
 
-def test_full_precision_on_the_cpu_even_under_the_callers_autocast():
-    dual = DualTeacher(small_unet(), None)
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_the_callers_autocast_changes_nothing(bfloat16):
+    dual = DualTeacher(small_unet(), None, bfloat16=bfloat16)
     image, masks = torch.randn(1, 1, 16, 16, 16), torch.rand(1, 2, 16, 16, 16)
     expected = dual.ct_logits(image, masks)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=not bfloat16):
         assert torch.equal(dual.ct_logits(image, masks), expected)
     assert dual.ct_logits(image, masks.bfloat16()).isfinite().all()
+
+
+@pytest.mark.parametrize("make", [small_sam, small_unet])
+def test_bfloat16_agrees_with_full_precision(make):
+    exact, fast = (DualTeacher(make(), make(1), bfloat16=fast) for fast in (False, True))
+    size, mask_size = exact.ct.spec.cube_size, exact.ct.spec.mask_size
+    image, masks = torch.randn(1, 1, size, size, size), torch.rand(1, 2, mask_size, mask_size, mask_size)
+    coords, labels = torch.rand(1, 2, 3, 3) * size, torch.ones(1, 2, 3, dtype=torch.int64)
+    for expected, given in (
+        (exact.ct_logits(image, masks), fast.ct_logits(image, masks)),
+        (exact.pet_logits(image, coords, labels), fast.pet_logits(image, coords, labels)),
+    ):
+        assert given.dtype == torch.float32
+        assert not torch.equal(given, expected)
+        assert torch.allclose(given, expected, atol=0.05 * float(expected.abs().max()))
 
 
 def test_unknown_ways_of_prompting_are_refused():
@@ -240,7 +256,7 @@ def test_unknown_ways_of_prompting_are_refused():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_bfloat16_on_a_gpu_agrees_with_the_cpu():
     image, masks = torch.randn(1, 1, 32, 32, 32), torch.rand(1, 2, 16, 16, 16)
-    expected = DualTeacher(small_sam(), None).ct_logits(image, masks)
+    expected = DualTeacher(small_sam(), None, bfloat16=False).ct_logits(image, masks)
     given = DualTeacher(small_sam(), None).cuda().ct_logits(image.cuda(), masks.cuda())
     assert given.dtype == torch.float32
     assert torch.allclose(given.cpu(), expected, atol=0.05 * float(expected.abs().max()))
