@@ -62,8 +62,8 @@ class Project:
         assert done.returncode == expect, output[-4000:]
         return output
 
-    def fold(self, trainer: str = "nnUNetTrainerMuDuo") -> Path:
-        return self.results / f"{trainer}__nnUNetPlans__3d_fullres" / "fold_0"
+    def fold(self, trainer: str = "nnUNetTrainerMuDuo", fold: str = "0") -> Path:
+        return self.results / f"{trainer}__nnUNetPlans__3d_fullres" / f"fold_{fold}"
 
 
 def rename_case(folder: Path, old: str, new: str) -> None:
@@ -180,6 +180,16 @@ def test_exported_model_predicts_the_same_without_this_package(trained: Project)
             for p in (path, trained.folder / "without_plugin" / path.name)
         ]
         assert np.array_equal(*pair)
+
+
+def test_all_labelled_cases_can_be_trained_on_from_pretrained_weights(trained: Project):
+    weights = trained.fold() / "checkpoint_final.pth"
+    command = ["all" if argument == "0" else argument for argument in TRAIN]
+    output = trained.run(*command, "-pretrained_weights", str(weights))
+    assert f"Loading pretrained weights from file  {weights}" in output
+    assert "training nnUNetTrainerMuDuoPrompt first" in output  # a fold has a prompt generator of its own
+    assert (trained.fold(fold="all") / "checkpoint_final.pth").is_file()
+    assert len(json.loads((trained.fold(fold="all") / "teacher_report.json").read_text())) == 2
 
 
 def test_changed_epoch_count_is_refused_when_continuing(trained: Project):
