@@ -100,6 +100,8 @@ class Settings:
         point_strategy: how points are placed in the prompt generator's mask; "first" as published.
         keep_fraction: share of the unlabelled batch that the consensus filter keeps per organ; 1.0 switches it off.
         min_iou: least teacher agreement (soft IoU) of a patch that is kept; 0 switches this threshold off.
+        min_prompt_iou: least overlap (soft IoU) of the teachers' mean with the prompt generator's mask; 0 (published)
+            switches it off. Stray voxels of the generator prompt the teachers for another organ: 0.2 rejects those.
         fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them.
         reliability: "none" (published), or "report": an organ's consistency loss is weighted by how much better the
             fused teachers are than the student on labelled patches.
@@ -136,6 +138,7 @@ class Settings:
     point_strategy: str = _setting("spread", _Choice(("spread", "random", "uptake", "centroid", "first")))
     keep_fraction: float = _setting(0.5, _Real(0.0, 1.0, open_below=True))
     min_iou: float = _setting(0.0, _Real(0.0, 1.0))
+    min_prompt_iou: float = _setting(0.0, _Real(0.0, 1.0))
     fusion: str = _setting("random", _Choice(("random", "mean")))
     reliability: str = _setting("none", _Choice(("none", "report")))
     consistency_weight: float = _setting(0.1, _Real(0.0, 100.0))

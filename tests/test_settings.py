@@ -8,10 +8,10 @@ from nnunetv2_muduo.settings import Settings, parse_assignment
 
 EVERY_KEY = [
     "ct_teacher", "pet_teacher", "grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy",
-    "keep_fraction", "min_iou", "fusion", "reliability", "consistency_weight", "ramp_fraction", "warmup_epochs",
-    "unlabelled_batch_size", "num_epochs", "iterations_per_epoch", "val_iterations_per_epoch", "optimizer",
-    "initial_lr", "mirroring", "prompt_epochs", "ct_channel", "pet_channel", "report_every", "report_patches",
-    "seed",
+    "keep_fraction", "min_iou", "min_prompt_iou", "fusion", "reliability", "consistency_weight", "ramp_fraction",
+    "warmup_epochs", "unlabelled_batch_size", "num_epochs", "iterations_per_epoch", "val_iterations_per_epoch",
+    "optimizer", "initial_lr", "mirroring", "prompt_epochs", "ct_channel", "pet_channel", "report_every",
+    "report_patches", "seed",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_muduo.distillation import both_streams
+from nnunetv2_muduo.distillation import both_streams, soft_iou
 from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
@@ -36,7 +36,7 @@ class TeacherLabels:
         p_ct: [B, K, Z, Y, X] probabilities of the CT teacher; None where it is switched off.
         p_pet: [B, K, Z, Y, X] probabilities of the PET teacher; None where it is switched off.
         generator: [B, K, Z, Y, X] bool, the prompt generator's organs; None where nothing needs it.
-        valid: [B, K] bool, the organ was found in the patch.
+        valid: [B, K] bool, the organ was found in the patch, and the teachers' answer is about what was found.
     """
 
     p_ct: Tensor | None
@@ -48,6 +48,16 @@ class TeacherLabels:
     def streams(self) -> tuple[Tensor, Tensor]:
         """Both streams; with one teacher switched off the other stands in for it."""
         return both_streams(self.p_ct, self.p_pet)
+
+
+def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:
+    """[B, K] soft IoU of the teachers' mean with the masks [B, K, Z, Y, X] (bool) that prompted them.
+
+    A few stray voxels of the prompt generator make a teacher outline whatever organ they lie in, and both teachers may
+    well agree on it: this tells such answers from those about the organ that was meant.
+    """
+    first, second = both_streams(p_ct, p_pet)
+    return soft_iou((first + second) / 2, prompted.to(first.dtype))
 
 
 class Teaching:
@@ -101,6 +111,8 @@ class Teaching:
         valid = found.flatten(2).any(2)
         p_ct = self._ask_ct(patches.raw, ct_masks, valid)
         p_pet = self._ask_pet(patches.raw, generator_masks)
+        if self.settings.min_prompt_iou > 0:
+            valid = valid & (prompt_agreement(p_ct, p_pet, found) >= self.settings.min_prompt_iou)
         return TeacherLabels(p_ct, p_pet, generator_masks, valid)
 
     def _generate_prompts(self, clean: Tensor) -> tuple[Tensor | None, Tensor | None]:
