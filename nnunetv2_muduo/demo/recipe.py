@@ -159,7 +159,7 @@ def _predict(out: Path, environment: dict[str, str], trainer: str, raw: Path, me
         print("  already predicted")
         return
     command = ["nnUNetv2_predict", "-d", DATASET[7:10], "-c", CONFIGURATION, "-f", FOLD, "-tr", trainer]
-    command += ["-i", str(raw / "imagesTs"), "-o", str(target), "-device", "cpu", "-npp", "1", "-nps", "1"]
+    command += ["-i", str(raw / "imagesTs"), "-o", str(target), "-device", "cpu", "-npp", "0", "-nps", "0"]
     run_command(
         [*command, "--disable_tta", "--continue_prediction"],
         log_file=out / "logs" / f"{trainer}_predict.txt",
