@@ -67,4 +67,4 @@ def _draw_bars(axis: Axes, comparison: Comparison) -> None:
     axis.set_xticks(positions, comparison.organs)
     axis.set(ylim=(0, 1), ylabel="Dice", title="Dice per organ on the test cases (bars: mean, dots: cases)")
     handles = [Line2D([], [], color=colour, lw=8, label=method) for method, colour in colours.items()]
-    axis.legend(handles=handles, loc="lower right")
+    axis.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(handles))  # bars reach everywhere

@@ -44,15 +44,7 @@ def refuse_changed_schedule(checkpoint_plans: dict, trainer: nnUNetTrainer) -> N
         UserError: if a setting that shapes the schedule differs between the checkpoint and the plans.
     """
     before, now = Settings.from_plans(checkpoint_plans), Settings.from_plans(trainer.plans_manager.plans)
-    for key in (
-        "num_epochs",
-        "iterations_per_epoch",
-        "warmup_epochs",
-        "ramp_fraction",
-        "consistency_weight",
-        "optimizer",
-        "initial_lr",
-    ):
+    for key in SHAPES_THE_SCHEDULE:
         if getattr(before, key) != getattr(now, key):
             raise UserError(
                 f"Cannot continue: '{key}' was {getattr(before, key)} when this training began and is now "
