@@ -38,6 +38,15 @@ def test_a_dead_worker_is_a_clear_error():
     assert multiprocessing.active_children() == []
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, even where the tests run in the background of a shell that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_leaves_no_worker_behind():
     threading.Timer(2.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
     started = time.monotonic()
