@@ -61,7 +61,7 @@ class DualTeacher(nn.Module):
         self.mask_prompt = mask_prompt
         self.point_mask = point_mask
         self.organs_per_pass = organs_per_pass
-        self.in_bfloat16 = bfloat16
+        self.in_bfloat16 = bfloat16  # `bfloat16` is a method of every module
         self.requires_grad_(False)
         self.eval()
 
