@@ -36,6 +36,7 @@ class ClickUNetConfig:
         head_channels: channels of the prompt head.
         click_radius_in_voxels: standard deviation of the Gaussian ball whose voxels a click stands for.
         click_reach_in_voxels: standard deviation of the wider ball that tells the head how far a click is.
+        orientation: which way x, y and z grow in the patient; without flips in its training it knows no other.
     """
 
     cube_size: int = 48
@@ -48,6 +49,7 @@ class ClickUNetConfig:
     head_channels: int = 16
     click_radius_in_voxels: float = 1.0
     click_reach_in_voxels: float = 6.0
+    orientation: str = "LPS"
 
     def __post_init__(self) -> None:
         """Refuse shapes the U-Net cannot take.
@@ -90,7 +92,8 @@ class ClickUNet(nn.Module):
     def __init__(self, config: ClickUNetConfig | None = None) -> None:
         super().__init__()
         self.config = config or ClickUNetConfig()
-        self.spec = TeacherSpec(self.config.cube_size, self.config.cube_size, self.config.spacing_in_mm)
+        size = self.config.cube_size
+        self.spec = TeacherSpec(size, size, self.config.spacing_in_mm, self.config.orientation)
         self.cell = self.config.strides[0]
         self.network = PlainConvUNet(
             input_channels=1,

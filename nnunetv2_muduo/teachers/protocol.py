@@ -14,11 +14,14 @@ class TeacherSpec:
         cube_size: edge length S of the cubic input, in voxels; axes are (x, y, z).
         mask_size: edge length M of the cubic grid of mask prompts and of the decoded logits, in voxels.
         spacing_in_mm: isotropic working spacing the teacher was trained at.
+        orientation: which way x, y and z grow in the patient, in the letters of nibabel and SimpleITK: "RAS" is right,
+            anterior, superior (what the published inference scripts turn scans to), "LPS" left, posterior, superior.
     """
 
     cube_size: int
     mask_size: int
     spacing_in_mm: float
+    orientation: str = "RAS"
 
 
 class PromptableTeacher(Protocol):

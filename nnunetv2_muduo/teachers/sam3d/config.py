@@ -27,6 +27,7 @@ class Sam3DConfig:
         iou_head_width: hidden channels of the head that predicts the IoU.
         mask_tokens: number of mask tokens; token 0 makes the one mask that is returned.
         spacing_in_mm: isotropic working spacing.
+        orientation: which way x, y and z grow in the patient; training flipped all axes, the published scripts use RAS.
 
     Raises:
         ValueError: if the numbers do not fit each other.
@@ -48,11 +49,12 @@ class Sam3DConfig:
     iou_head_width: int = 256
     mask_tokens: int = 4
     spacing_in_mm: float = 1.5
+    orientation: str = "RAS"
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name != "global_blocks" and not value > 0:
+            if isinstance(value, int | float) and not value > 0:
                 raise ValueError(f"{field.name} is {value}; it must be greater than 0")
         self._must_divide("patch_size", self.patch_size, "image_size", self.image_size)
         self._must_divide("encoder_heads", self.encoder_heads, "encoder_width", self.encoder_width)

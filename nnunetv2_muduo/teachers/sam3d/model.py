@@ -22,7 +22,10 @@ class Sam3D(nn.Module):
         config = config or Sam3DConfig()
         self.config = config
         self.spec = TeacherSpec(
-            cube_size=config.image_size, mask_size=config.mask_size, spacing_in_mm=config.spacing_in_mm
+            cube_size=config.image_size,
+            mask_size=config.mask_size,
+            spacing_in_mm=config.spacing_in_mm,
+            orientation=config.orientation,
         )
         self.image_encoder = _build_image_encoder(config)
         self.prompt_encoder = PromptEncoder(
