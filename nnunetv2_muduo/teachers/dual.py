@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool3d, interpolate
 
+from nnunetv2_muduo.teachers.precision import computes_in_bfloat16
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 from nnunetv2_muduo.teachers.view import ABSENT_LOGIT
 
@@ -151,7 +152,7 @@ class DualTeacher(nn.Module):
             return logits
         asked = wanted[images, organs].to(cubes.device, non_blocking=True)
         images, organs = (index.to(cubes.device, non_blocking=True) for index in (images, organs))
-        bfloat16 = _computes_in_bfloat16(cubes.device) if self.in_bfloat16 is None else self.in_bfloat16
+        bfloat16 = computes_in_bfloat16(cubes.device) if self.in_bfloat16 is None else self.in_bfloat16
         with torch.inference_mode(), torch.autocast(cubes.device.type, torch.bfloat16, enabled=bfloat16):
             embedding = teacher.encode(cubes[images[:, 0]])
             step = self.organs_per_pass or organs.shape[1]
@@ -192,10 +193,3 @@ def _switched_on(teacher: PromptableTeacher | None, name: str) -> PromptableTeac
     if teacher is None:
         raise ValueError(f"the {name} teacher is switched off")
     return teacher
-
-
-def _computes_in_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch tells, but promises no name
-    return device.type == "cpu" and instructions is not None and bool(instructions())

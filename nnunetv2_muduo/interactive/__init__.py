@@ -1,0 +1,1 @@
+"""The teachers as tools: whole scans segmented from points or rough masks."""
