@@ -1,5 +1,7 @@
 """The subcommands of `muduo`, one a file, in the order `muduo -h` lists them."""
 
-from nnunetv2_muduo.commands import demo, doctor, export, plan, preprocess_unlabelled, trainers, weights
+from nnunetv2_muduo.commands import demo, doctor, export, plan, preprocess_unlabelled, segment, trainers, weights
 
-COMMANDS = tuple(module.COMMAND for module in (demo, trainers, doctor, weights, plan, preprocess_unlabelled, export))
+COMMANDS = tuple(
+    module.COMMAND for module in (demo, trainers, doctor, weights, plan, preprocess_unlabelled, segment, export)
+)

@@ -18,6 +18,8 @@ __all__ = [
     "fetch_weights",
     "find_weights",
     "load_teacher",
+    "locate_teacher",
+    "modality_of",
     "save_teacher",
     "weights_folder",
 ]
@@ -76,6 +78,41 @@ def load_teacher(
         f"{millions:.1f} M parameters.{_provenance(name, checkpoint.get('info'))}"
     )
     return cast(PromptableTeacher, teacher)
+
+
+def locate_teacher(name_or_file: str) -> tuple[str, Path | None]:
+    """What a user calls a teacher -> name and folder as `load_teacher` takes them; a file may lie anywhere."""
+    file = Path(name_or_file).expanduser()
+    if name_or_file not in KNOWN_TEACHERS and file.is_file():
+        return file.name, file.parent
+    return name_or_file, None
+
+
+def modality_of(name: str, *, folder: Path | None = None, given: str | None = None) -> str:
+    """ "CT" or "PET": what a teacher was trained on, which decides how its images are prepared.
+
+    Args:
+        name, folder: as for `load_teacher`.
+        given: what the user says; taken where the weights do not know.
+
+    Raises:
+        UserError: if the weights do not say and nobody else does, or if the user says otherwise than they do.
+    """
+    known = KNOWN_TEACHERS.get(name)
+    if known is not None:
+        own: str | None = known.modality
+    else:
+        info = read_checkpoint(find_weights(name, folder=folder)).get("info")
+        own = info.get("modality") if isinstance(info, dict) else None
+    if own is not None and given is not None and own != given:
+        raise UserError(
+            f"Teacher {name} was trained on {own}, not on {given}; give it a {own} scan, or use another one."
+        )
+    if own is None and given is None:
+        raise UserError(
+            f"The weights {name} do not say what they were trained on; add --modality CT or --modality PET."
+        )
+    return own or str(given)
 
 
 def _own_file(name: str, folder: Path) -> Path:

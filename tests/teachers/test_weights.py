@@ -16,6 +16,8 @@ from nnunetv2_muduo.teachers.weights import (
     KNOWN_TEACHERS,
     find_weights,
     load_teacher,
+    locate_teacher,
+    modality_of,
     save_teacher,
     weights_folder,
 )
@@ -281,3 +283,22 @@ def test_released_weights_load_strictly_under_their_released_names(shared, folde
     loaded = load_teacher("sam_med3d_turbo", log=lines.append)
     assert "Sam3D with 100.5 M parameters" in lines[0]
     assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in weights.items())
+
+
+def test_a_teacher_may_be_named_by_a_file_anywhere(tmp_path):
+    (tmp_path / "own.pth").write_bytes(b"")
+    assert locate_teacher(str(tmp_path / "own.pth")) == ("own.pth", tmp_path)
+    assert locate_teacher("seganypet_v1") == ("seganypet_v1", None)
+
+
+def test_weights_or_the_user_say_what_a_teacher_was_trained_on(tmp_path):
+    teacher = ClickUNet(TINY)
+    save_teacher(teacher, tmp_path / "pet.pth", extra={"modality": "PET"})
+    save_teacher(teacher, tmp_path / "silent.pth")
+    assert modality_of("sam_med3d_turbo") == "CT"
+    assert modality_of("pet.pth", folder=tmp_path) == "PET"
+    assert modality_of("silent.pth", folder=tmp_path, given="CT") == "CT"
+    with pytest.raises(UserError, match="trained on PET, not on CT"):
+        modality_of("pet.pth", folder=tmp_path, given="CT")
+    with pytest.raises(UserError, match="--modality"):
+        modality_of("silent.pth", folder=tmp_path)

@@ -1,0 +1,143 @@
+"""`muduo segment`: one scan, one teacher, and what you point at."""
+
+from argparse import Action, ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_muduo.commands.command import Command
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("scan", type=Path, help="NIfTI, MHA or NRRD file, or a folder with one DICOM series; HU or SUV")
+    parser.add_argument(
+        "-o", type=Path, required=True, metavar="MASK", help="label map to write, on the scan's own grid"
+    )
+    parser.add_argument(
+        "--teacher", required=True, metavar="NAME", help="a name that `muduo weights` lists, or a file with weights"
+    )
+    parser.add_argument(
+        "--target", dest="target", action=_BeginTarget, metavar="NAME", help="the points after it belong to this target"
+    )
+    parser.add_argument(
+        "--point",
+        action=_AddPoint,
+        nargs="+",
+        metavar="X",
+        help="x y z of a point inside the target, or x y z:0 of one outside; repeatable; --point=-12,40,7 also works",
+    )
+    parser.add_argument(
+        "--space",
+        choices=("voxel", "ras", "lps"),
+        default="voxel",
+        help="what --point means: voxel indices from 0 (default), mm as NIfTI viewers and 3D Slicer show them (ras), "
+        "or mm as ITK and DICOM have them (lps)",
+    )
+    parser.add_argument(
+        "--prompts", type=Path, metavar="FILE", help="points as JSON, or markups of 3D Slicer (.mrk.json)"
+    )
+    parser.add_argument("--mask", type=Path, help="rough label map on the scan's grid; each label is a target")
+    parser.add_argument("--modality", choices=("CT", "PET"), help="needed for weights that do not say theirs")
+    parser.add_argument("--series", metavar="UID", help="DICOM series, where the folder holds several")
+    parser.add_argument("--figure", type=Path, metavar="PNG", help="draw the targets into this file")
+    parser.add_argument("--most-windows", type=int, default=64, metavar="N", help="of one target (default: 64)")
+    parser.add_argument(
+        "--no-follow", action="store_true", help="one cube only, as published, whatever the target's size"
+    )
+    parser.add_argument("-device", choices=("cuda", "cpu", "mps"), help="default: cuda where there is one")
+
+
+class _BeginTarget(Action):
+    """--target NAME: a new, empty list of points."""
+
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, option_string: str | None = None) -> None:
+        namespace.target = [*(namespace.target or []), (values, [])]
+
+
+class _AddPoint(Action):
+    """--point: into the newest list; a first one is made where there is none."""
+
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, option_string: str | None = None) -> None:
+        namespace.target = namespace.target or [("target", [])]
+        namespace.target[-1][1].append(values)
+
+
+def _run(arguments: Namespace) -> None:
+    from nnunetv2_muduo.errors import UserError
+    from nnunetv2_muduo.interactive.plausibility import intensity_warnings
+    from nnunetv2_muduo.interactive.prompts import read_prompts
+    from nnunetv2_muduo.interactive.scan_io import check_ending, read_image, write_image
+
+    check_ending(arguments.o)
+    targets = _targets(arguments.target or [], arguments.space)
+    if arguments.prompts is not None:
+        targets += read_prompts(arguments.prompts)
+    if bool(targets) == (arguments.mask is not None):
+        raise UserError("Say what to segment with points (--point, --prompts) or with a rough --mask, one of the two.")
+    image = read_image(arguments.scan, series=arguments.series)
+    rough = None if arguments.mask is None else read_image(arguments.mask)
+
+    import SimpleITK as sitk
+    import torch
+
+    from nnunetv2_muduo.interactive.segment import as_table, segment_scan
+    from nnunetv2_muduo.teachers.weights import load_teacher, locate_teacher, modality_of
+
+    name, folder = locate_teacher(arguments.teacher)
+    modality = modality_of(name, folder=folder, given=arguments.modality)
+    for warning in intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality):
+        print(f"WARNING: {warning}")
+    segmentation = segment_scan(
+        image,
+        load_teacher(name, folder=folder),
+        modality=modality,
+        targets=targets,
+        rough_masks=rough,
+        follow=not arguments.no_follow,
+        most_windows=arguments.most_windows,
+        device=torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")),
+    )
+    write_image(segmentation.labels, arguments.o)
+    print(as_table(segmentation))
+    print(f"Written: {arguments.o} ({segmentation.encoded} encoder passes)")
+    if arguments.figure is not None:
+        _draw(arguments.figure, image, segmentation, targets, modality)
+        print(f"Drawn: {arguments.figure}")
+
+
+def _targets(given: Sequence[tuple[str, list[list[str]]]], space: str) -> list:
+    from nnunetv2_muduo.interactive.prompts import Target, parse_point
+
+    return [Target(name, [parse_point(words, space=space) for words in points]) for name, points in given]
+
+
+def _draw(path: Path, image: Any, segmentation: Any, targets: list, modality: str) -> None:
+    from nnunetv2_muduo.evaluation.mask_figure import draw_masks
+    from nnunetv2_muduo.interactive.jobs import positions_of
+    from nnunetv2_muduo.interactive.scan_io import OrientedScan
+    from nnunetv2_muduo.interactive.segment import names_of
+
+    scan, labels = (OrientedScan.of(which, "LPS") for which in (image, segmentation.labels))
+    draw_masks(
+        path,
+        scan.array,
+        labels.array,
+        names=names_of(segmentation),
+        points={label: positions_of(scan, target) for label, target in enumerate(targets, start=1)},
+        spacing_in_mm=scan.spacing_in_mm,
+        modality=modality,
+    )
+
+
+COMMAND = Command(
+    name="segment",
+    summary="segment one scan from points or a rough mask with a promptable teacher",
+    description=(
+        "Segment what you point at in one CT (HU) or PET (SUV) scan and write a label map on the scan's own grid. The\n"
+        "teacher sees a cube around the points at its own resolution, as published; masks that reach the cube's edge\n"
+        "are followed into further cubes. Targets, in the order given, get the labels 1, 2, ..."
+    ),
+    example="  muduo segment ct.nii.gz --teacher sam_med3d_turbo --target liver --point 200 180 95 -o mask.nii.gz",
+    add_arguments=_add_arguments,
+    run=_run,
+)

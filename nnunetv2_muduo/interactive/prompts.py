@@ -1,0 +1,112 @@
+"""What a user points at: points in voxels or millimetres, from the command line, JSON or 3D Slicer."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_muduo.errors import UserError
+
+SPACES = ("voxel", "ras", "lps")
+_POINT = re.compile(r"\s*([^,:\s]+)[,\s]+([^,:\s]+)[,\s]+([^,:\s]+?)\s*(?::\s*(\S+)\s*)?")
+_KINDS = {"1": 1, "0": 0}
+_BACKGROUND_WORD = re.compile(r"background|negative|exclude", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One click.
+
+    Attributes:
+        position: (x, y, z), in voxels (index, the first voxel's centre is 0) or in mm.
+        foreground: inside the target, or outside of it.
+        space: "voxel", "ras" (mm, as NIfTI viewers and 3D Slicer show it) or "lps" (mm, as ITK and DICOM have it).
+    """
+
+    position: tuple[float, float, float]
+    foreground: bool = True
+    space: str = "voxel"
+
+
+@dataclass
+class Target:
+    """Something to segment: its name and the points that say what it is."""
+
+    name: str
+    points: list[Point] = field(default_factory=list)
+
+
+def parse_point(words: Sequence[str], *, space: str = "voxel") -> Point:
+    """A point as typed: `12 40 7`, `12 40 7:0` (background), or in one word `12,40,7:1`.
+
+    Raises:
+        UserError: showing what was typed and how it should look.
+    """
+    text = " ".join(words)
+    match = _POINT.fullmatch(text)
+    try:
+        if match is None or match[4] not in (None, *_KINDS):
+            raise ValueError
+        x, y, z = (float(number) for number in match.groups()[:3])
+    except ValueError as error:
+        raise UserError(
+            f"'{text}' is no point; write x y z, or x y z:0 for one on the background, for example --point 200 180 95."
+        ) from error
+    return Point((x, y, z), match[4] != "0", space)
+
+
+def read_prompts(path: Path) -> list[Target]:
+    """Targets from a file: our JSON, or markups of 3D Slicer (.mrk.json), where each list of points is a target.
+
+    Ours: {"space": "voxel", "targets": [{"name": "liver", "points": [[200, 180, 95], [150, 180, 95, 0]]}]}; a fourth
+    number 0 marks a point on the background. In Slicer, a control point whose label or description says background,
+    negative or exclude is one.
+
+    Raises:
+        UserError: if the file is missing, no JSON, or neither of the two.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file {path}.") from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); correct it.") from error
+    try:
+        if "markups" in content:
+            targets = [_slicer_target(markup, path, number) for number, markup in enumerate(content["markups"], 1)]
+        else:
+            targets = [_own_target(target, content.get("space", "voxel")) for target in content["targets"]]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(
+            f"{path} holds no prompts ({type(error).__name__}: {error}); expected markups of 3D Slicer or "
+            '{"space": "voxel", "targets": [{"name": "liver", "points": [[x, y, z], ...]}]}.'
+        ) from error
+    return targets
+
+
+def _own_target(given: Mapping[str, Any], space: str) -> Target:
+    if space not in SPACES:
+        raise ValueError(f"space {space!r} is not one of {', '.join(SPACES)}")
+    points = [Point(_xyz(point[:3]), len(point) < 4 or bool(point[3]), space) for point in given["points"]]
+    return Target(str(given["name"]), points)
+
+
+def _slicer_target(markup: Mapping[str, Any], path: Path, number: int) -> Target:
+    space = str(markup.get("coordinateSystem", "LPS")).lower()
+    if space not in ("ras", "lps"):
+        raise ValueError(f"coordinateSystem {space!r} is neither LPS nor RAS")
+    points = []
+    for control in markup["controlPoints"]:
+        if control.get("positionStatus", "defined") != "defined":
+            continue  # Slicer keeps a place for points that have not been set yet
+        words = f"{control.get('label', '')} {control.get('description', '')}"
+        points.append(Point(_xyz(control["position"]), not _BACKGROUND_WORD.search(words), space))
+    stem = path.name.split(".")[0]
+    return Target(str(markup.get("name") or (stem if number == 1 else f"{stem} {number}")), points)
+
+
+def _xyz(values: Sequence[Any]) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

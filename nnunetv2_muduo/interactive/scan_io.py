@@ -1,0 +1,153 @@
+"""Scans in and masks out, in any format and orientation: nothing about the patient's space may get lost."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import replacing
+
+_FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
+_TOLERANCE_IN_MM = 1e-3  # headers are written in single precision
+
+
+@dataclass(frozen=True)
+class OrientedScan:
+    """A scan turned so that its axes grow as a teacher expects; nothing is resampled.
+
+    Attributes:
+        original: the image as it was read.
+        turned: the same voxels with axes permuted and flipped.
+    """
+
+    original: sitk.Image
+    turned: sitk.Image
+
+    @classmethod
+    def of(cls, image: sitk.Image, orientation: str) -> "OrientedScan":
+        """Turn an image; "LPS" lets x grow to the left, y to the back (posterior), z upwards (superior).
+
+        An oblique scan keeps its axes; each is named after the direction that it is nearest to.
+        """
+        return cls(image, sitk.DICOMOrient(image, orientation))
+
+    @property
+    def array(self) -> NDArray:
+        """[Z, Y, X], a copy of the turned voxels."""
+        return sitk.GetArrayFromImage(self.turned)
+
+    @property
+    def spacing_in_mm(self) -> tuple[float, ...]:
+        """(z, y, x) of the turned voxels."""
+        return tuple(reversed(self.turned.GetSpacing()))
+
+    def voxel(self, index: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Voxel index (i, j, k) of the original scan -> index (z, y, x) in the turned one; may be fractional."""
+        x, y, z = self.turned.TransformPhysicalPointToContinuousIndex(
+            self.original.TransformContinuousIndexToPhysicalPoint(index)
+        )
+        return z, y, x
+
+    def back(self, array: NDArray) -> sitk.Image:
+        """[Z, Y, X] on the turned grid -> an image on exactly the original grid."""
+        image = sitk.GetImageFromArray(array)
+        image.CopyInformation(self.turned)
+        code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(self.original.GetDirection())
+        image = sitk.DICOMOrient(image, code)
+        image.CopyInformation(self.original)
+        return image
+
+
+def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
+    """A 3d image of one channel: NIfTI, MHA, NRRD or whatever else SimpleITK reads, or a folder of DICOM files.
+
+    Args:
+        path: a file, or a folder with one DICOM series.
+        series: UID of the DICOM series, where the folder holds several.
+
+    Raises:
+        UserError: if there is no such file, it cannot be read, or it is no volume of one channel.
+    """
+    if not path.exists():
+        raise UserError(f"There is no file or folder {path}.")
+    try:
+        image = sitk.ReadImage(_dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise UserError(f"{path} cannot be read as an image: {_reason(error)}; is it complete?") from error
+    channels = image.GetNumberOfComponentsPerPixel()
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[..., 0]
+    if image.GetDimension() != 3 or channels != 1 or min(image.GetSize()) < 2:
+        size = " x ".join(map(str, image.GetSize()))
+        raise UserError(f"{path} is no 3d image of one channel but {size} with {channels}; give one scan.")
+    return image
+
+
+def write_image(image: sitk.Image, path: Path) -> None:
+    """Write an image, compressed where the format can, under a temporary name that is then changed.
+
+    Raises:
+        UserError: for a name without an ending that says the format.
+    """
+    check_ending(path)
+    with replacing(path) as partial:
+        sitk.WriteImage(image, str(partial), useCompression=True)
+
+
+def check_ending(path: Path) -> None:
+    """Raise UserError for a file name that does not say in which format to write."""
+    if not path.name.endswith(_FORMATS) or path.name.endswith(".mhd"):
+        endings = ", ".join(ending for ending in _FORMATS if ending != ".mhd")
+        raise UserError(f"{path.name} does not say its format; let it end in one of {endings}.")
+
+
+def check_same_grid(first: sitk.Image, second: sitk.Image, *, names: tuple[str, str]) -> None:
+    """Compare size, spacing, origin and direction of two images.
+
+    Raises:
+        UserError: naming both, what differs and by how much.
+    """
+    differing = [
+        f"{what} {_shown(getattr(first, f'Get{what.capitalize()}')())} against "
+        f"{_shown(getattr(second, f'Get{what.capitalize()}')())}"
+        for what, tolerance in (("size", 0.0), ("spacing", 1e-4), ("origin", 1e-2), ("direction", 1e-4))
+        if not np.allclose(
+            getattr(first, f"Get{what.capitalize()}")(),
+            getattr(second, f"Get{what.capitalize()}")(),
+            rtol=0,
+            atol=tolerance,
+        )
+    ]
+    if differing:
+        raise UserError(
+            f"{names[0]} and {names[1]} lie on different grids ({'; '.join(differing)}); resample one of them."
+        )
+
+
+def _dicom_files(folder: Path, series: str | None) -> list[str]:
+    found = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if not found:
+        raise UserError(f"The folder {folder} holds no DICOM series; give a file, or the folder of one series.")
+    if series is None and len(found) > 1:
+        raise UserError(
+            f"The folder {folder} holds {len(found)} DICOM series; choose one with --series: {_list(found)}."
+        )
+    if series is not None and series not in found:
+        raise UserError(f"The folder {folder} holds no series {series}; it holds {_list(found)}.")
+    return list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series or found[0]))
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(names)
+
+
+def _shown(values: tuple) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in values) + ")"
+
+
+def _reason(error: RuntimeError) -> str:
+    """The last line of what ITK says, without its file names and line numbers."""
+    return str(error).strip().splitlines()[-1].removeprefix("sitk::ERROR: ").strip()

@@ -1,0 +1,172 @@
+"""Segment one scan from points or rough masks with one promptable teacher."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.interactive.jobs import jobs_from_masks, jobs_from_points
+from nnunetv2_muduo.interactive.prompts import Target
+from nnunetv2_muduo.interactive.scan_io import OrientedScan, check_same_grid
+from nnunetv2_muduo.interactive.session import PromptSession
+from nnunetv2_muduo.teachers import PromptableTeacher
+from nnunetv2_muduo.teachers.windows import ScanWindows
+
+CLAMP = {"CT": (-1000.0, 1000.0), "PET": None}  # HU; as both teachers were trained
+
+
+@dataclass(frozen=True)
+class SegmentedTarget:
+    """What became of one target.
+
+    Attributes:
+        name: of the target.
+        label: its value in the label map.
+        voxels: of its mask in the label map.
+        volume_in_ml: of these voxels.
+        windows: how many windows were asked.
+        stopped: the mask would have gone on, but the limit of windows was reached.
+    """
+
+    name: str
+    label: int
+    voxels: int
+    volume_in_ml: float
+    windows: int
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The label map, uint8 on exactly the scan's grid, and a line for each target.
+
+    Attributes:
+        labels: where targets overlap, the one the teacher is surer of.
+        targets: in the order of the labels.
+        encoded: encoder passes that all targets together needed.
+    """
+
+    labels: sitk.Image
+    targets: tuple[SegmentedTarget, ...]
+    encoded: int
+
+
+def segment_scan(
+    image: sitk.Image,
+    teacher: PromptableTeacher,
+    *,
+    modality: str,
+    targets: Sequence[Target] = (),
+    rough_masks: sitk.Image | None = None,
+    follow: bool = True,
+    most_windows: int = 64,
+    device: torch.device | None = None,
+    progress: bool = True,
+) -> Segmentation:
+    """Segment targets of a scan, in any orientation and spacing.
+
+    The published protocol (METHODS: a cube at the teacher's spacing centred on the prompts, z-normalised, zero mask
+    first); a target that reaches the edge of its cube is followed into further, overlapping cubes until its mask stops
+    growing. Targets share encoder passes.
+
+    Args:
+        image: CT in HU or PET in SUV.
+        teacher: frozen, in eval mode.
+        modality: "CT" or "PET": CT is clamped to -1000 to 1000 HU.
+        targets: what to segment from points; they get the labels 1, 2, ...
+        rough_masks: instead of points, a label map on the scan's grid, where each label is a target.
+        follow: follow masks beyond the first cube.
+        most_windows: of one target.
+        device: where the teacher computes; it is moved there. None: the CPU.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: for both or neither of points and masks, a point outside the scan, a target without a foreground
+            point, masks on another grid, or prompts around which nothing can be seen.
+    """
+    device = device or torch.device("cpu")
+    scan = OrientedScan.of(image, teacher.spec.orientation)
+    if bool(targets) == (rough_masks is not None):
+        raise UserError("Give points or a rough mask, one of the two.")
+    if rough_masks is None:
+        jobs = jobs_from_points(scan, targets)
+    else:
+        check_same_grid(rough_masks, image, names=("The mask", "the scan"))
+        jobs = jobs_from_masks(OrientedScan.of(rough_masks, teacher.spec.orientation).array)
+    array = scan.array
+    windows = ScanWindows(
+        teacher.to(device) if isinstance(teacher, torch.nn.Module) else teacher,
+        torch.from_numpy(_for_torch(array)),
+        scan.spacing_in_mm,
+        centre=jobs[0].centre,
+        clamp=CLAMP[modality],
+        device=device,
+        bfloat16=device.type == "cuda",
+    )
+    labels = LabelMap(array.shape, several=len(jobs) > 1)
+    sessions = {}
+    for job in tqdm(jobs, desc="targets", unit="target", disable=not progress):
+        session = PromptSession(windows, follow=follow, most_windows=most_windows)
+        job.prompt(session)
+        logits, part = session.result()
+        labels.add(logits, part, label=job.label)
+        sessions[job.label] = (len(session.logits), session.stopped)
+    voxel_in_ml = float(np.prod(image.GetSpacing())) / 1000
+    lines = []
+    for job in jobs:
+        voxels = int(np.count_nonzero(labels.values == job.label))
+        lines.append(SegmentedTarget(job.name, job.label, voxels, voxels * voxel_in_ml, *sessions[job.label]))
+    return Segmentation(scan.back(labels.values), tuple(lines), windows.encoded)
+
+
+class LabelMap:
+    """Targets put into one label map one after the other; where they overlap the larger logit wins.
+
+    Args:
+        shape: [Z, Y, X].
+        several: more than one target will come, so that logits must be remembered.
+
+    Attributes:
+        values: uint8 [Z, Y, X], 0 is background.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, several: bool) -> None:
+        self.values = np.zeros(shape, dtype=np.uint8)
+        self._best = np.zeros(shape, dtype=np.float16) if several else None
+
+    def add(self, logits: Tensor, part: tuple[slice, slice, slice], *, label: int) -> None:
+        """Logits [z, y, x] of a part of the map; everything else is background."""
+        given = logits.numpy()
+        wins = given > (0 if self._best is None else np.maximum(self._best[part], 0))
+        self.values[part][wins] = label
+        if self._best is not None:
+            self._best[part][wins] = given[wins]
+
+
+def _for_torch(array: NDArray) -> NDArray:
+    """Intensities in a type that torch computes with."""
+    known = array.dtype in (np.int8, np.uint8, np.int16, np.int32, np.float32)
+    return array if known else array.astype(np.float32)
+
+
+def as_table(segmentation: Segmentation) -> str:
+    """One line a target, for the terminal."""
+    lines = [f"{'label':>5}  {'target':<20}  {'voxels':>9}  {'ml':>9}  windows"]
+    for target in segmentation.targets:
+        note = "  (stopped: --most-windows)" if target.stopped else ""
+        lines.append(
+            f"{target.label:>5}  {target.name:<20}  {target.voxels:>9}  {target.volume_in_ml:>9.1f}  "
+            f"{target.windows:>7}{note}"
+        )
+    return "\n".join(lines)
+
+
+def names_of(segmentation: Segmentation) -> Mapping[int, str]:
+    """Label -> name."""
+    return {target.label: target.name for target in segmentation.targets}

@@ -1,0 +1,109 @@
+"""Scans in and masks out, in any format and orientation."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.interactive.scan_io import OrientedScan, check_same_grid, read_image, write_image
+
+
+def an_image(orientation: str = "RPI", *, angle: float = 0.0) -> sitk.Image:
+    array = np.random.default_rng(0).normal(size=(5, 6, 7)).astype(np.float32)
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((1.5, 2.0, 3.0))
+    image.SetOrigin((-20.0, 30.0, 5.0))
+    turned = sitk.Euler3DTransform((0.0, 0.0, 0.0), 0.0, 0.0, angle).GetMatrix()
+    image.SetDirection(turned)
+    return sitk.DICOMOrient(image, orientation)
+
+
+@pytest.mark.parametrize("orientation", ["LPS", "RAS", "SAL", "PIR", "AIL"])
+@pytest.mark.parametrize("angle", [0.0, 0.2])
+def test_turning_there_and_back_keeps_every_voxel_and_the_grid(orientation, angle):
+    image = an_image(orientation, angle=angle)
+    scan = OrientedScan.of(image, "LPS")
+    back = scan.back(scan.array)
+    check_same_grid(back, image, names=("back", "there"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(image))
+
+
+@pytest.mark.parametrize("orientation", ["LPS", "RAS", "SAL", "PIR"])
+def test_an_index_is_followed_through_the_turn(orientation):
+    image = an_image(orientation)
+    scan = OrientedScan.of(image, "RAS")
+    index = (1, 2, 3)
+    z, y, x = (round(at) for at in scan.voxel(index))
+    assert scan.array[z, y, x] == image[index]
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "with space and.dots.nii", "a.mha", "a.nrrd"])
+def test_formats_are_written_and_read(tmp_path, name):
+    image = an_image("SAL")
+    write_image(image, tmp_path / name)
+    check_same_grid(read_image(tmp_path / name), image, names=("read", "written"))
+
+
+def test_a_dicom_folder_is_read_as_one_volume(tmp_path):
+    write_dicom(tmp_path / "series", uid="1.2.3", value=7)
+    image = read_image(tmp_path / "series")
+    assert image.GetSize() == (8, 6, 4)
+    assert set(sitk.GetArrayFromImage(image).ravel()) == {7}
+
+
+def test_of_several_dicom_series_one_must_be_chosen(tmp_path):
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    write_dicom(tmp_path, uid="1.2.4", value=9)
+    with pytest.raises(UserError, match=r"2 DICOM series.*--series.*1\.2\.3.*1\.2\.4"):
+        read_image(tmp_path)
+    assert sitk.GetArrayFromImage(read_image(tmp_path, series="1.2.4")).max() == 9
+    with pytest.raises(UserError, match=r"no series 5"):
+        read_image(tmp_path, series="5")
+
+
+def test_what_is_no_scan_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match="no file or folder"):
+        read_image(tmp_path / "missing.nii.gz")
+    (tmp_path / "text.nii.gz").write_text("nothing")
+    with pytest.raises(UserError, match=r"text\.nii\.gz cannot be read"):
+        read_image(tmp_path / "text.nii.gz")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no DICOM series"):
+        read_image(tmp_path / "empty")
+    sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkVectorFloat32, 3), str(tmp_path / "vector.nii.gz"))
+    with pytest.raises(UserError, match="no 3d image of one channel"):
+        read_image(tmp_path / "vector.nii.gz")
+
+
+def test_a_name_must_say_the_format(tmp_path):
+    with pytest.raises(UserError, match=r"\.nii\.gz"):
+        write_image(an_image(), tmp_path / "mask")
+
+
+def test_other_grids_are_told_apart():
+    image, shifted, cut = an_image(), an_image(), an_image()[:-1]
+    shifted.SetOrigin((0.0, 0.0, 0.0))
+    with pytest.raises(UserError, match="origin"):
+        check_same_grid(image, shifted, names=("The mask", "the scan"))
+    with pytest.raises(UserError, match=r"The mask and the scan lie on different grids .*size"):
+        check_same_grid(cut, image, names=("The mask", "the scan"))
+
+
+def write_dicom(folder, *, uid: str, value: int) -> None:
+    folder.mkdir(exist_ok=True)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for number in range(4):
+        image = sitk.Image([8, 6], sitk.sitkInt16) + value
+        for tag, content in {
+            "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
+            "0008|0018": f"{uid}.{number + 1}",
+            "0008|0060": "CT",
+            "0020|000e": uid,
+            "0020|0013": str(number),
+            "0020|0032": f"0\\0\\{3 * number}",
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+        }.items():
+            image.SetMetaData(tag, content)
+        writer.SetFileName(str(folder / f"{uid}_{number}.dcm"))
+        writer.Execute(image)

@@ -1,0 +1,151 @@
+"""One scan, one teacher, points or rough masks."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.interactive.prompts import Point, Target
+from nnunetv2_muduo.interactive.segment import LabelMap, segment_scan
+from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig
+from tests.support.bright_teacher import BrightTeacher
+
+BOX = (slice(10, 16), slice(12, 20), slice(14, 24))
+MIDDLE = (18.5, 15.5, 12.5)  # of the box, as voxel index (i, j, k)
+ORIENTATIONS = ["LPS", "RAS", "SRA", "PIL", "ASR", "IAL"]
+
+
+def a_scan(shape=(30, 32, 40), boxes=(BOX,), spacing=(4.0, 4.0, 4.0)) -> sitk.Image:
+    array = np.ones(shape, dtype=np.float32)
+    for box in boxes:
+        array[box] = 100.0
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(spacing)
+    image.SetOrigin((-50.0, 20.0, 100.0))
+    return image
+
+
+def segment(image, targets, teacher=None, **options):
+    return segment_scan(image, teacher or BrightTeacher(), modality="PET", targets=targets, progress=False, **options)
+
+
+def dice(first, second) -> float:
+    return 2 * (first & second).sum() / (first.sum() + second.sum())
+
+
+def test_a_point_gives_a_mask_on_exactly_the_scans_grid():
+    image = a_scan()
+    image.SetDirection(sitk.Euler3DTransform((0.0, 0.0, 0.0), 0.1, 0.2, 0.3).GetMatrix())
+    result = segment(image, [Target("box", [Point(MIDDLE)])])
+    assert result.labels.GetPixelID() == sitk.sitkUInt8
+    for what in ("Size", "Spacing", "Origin", "Direction"):
+        assert getattr(result.labels, f"Get{what}")() == getattr(image, f"Get{what}")()
+    mask = sitk.GetArrayFromImage(result.labels)
+    assert dice(mask == 1, sitk.GetArrayFromImage(image) > 50) > 0.7
+    (line,) = result.targets
+    assert line.voxels == (mask == 1).sum()
+    assert line.volume_in_ml == pytest.approx(line.voxels * 0.064)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_any_orientation_gives_the_same_mask_in_the_patient(orientation):
+    image = sitk.AdditiveGaussianNoise(a_scan(), 10.0, 0.0, 1)
+    torch.manual_seed(0)
+    config = ClickUNetConfig(16, 4.0, 3, (4, 8), (2, 2), (1, 1), (1,), head_channels=4)
+    teacher = ClickUNet(config).eval().requires_grad_(False)
+    world = image.TransformContinuousIndexToPhysicalPoint(MIDDLE)
+    target = [Target("box", [Point(world, space="lps")])]
+    straight = segment(image, target, teacher, follow=False).labels
+    turned = segment(sitk.DICOMOrient(image, orientation), target, teacher, follow=False).labels
+    back = sitk.GetArrayFromImage(sitk.DICOMOrient(turned, "LPS"))
+    assert 0 < back.sum() < back.size
+    np.testing.assert_array_equal(back, sitk.GetArrayFromImage(straight))
+
+
+def test_ras_lps_and_voxels_mean_the_same_place():
+    image = a_scan()
+    x, y, z = image.TransformContinuousIndexToPhysicalPoint(MIDDLE)
+    masks = [
+        sitk.GetArrayFromImage(segment(image, [Target("box", [point])]).labels)
+        for point in (Point(MIDDLE), Point((x, y, z), space="lps"), Point((-x, -y, z), space="ras"))
+    ]
+    np.testing.assert_array_equal(masks[0], masks[1])
+    np.testing.assert_array_equal(masks[0], masks[2])
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 3.0, 5.0), (6.0, 4.0, 2.0)])
+def test_another_spacing_moves_the_border_by_a_voxel_at_most(spacing):
+    image = a_scan()
+    size = [round(n * s / t) for n, s, t in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)]
+    origin = [o + (t - s) / 2 for o, s, t in zip(image.GetOrigin(), image.GetSpacing(), spacing, strict=True)]
+    other = sitk.Resample(image, size, sitk.Transform(), sitk.sitkLinear, origin, spacing, image.GetDirection(), 1.0)
+    world = Point(image.TransformContinuousIndexToPhysicalPoint(MIDDLE), space="lps")
+    first, second = (segment(scan, [Target("box", [world])]).labels for scan in (image, other))
+    second = sitk.Resample(second, first, sitk.Transform(), sitk.sitkNearestNeighbor)
+    grown, shrunk = sitk.BinaryDilate(first, [2] * 3), sitk.BinaryErode(first, [2] * 3)
+    found = sitk.GetArrayFromImage(second) == 1
+    assert not (found & (sitk.GetArrayFromImage(grown) == 0)).any()
+    assert found[sitk.GetArrayFromImage(shrunk) == 1].all()
+
+
+def test_targets_in_one_cube_share_an_encoder_pass_and_keep_their_labels():
+    second = (slice(12, 15), slice(12, 20), slice(26, 28))
+    image = a_scan(boxes=(BOX, second))
+    teacher = BrightTeacher()
+    targets = [Target("a", [Point(MIDDLE)]), Target("b", [Point((19.5, 15.5, 12.5))])]
+    result = segment(image, targets, teacher, follow=False)
+    assert result.encoded == len(teacher.images) == 1
+    assert [line.label for line in result.targets] == [1, 2]
+
+
+def test_where_targets_overlap_the_surer_one_wins():
+    labels = LabelMap((1, 1, 4), several=True)
+    everywhere = (slice(0, 1), slice(0, 1), slice(0, 4))
+    labels.add(torch.tensor([[[2.0, 2.0, 2.0, -1.0]]]), everywhere, label=1)
+    labels.add(torch.tensor([[[-1.0, 1.0, 3.0, 1.0]]]), everywhere, label=2)
+    assert labels.values.tolist() == [[[1, 1, 2, 2]]]
+
+
+def test_a_rough_mask_is_mended_and_keeps_its_label():
+    image = a_scan()
+    rough = np.zeros((30, 32, 40), dtype=np.uint8)
+    rough[11:15, 13:18, 15:20] = 7
+    masks = sitk.GetImageFromArray(rough)
+    masks.CopyInformation(image)
+    result = segment(image, [], rough_masks=masks)
+    found = sitk.GetArrayFromImage(result.labels)
+    assert set(np.unique(found)) == {0, 7}
+    assert dice(found == 7, sitk.GetArrayFromImage(image) > 50) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        ([Point((400.0, 1.0, 1.0))], r"lies outside the scan.*40 x 32 x 30"),
+        ([Point((9999.0, 0.0, 0.0), space="ras")], r"mm, RAS.*--space"),
+        ([Point(MIDDLE, foreground=False)], "no point in the foreground"),
+        ([], "no point in the foreground"),
+    ],
+)
+def test_points_that_mean_nothing_are_refused(points, words):
+    with pytest.raises(UserError, match=words):
+        segment(a_scan(), [Target("box", points)])
+
+
+def test_prompts_in_the_empty_part_of_a_scan_are_refused():
+    image = a_scan() * 0
+    with pytest.raises(UserError, match="teacher sees nothing"):
+        segment(image, [Target("box", [Point(MIDDLE)])])
+
+
+def test_masks_must_lie_on_the_scans_grid_and_hold_labels():
+    image = a_scan()
+    with pytest.raises(UserError, match="different grids"):
+        segment(image, [], rough_masks=sitk.Image([4, 4, 4], sitk.sitkUInt8))
+    with pytest.raises(UserError, match="empty"):
+        segment(image, [], rough_masks=image * 0)
+    with pytest.raises(UserError, match=r"holds 0\.5"):
+        segment(image, [], rough_masks=image * 0 + 0.5)
+    with pytest.raises(UserError, match="one of the two"):
+        segment(image, [])

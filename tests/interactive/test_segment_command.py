@@ -1,0 +1,105 @@
+"""`muduo segment` as typed."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from nnunetv2_muduo.cli import main
+from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig
+from nnunetv2_muduo.teachers.weights import save_teacher
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A folder with a tiny PET teacher in it."""
+    torch.manual_seed(0)
+    config = ClickUNetConfig(16, 4.0, 3, (4, 8), (2, 2), (1, 1), (1,), head_channels=4)
+    folder = tmp_path / "weights"
+    save_teacher(ClickUNet(config), folder / "tiny.pth", extra={"modality": "PET"})
+    save_teacher(ClickUNet(config), folder / "silent.pth")
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def scan(tmp_path):
+    array = np.random.default_rng(0).uniform(0, 5, (20, 24, 28)).astype(np.float32)
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((4.0, 4.0, 4.0))
+    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    path = tmp_path / "patient 1.v2.nii.gz"
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys):
+    command = ["segment", str(scan), "--teacher", "tiny.pth", "-o", str(tmp_path / "mask.nii.gz")]
+    command += ["--target", "a", "--point", "10", "12", "9", "--point", "2", "3", "4:0", "--target", "b"]
+    command += ["--point=14,12,9", "--figure", str(tmp_path / "mask.png")]
+    assert main(command) == 0
+    mask, image = sitk.ReadImage(str(tmp_path / "mask.nii.gz")), sitk.ReadImage(str(scan))
+    assert mask.GetSize() == image.GetSize()
+    np.testing.assert_allclose(mask.GetDirection(), image.GetDirection())
+    assert (tmp_path / "mask.png").stat().st_size > 5000
+    said = capsys.readouterr().out
+    assert "1  a " in said
+    assert "2  b " in said
+    assert "tiny.pth" in said
+
+
+def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path):
+    image = sitk.ReadImage(str(scan))
+    rough = np.zeros((20, 24, 28), np.uint8)
+    rough[8:12, 8:14, 10:16] = 3
+    masks = sitk.GetImageFromArray(rough)
+    masks.CopyInformation(image)
+    sitk.WriteImage(masks, str(tmp_path / "rough.nii.gz"))
+    out = tmp_path / "mask.mha"
+    assert (
+        main(["segment", str(scan), "--teacher", "tiny.pth", "--mask", str(tmp_path / "rough.nii.gz"), "-o", str(out)])
+        == 0
+    )
+    assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(out))))) <= {0, 3}
+
+
+def test_a_teachers_file_may_lie_anywhere(weights, scan, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "nothing here"))
+    command = ["segment", str(scan), "--teacher", str(weights / "tiny.pth"), "--point", "10", "12", "9"]
+    assert main([*command, "-o", str(tmp_path / "mask.nrrd")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--teacher", "tiny.pth"], "one of the two"),
+        (["--teacher", "tiny.pth", "--point", "1", "2"], "is no point"),
+        (["--teacher", "tiny.pth", "--point", "99", "2", "3"], "outside the scan"),
+        (["--teacher", "silent.pth", "--point", "9", "9", "9"], "--modality"),
+        (["--teacher", "tiny.pth", "--point", "9", "9", "9", "--modality", "CT"], "trained on PET"),
+        (["--teacher", "tiny", "--point", "9", "9", "9"], "No teacher is called 'tiny'"),
+        (["--teacher", "tiny.pth", "--prompts", "missing.json"], "no file missing.json"),
+    ],
+)
+def test_mistakes_are_answered_with_one_sentence(weights, scan, tmp_path, capsys, arguments, words):
+    assert main(["segment", str(scan), "-o", str(tmp_path / "mask.nii.gz"), *arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "mask.nii.gz").exists()
+
+
+def test_a_name_without_a_format_is_told_before_any_work(weights, scan, tmp_path, capsys):
+    assert (
+        main(["segment", str(scan), "--teacher", "tiny.pth", "--point", "9", "9", "9", "-o", str(tmp_path / "mask")])
+        == 2
+    )
+    assert "does not say its format" in capsys.readouterr().err
+
+
+def test_a_scan_of_the_wrong_kind_is_warned_of(weights, tmp_path, capsys):
+    array = np.random.default_rng(0).uniform(-1000, 400, (20, 24, 28)).astype(np.float32)
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((4.0, 4.0, 4.0))
+    sitk.WriteImage(image, str(tmp_path / "ct.nii.gz"))
+    command = ["segment", str(tmp_path / "ct.nii.gz"), "--teacher", "tiny.pth", "--point", "9", "9", "9"]
+    assert main([*command, "-o", str(tmp_path / "mask.nii.gz")]) == 0
+    assert "WARNING" in capsys.readouterr().out
