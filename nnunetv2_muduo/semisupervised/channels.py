@@ -40,6 +40,25 @@ def find_channels(dataset_json: Mapping, settings: Settings) -> tuple[int, int]:
     return ct_channel, pet_channel
 
 
+def find_channel(dataset_json: Mapping, modality: str, *, remedy: str) -> int:
+    """The one input channel of a modality, where the other one need not be there.
+
+    Args:
+        dataset_json: nnU-Net's dataset.json; its `channel_names` are read without regard to case.
+        modality: "CT" or "PET".
+        remedy: what a user can do where the names do not tell.
+
+    Raises:
+        UserError: if no channel, or more than one, is called so.
+    """
+    names = channel_names(dataset_json)
+    candidates = _matching(names, {"CT": _CT_WORD, "PET": _PET_WORD}[modality], given=None, taken=None)
+    if len(candidates) == 1:
+        return candidates[0]
+    problem = "More than one channel is called" if candidates else "No channel is called"
+    raise UserError(f"{problem} {modality}: the dataset has {_listed(names)}; {remedy}.")
+
+
 def channel_names(dataset_json: Mapping) -> tuple[str, ...]:
     """Names of the input channels in their order; old datasets call them `modality`."""
     named = dataset_json["channel_names"] if "channel_names" in dataset_json else dataset_json["modality"]

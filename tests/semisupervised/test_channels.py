@@ -1,7 +1,7 @@
 import pytest
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.channels import find_channels
+from nnunetv2_muduo.semisupervised.channels import find_channel, find_channels
 from nnunetv2_muduo.settings import Settings
 
 
@@ -61,3 +61,14 @@ def test_a_channel_beyond_the_dataset_is_refused():
 def test_one_channel_cannot_be_both():
     with pytest.raises(UserError, match="both"):
         find_channels(dataset_json("PET/CT"), Settings())
+
+
+def test_one_modality_is_found_without_the_other():
+    assert find_channel(dataset_json("CT"), "CT", remedy="look") == 0
+    assert find_channel(dataset_json("T1", "FDG-PET"), "PET", remedy="look") == 1
+
+
+@pytest.mark.parametrize("names", [("T1", "T2"), ("PET", "PET early")])
+def test_one_modality_that_is_missing_or_ambiguous_is_an_error_with_the_remedy(names):
+    with pytest.raises(UserError, match=rf"called PET: the dataset has channel 0 \('{names[0]}'\).*; look\."):
+        find_channel(dataset_json(*names), "PET", remedy="look")
