@@ -1,0 +1,137 @@
+"""The labelled cases of an nnU-Net dataset, read one channel at a time and turned as a teacher expects."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+from numpy.typing import NDArray
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.nifti_checks import is_truncated_nifti
+from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+
+_OFF_IN_VOXELS = 0.05  # grids written by different tools differ by rounding; what exceeds this is a different grid
+_TURNED = 1e-3
+_MOST_NAMES = 10
+
+
+@dataclass(frozen=True)
+class DatasetCase:
+    """One labelled case: its channels in their order, and its label map."""
+
+    name: str
+    images: tuple[Path, ...]
+    label: Path
+
+
+def find_cases(folder: Path, dataset_json: Mapping, *, split: str) -> dict[str, DatasetCase]:
+    """The cases of a dataset that have a label map, by name.
+
+    Args:
+        folder: `nnUNet_raw/DatasetXXX_NAME`.
+        dataset_json: its description; a list of files (`dataset`) stands for imagesTr and labelsTr, as in nnU-Net.
+        split: "Tr" or "Ts".
+
+    Raises:
+        UserError: if there is none.
+    """
+    if split == "Tr" and "dataset" in dataset_json:
+        listed = get_filenames_of_train_images_and_targets(str(folder), deepcopy(dict(dataset_json)))
+        return {
+            name: DatasetCase(name, tuple(map(Path, entry["images"])), Path(entry["label"]))
+            for name, entry in sorted(listed.items())
+        }
+    images, labels = folder / f"images{split}", folder / f"labels{split}"
+    ending = dataset_json["file_ending"]
+    scans = find_scans(images, ending)[0] if images.is_dir() else {}
+    cases = [DatasetCase(name, files, labels / f"{name}{ending}") for name, files in sorted(scans.items())]
+    labelled = {case.name: case for case in cases if case.label.is_file()}
+    if not labelled:
+        raise UserError(
+            f"{folder} has no labelled case in {images.name} and {labels.name}; add the label maps, or choose "
+            f"--split {'Ts' if split == 'Tr' else 'Tr'}."
+        )
+    return labelled
+
+
+def choose(wanted: Sequence[str] | None, known: Mapping, *, what: str) -> list[str]:
+    """Those that are wanted, once each and in the order of `known`; None: all.
+
+    Raises:
+        UserError: listing the known ones.
+    """
+    unknown = sorted(set(wanted or ()) - set(known))
+    if unknown:
+        names = list(known)
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        raise UserError(f"There is no {what} {', '.join(unknown)}; there are: {', '.join(names[:_MOST_NAMES])}{more}.")
+    return [name for name in known if wanted is None or name in wanted]
+
+
+def organ_values(dataset_json: Mapping) -> tuple[dict[str, int], int | None]:
+    """Name -> integer of each label but the background, and the integer that means "ignore", where there is one.
+
+    Raises:
+        UserError: for labels that are regions.
+    """
+    values: dict[str, int] = {}
+    for name, given in dataset_json["labels"].items():
+        several = list(given) if isinstance(given, list | tuple) else [given]
+        if len(several) > 1:
+            raise UserError(
+                f"Label '{name}' is a region made of the labels {', '.join(map(str, several))}; clicks are measured on "
+                "datasets that give every label of dataset.json one integer."
+            )
+        values[name] = int(several[0])
+    ignore = values.pop("ignore", None)
+    return {name: value for name, value in values.items() if value != 0}, ignore
+
+
+def read_labels(case: DatasetCase, orientation: str) -> NDArray:
+    """A label map [Z, Y, X], axes growing as `orientation` has it (letters of x, y, z).
+
+    Raises:
+        UserError: naming the file that cannot be read.
+    """
+    return sitk.GetArrayFromImage(sitk.DICOMOrient(_read(case.label), orientation))
+
+
+def read_channel(case: DatasetCase, channel: int, orientation: str) -> tuple[NDArray[np.float32], tuple[float, ...]]:
+    """One channel of a case.
+
+    Returns:
+        Intensities as stored (HU or SUV), [Z, Y, X], axes growing as `orientation` has it; spacing (z, y, x) in mm.
+
+    Raises:
+        UserError: if the file is missing, cannot be read, or lies on another grid than the label map.
+    """
+    if channel >= len(case.images):
+        raise UserError(f"Case {case.name} has no file of channel {channel:04d} beside {case.images[0]}.")
+    file = case.images[channel]
+    image = _read(file)
+    _check_same_grid(image, _read(case.label), files=(file, case.label))
+    image = sitk.DICOMOrient(image, orientation)
+    return sitk.GetArrayFromImage(image).astype(np.float32, copy=False), tuple(reversed(image.GetSpacing()))
+
+
+def _read(file: Path) -> sitk.Image:
+    if not file.is_file():
+        raise UserError(f"{file} is missing.")
+    if is_truncated_nifti(file):
+        raise UserError(f"{file} is truncated; copy it again.")
+    try:
+        image = sitk.ReadImage(str(file))
+    except RuntimeError as error:
+        raise UserError(f"{file} cannot be read: {str(error).strip().splitlines()[-1].strip()}") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise UserError(f"{file} is no 3d image of one channel; the teachers need whole scans.")
+    return image
+
+
+def _check_same_grid(image: sitk.Image, labels: sitk.Image, *, files: tuple[Path, Path]) -> None:
+    if image.GetSize() != labels.GetSize() or not image.IsSameImageGeometryAs(labels, _OFF_IN_VOXELS, _TURNED):
+        raise UserError(f"{files[0]} and {files[1]} lie on different grids; resample one onto the other.")
