@@ -1,0 +1,100 @@
+"""The rows of a click benchmark on disk: appended organ by organ, so that an interrupted run goes on."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.evaluation.click_summary import ClickRow
+from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.nnunet_folders import read_json
+
+ROWS, SETTINGS = "clicks.csv", "clicks.json"
+_COLUMNS = [field.name for field in fields(ClickRow)]
+_TYPES = {"voxels": int, "clicks": int, "dice": float, "windows": int, "seconds": float}
+
+
+class ClickRecord:
+    """`clicks.csv` of a folder, and beside it the settings that all its rows share.
+
+    Args:
+        folder: made if missing.
+        settings: plain values; a folder that was begun with others is refused.
+        clicks: the numbers of clicks that an organ needs a row for; an organ that lacks one is measured again.
+
+    Raises:
+        UserError: for a folder with other settings, or a file that nobody here wrote.
+    """
+
+    def __init__(self, folder: Path, *, settings: Mapping, clicks: Sequence[int]) -> None:
+        self.path = folder / ROWS
+        _agree_on_settings(folder, settings)
+        self.rows: list[ClickRow] = []
+        if not self.path.is_file():
+            write_text(self.path, _as_csv([_COLUMNS]))
+            return
+        text = self.path.read_text(encoding="utf-8")
+        self.rows = _complete(_parse(text, self.path), set(clicks))
+        whole = _as_csv([_COLUMNS, *map(astuple, self.rows)])
+        if whole != text:  # a run was killed while it wrote
+            write_text(self.path, whole)
+
+    @property
+    def finished(self) -> set[tuple[str, str]]:
+        """(case, organ) of everything that need not be measured again."""
+        return {(row.case, row.organ) for row in self.rows}
+
+    def append(self, rows: Sequence[ClickRow]) -> None:
+        """Add all rows of one organ of one case and see them to the disk."""
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            file.write(_as_csv(map(astuple, rows)))
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows += rows
+
+
+def _agree_on_settings(folder: Path, settings: Mapping) -> None:
+    path, wanted = folder / SETTINGS, json.loads(json.dumps(settings))
+    if not path.is_file():
+        if (folder / ROWS).exists():
+            raise UserError(f"{folder} has a {ROWS} but no {SETTINGS} that tells its settings; choose another with -o.")
+        write_text(path, json.dumps(wanted, indent=2) + "\n")
+        return
+    found = read_json(path)
+    differing = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    if differing:
+        details = ", ".join(f"{key} {found.get(key)} instead of {wanted.get(key)}" for key in differing)
+        raise UserError(f"{folder} holds a benchmark with other settings ({details}); choose another folder with -o.")
+
+
+def _parse(text: str, path: Path) -> list[ClickRow]:
+    """All whole rows; what follows the last line break was being written."""
+    lines = text.split("\n")[:-1]
+    reader = csv.DictReader(lines, strict=True)
+    try:
+        if lines and reader.fieldnames != _COLUMNS:
+            raise ValueError(f"its columns are {', '.join(reader.fieldnames or ())}")
+        return [
+            ClickRow(**{column: _TYPES.get(column, str)(cell[column]) for column in _COLUMNS})  # type: ignore[arg-type]
+            for cell in reader
+        ]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise UserError(f"{path} is no record of clicks ({error}); delete it or choose another folder.") from error
+
+
+def _complete(rows: Sequence[ClickRow], clicks: set[int]) -> list[ClickRow]:
+    """Rows of organs that have one for each number of clicks."""
+    have: dict[tuple[str, str], set[int]] = {}
+    for row in rows:
+        have.setdefault((row.case, row.organ), set()).add(row.clicks)
+    return [row for row in rows if have[row.case, row.organ] >= clicks]
+
+
+def _as_csv(lines: Iterable[Sequence]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(lines)
+    return stream.getvalue()
