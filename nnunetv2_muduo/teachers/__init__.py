@@ -4,6 +4,7 @@ from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.dual import DualTeacher
 from nnunetv2_muduo.teachers.intensity import RawIntensity, normalise_for_teacher, raw_intensity
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher, TeacherSpec
+from nnunetv2_muduo.teachers.registry import register_architecture
 from nnunetv2_muduo.teachers.sam3d import Sam3D, Sam3DConfig
 from nnunetv2_muduo.teachers.view import TeacherView
 
@@ -19,4 +20,5 @@ __all__ = [
     "TeacherView",
     "normalise_for_teacher",
     "raw_intensity",
+    "register_architecture",
 ]

@@ -7,7 +7,6 @@ SegAnyPET know no "architecture"; they hold a `model_state_dict`, or are bare st
 import argparse
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,12 +17,8 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
+from nnunetv2_muduo.teachers.registry import check_teacher, find_architecture
 
-# imported when asked for: a teacher that is not used costs nothing
-ARCHITECTURES = {
-    "Sam3D": ("nnunetv2_muduo.teachers.sam3d", "Sam3D", "Sam3DConfig"),
-    "ClickUNet": ("nnunetv2_muduo.teachers.click_unet", "ClickUNet", "ClickUNetConfig"),
-}
 _STATE_KEYS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")  # left by DataParallel, torch.compile and wrappers
 _MOST_NAMES = 20  # listed of each kind of mismatch
@@ -33,17 +28,18 @@ def save_teacher(teacher: nn.Module, path: Path, *, extra: dict | None = None, h
     """Write a teacher and its configuration, under a temporary name that is then changed to `path`.
 
     Args:
-        teacher: a Sam3D or ClickUNet.
+        teacher: a Sam3D, a ClickUNet, or any other registered architecture.
         path: the file to write; its folder is made.
         extra: plain values kept as the checkpoint's "info" (command, seed, date, "what" it is).
         half: store floating tensors in half precision; they are loaded as float32.
 
     Raises:
-        ValueError: for another kind of teacher.
+        UserError: for a kind of teacher that `load_teacher` would not know.
     """
     architecture = type(teacher).__name__
-    if architecture not in ARCHITECTURES:
-        raise ValueError(f"{architecture} is no architecture that load_teacher knows: {', '.join(ARCHITECTURES)}")
+    if find_architecture(architecture) is not type(teacher):
+        raise UserError(f"{architecture} is not the teacher architecture that is known by this name; register it.")
+    check_teacher(teacher)
     stored: dict[tuple, Tensor] = {}  # a tensor with several names is stored once
     weights = {}
     for name, tensor in teacher.state_dict().items():
@@ -85,18 +81,19 @@ def build_teacher(checkpoint: Mapping[str, Any], path: Path) -> nn.Module:
     Raises:
         UserError: naming the file, and the architecture, settings or tensors that do not fit.
     """
-    architecture = checkpoint.get("architecture", "Sam3D")
-    if architecture not in ARCHITECTURES:
-        raise UserError(f"{path} holds a teacher of kind {architecture!r}; known are {', '.join(ARCHITECTURES)}.")
-    module, model_name, config_name = ARCHITECTURES[architecture]
-    rooms = import_module(module)
+    architecture = str(checkpoint.get("architecture", "Sam3D"))
+    try:
+        model = find_architecture(architecture)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
     weights = _state_dict(checkpoint, path)
     try:
-        config = getattr(rooms, config_name).from_dict(checkpoint.get("config", {}))
+        config = model.config_class.from_dict(checkpoint.get("config", {}))  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} has a configuration that no {architecture} can have: {error}.") from error
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are all replaced; nobody's seed should notice
-        teacher: nn.Module = getattr(rooms, model_name)(config)
+        teacher = model(config)
+    check_teacher(teacher)
     problems = _mismatches(teacher.state_dict(), weights)
     if problems:
         raise UserError(f"{path} does not fit {architecture}: {'; '.join(problems)}; use a file made for it.")

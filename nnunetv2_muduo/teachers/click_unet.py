@@ -89,6 +89,8 @@ class ClickUNet(nn.Module):
     predicts the 2x2x2 voxels it stands for, full resolution at the price of half resolution.
     """
 
+    config_class = ClickUNetConfig
+
     def __init__(self, config: ClickUNetConfig | None = None) -> None:
         super().__init__()
         self.config = config or ClickUNetConfig()

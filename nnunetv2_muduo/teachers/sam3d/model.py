@@ -17,6 +17,8 @@ class Sam3D(nn.Module):
     bfloat16: positions stay in float32 there. A new model has random weights until a state dictionary is loaded.
     """
 
+    config_class = Sam3DConfig
+
     def __init__(self, config: Sam3DConfig | None = None) -> None:
         super().__init__()
         config = config or Sam3DConfig()
