@@ -1,8 +1,17 @@
 """The subcommands of `muduo`, one a file, in the order `muduo -h` lists them."""
 
-from nnunetv2_muduo.commands import clicks, demo, doctor, export, plan, preprocess_unlabelled, segment, trainers, weights
+from nnunetv2_muduo.commands import (
+    clicks,
+    demo,
+    doctor,
+    export,
+    plan,
+    preprocess_unlabelled,
+    segment,
+    trainers,
+    weights,
+)
 
 COMMANDS = tuple(
-    module.COMMAND
-    for module in (demo, trainers, doctor, weights, plan, preprocess_unlabelled, segment, clicks, export)
+    module.COMMAND for module in (demo, trainers, doctor, weights, plan, preprocess_unlabelled, segment, clicks, export)
 )

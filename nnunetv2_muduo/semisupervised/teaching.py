@@ -11,6 +11,7 @@ from nnunetv2_muduo.distillation import both_streams, soft_iou
 from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
+from nnunetv2_muduo.teachers.dual import Encoded
 
 CT_CLAMP_IN_HU = (-1000.0, 1000.0)
 
@@ -26,6 +27,29 @@ class Patches:
 
     clean: Tensor
     raw: Tensor
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that can be said about a batch of patches without asking the student; the rest is `Teaching.conclude`.
+
+    K organs; n cubes of each patch in a teacher's view (`TeacherView`), M the edge of its answers in voxels.
+
+    Attributes:
+        generator: [B, Z, Y, X] integers, the prompt generator's label map (k is organ k, 0 none); None without one.
+        ct: the encoded cubes of the CT, B * n of them or those that matter; None where the CT teacher is switched off
+            or has answered already.
+        ct_logits: [B*n, K, M, M, M] the CT teacher's answer to the generator's prompts; None where it waits for the
+            student's.
+        pet_logits: [B*n, K, M, M, M] the PET teacher's answer; None where it is switched off.
+        pet_asked: [B*n, K] bool, where the PET teacher had a point to answer to; None likewise.
+    """
+
+    generator: Tensor | None = None
+    ct: Encoded | None = None
+    ct_logits: Tensor | None = None
+    pet_logits: Tensor | None = None
+    pet_asked: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -103,43 +127,88 @@ class Teaching:
             patches: B patches.
             student: [B, K, Z, Y, X] the student's current probabilities of the organs.
         """
-        generator_probabilities, generator_masks = self._generate_prompts(patches.clean)
-        ct_masks = student
-        if self.settings.ct_prompt == "generator" and generator_probabilities is not None:
-            ct_masks = generator_probabilities
-        found = generator_masks if generator_masks is not None else student > 0.5
-        valid = found.flatten(2).any(2)
-        p_ct = self._ask_ct(patches.raw, ct_masks, valid)
-        p_pet = self._ask_pet(patches.raw, generator_masks)
+        if self.prompt_generator is not None:
+            return self.conclude(self.gather(patches), student)
+        found = (student > 0.5).flatten(1).any(1)  # spares encoding patches that nothing will be asked about
+        return self.conclude(self.gather(patches, worth_encoding=found), student)
+
+    @torch.inference_mode()
+    def gather(self, patches: Patches, *, worth_encoding: Tensor | None = None) -> Evidence:
+        """Whatever does not depend on the student.
+
+        Args:
+            patches: B patches.
+            worth_encoding: [B] bool, patches whose CT will be asked about; None: those in which the prompt generator
+                found something, or all where there is no generator.
+        """
+        probabilities, labels = self._generate_prompts(patches.clean)
+        masks = None
+        if probabilities is not None and labels is not None:
+            masks = _masks_of(labels, probabilities.shape[1])
+            if worth_encoding is None:
+                worth_encoding = (labels > 0).flatten(1).any(1)
+        encoded, ct_logits = self._encode_ct(patches.raw, worth_encoding), None
+        by_generator = self.settings.ct_prompt == "generator"
+        if by_generator and encoded is not None and probabilities is not None and masks is not None:
+            ct_logits, encoded = self._ask_ct(encoded, probabilities, _found_in(masks)), None
+        pet_logits, pet_asked = self._ask_pet(patches.raw, masks)
+        return Evidence(labels, encoded, ct_logits, pet_logits, pet_asked)
+
+    @torch.inference_mode()
+    def conclude(self, evidence: Evidence, student: Tensor) -> TeacherLabels:
+        """Let the student prompt the CT teacher, where it has not answered yet, and bring everything to the patch.
+
+        Args:
+            evidence: of `gather`, about B patches.
+            student: [B, K, Z, Y, X] the student's current probabilities of the organs.
+        """
+        generator = None if evidence.generator is None else _masks_of(evidence.generator, student.shape[1])
+        found = student > 0.5 if generator is None else generator
+        valid = _found_in(found)
+        p_ct = p_pet = None
+        if self.ct_view is not None:
+            ct_logits = evidence.ct_logits
+            if ct_logits is None and evidence.ct is not None:
+                ct_logits = self._ask_ct(evidence.ct, student, valid)
+            if ct_logits is not None:
+                p_ct = self.ct_view.back(ct_logits, self._on_cubes(valid)).sigmoid()
+        if self.pet_view is not None and evidence.pet_logits is not None:
+            p_pet = self.pet_view.back(evidence.pet_logits, evidence.pet_asked).sigmoid()
         if self.settings.min_prompt_iou > 0:
             valid = valid & (prompt_agreement(p_ct, p_pet, found) >= self.settings.min_prompt_iou)
-        return TeacherLabels(p_ct, p_pet, generator_masks, valid)
+        return TeacherLabels(p_ct, p_pet, generator, valid)
 
     def _generate_prompts(self, clean: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Probabilities [B, K, Z, Y, X] and label map [B, Z, Y, X] of the prompt generator."""
         if self.prompt_generator is None:
             return None, None
         with torch.autocast(clean.device.type, enabled=clean.device.type == "cuda"):
             logits = self.prompt_generator(clean)
-        labels = logits.argmax(1, keepdim=True)
-        organs = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, 1, 1, 1)
-        return logits.float().softmax(1)[:, 1:], labels == organs
+        return logits.float().softmax(1)[:, 1:], logits.argmax(1)
 
-    def _ask_ct(self, raw: Tensor, masks: Tensor, valid: Tensor) -> Tensor | None:
+    def _on_cubes(self, valid: Tensor) -> Tensor:
+        """[B, K] of patches -> [B*n, K] of the CT teacher's cubes."""
+        assert self.ct_view is not None
+        return valid.repeat_interleave(self.ct_view.n_cubes, dim=0)
+
+    def _encode_ct(self, raw: Tensor, wanted: Tensor | None) -> Encoded | None:
         if self.ct_view is None:
             return None
         cubes = self.ct_view.images(raw[:, [self.ct_channel]])
-        valid = valid.repeat_interleave(self.ct_view.n_cubes, dim=0)
-        logits = self.dual.ct_logits(cubes, self.ct_view.low_resolution_masks(masks), valid=valid)
-        return self.ct_view.back(logits, valid).sigmoid()
+        return self.dual.encode_ct(cubes, None if wanted is None else self._on_cubes(wanted))
 
-    def _ask_pet(self, raw: Tensor, masks: Tensor | None) -> Tensor | None:
+    def _ask_ct(self, encoded: Encoded, masks: Tensor, valid: Tensor) -> Tensor:
+        assert self.ct_view is not None
+        prompts = self.ct_view.low_resolution_masks(masks)
+        return self.dual.ct_logits_of(encoded, prompts, valid=self._on_cubes(valid))
+
+    def _ask_pet(self, raw: Tensor, masks: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if self.pet_view is None or masks is None:
-            return None
+            return None, None
         pet = raw[:, [self.pet_channel]]
         cubes = self.pet_view.images(pet)
         coords, labels = self._place_points(self.pet_view, pet, cubes, masks)
-        logits = self.dual.pet_logits(cubes, coords, labels)
-        return self.pet_view.back(logits, (labels == 1).any(2)).sigmoid()
+        return self.dual.pet_logits(cubes, coords, labels), (labels == 1).any(2)
 
     def _place_points(self, view: TeacherView, pet: Tensor, cubes: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Points for the cubes, coords [B*n, K, N, 3] (x, y, z) and labels [B*n, K, N]."""
@@ -154,3 +223,13 @@ class Teaching:
         return place(
             view.masks(masks.float()) > 0.5, uptake=cubes
         )  # every tile an organ reaches needs points of its own
+
+
+def _masks_of(labels: Tensor, organs: int) -> Tensor:
+    """Label map [B, Z, Y, X] -> masks [B, K, Z, Y, X] bool of organs 1 to K."""
+    return labels[:, None] == torch.arange(1, organs + 1, device=labels.device).view(1, -1, 1, 1, 1)
+
+
+def _found_in(masks: Tensor) -> Tensor:
+    """[B, K] bool, which of the masks [B, K, Z, Y, X] hold anything."""
+    return masks.flatten(2).any(2)

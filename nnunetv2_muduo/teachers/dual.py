@@ -1,6 +1,7 @@
 """Two frozen teachers side by side: masks prompt the CT teacher, points the PET teacher."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,25 @@ _LEAST_PROBABILITY = 1e-4  # mask prompts stay within +-9.2, the range of the te
 
 # embedding of b images, which images [b, 1] of the batch they are, organs [b, P] -> logits [b, P, M, M, M]
 Decode = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a teacher's encoder made of some images of a batch.
+
+    Attributes:
+        embedding: [b, ...] one entry for each encoded image, in the teacher's own shape.
+        images: [b] int64, ascending: which images of the batch they are.
+    """
+
+    embedding: Tensor
+    images: Tensor
+
+    def of(self, images: Tensor) -> Tensor:
+        """Embedding of images [i] (int64, ascending) of the batch, all of them encoded."""
+        if len(images) == len(self.images):
+            return self.embedding
+        return self.embedding[torch.searchsorted(self.images, images)]
 
 
 class DualTeacher(nn.Module):
@@ -104,6 +124,31 @@ class DualTeacher(nn.Module):
         Raises:
             ValueError: if the CT teacher is switched off.
         """
+        return self.ct_logits_of(self.encode_ct(ct_cubes, None if valid is None else valid.any(1)), masks, valid=valid)
+
+    def encode_ct(self, ct_cubes: Tensor, wanted: Tensor | None = None) -> Encoded:
+        """The part of `ct_logits` that needs no prompts.
+
+        Args:
+            ct_cubes: [B, 1, S, S, S] in the teacher's view.
+            wanted: [B] bool, the images to encode; None encodes all.
+
+        Raises:
+            ValueError: if the CT teacher is switched off.
+        """
+        return self._encode(_switched_on(self.ct, "CT"), ct_cubes, wanted)
+
+    def ct_logits_of(self, encoded: Encoded, masks: Tensor, *, valid: Tensor | None = None) -> Tensor:
+        """The rest of `ct_logits`: ask with masks about images that were encoded before.
+
+        Args:
+            encoded: what `encode_ct` returned, of every image that anything is asked of.
+            masks: as in `ct_logits`; the device of the result is theirs.
+            valid: likewise.
+
+        Returns:
+            logits [B, K, M, M, M], float32.
+        """
         teacher = _switched_on(self.ct, "CT")
         prompts = self._mask_prompts(masks, teacher.spec.mask_size)
 
@@ -112,7 +157,7 @@ class DualTeacher(nn.Module):
 
         if valid is None:
             valid = torch.ones(masks.shape[:2], dtype=torch.bool)  # on the CPU: a GPU need not be waited for
-        return self._ask(teacher, ct_cubes, valid, decode)
+        return self._ask(teacher, encoded, valid, decode, device=masks.device)
 
     def pet_logits(self, pet_cubes: Tensor, coords: Tensor, labels: Tensor) -> Tensor:
         """Ask the PET teacher with points.
@@ -137,24 +182,38 @@ class DualTeacher(nn.Module):
                 masks = embedding.new_zeros(1).expand(*organs.shape, size, size, size)
             return teacher.decode(embedding, coords[images, organs], labels[images, organs], masks)[0]
 
-        return self._ask(teacher, pet_cubes, (labels >= 0).any(2), decode)
+        wanted = (labels >= 0).any(2)
+        encoded = self._encode(teacher, pet_cubes, wanted.any(1))
+        return self._ask(teacher, encoded, wanted, decode, device=pet_cubes.device)
 
     @torch.no_grad()
-    def _ask(self, teacher: PromptableTeacher, cubes: Tensor, wanted: Tensor, decode: Decode) -> Tensor:
-        """Encode the images that are asked about, decode what is asked for, and put the answers in their places.
+    def _encode(self, teacher: PromptableTeacher, cubes: Tensor, wanted: Tensor | None) -> Encoded:
+        """Encode the wanted images; nothing at all where none is wanted."""
+        if wanted is None:
+            wanted = torch.ones(len(cubes), dtype=torch.bool)
+        images = wanted.nonzero()[:, 0].to(cubes.device, non_blocking=True)
+        if images.numel() == 0:
+            return Encoded(cubes.new_zeros(0), images)
+        with torch.inference_mode(), self._precision(cubes.device):
+            return Encoded(teacher.encode(cubes[images]), images)
+
+    @torch.no_grad()
+    def _ask(
+        self, teacher: PromptableTeacher, encoded: Encoded, wanted: Tensor, decode: Decode, *, device: torch.device
+    ) -> Tensor:
+        """Decode what is asked for, and put the answers in their places.
 
         The result is made outside of inference mode, so that a loss may use it.
         """
         size = teacher.spec.mask_size
-        logits = cubes.new_full((*wanted.shape, size, size, size), ABSENT_LOGIT, dtype=torch.float32)
+        logits = torch.full((*wanted.shape, size, size, size), ABSENT_LOGIT, device=device)
         images, organs = _pack(wanted)
         if images.numel() == 0:
             return logits
-        asked = wanted[images, organs].to(cubes.device, non_blocking=True)
-        images, organs = (index.to(cubes.device, non_blocking=True) for index in (images, organs))
-        bfloat16 = computes_in_bfloat16(cubes.device) if self.in_bfloat16 is None else self.in_bfloat16
-        with torch.inference_mode(), torch.autocast(cubes.device.type, torch.bfloat16, enabled=bfloat16):
-            embedding = teacher.encode(cubes[images[:, 0]])
+        asked = wanted[images, organs].to(device, non_blocking=True)
+        images, organs = (index.to(device, non_blocking=True) for index in (images, organs))
+        with torch.inference_mode(), self._precision(device):
+            embedding = encoded.of(images[:, 0])
             step = self.organs_per_pass or organs.shape[1]
             for start in range(0, organs.shape[1], step):
                 part = organs[:, start : start + step]
@@ -162,6 +221,10 @@ class DualTeacher(nn.Module):
                 answers = answers.where(asked[:, start : start + step, None, None, None], ABSENT_LOGIT)
                 logits[images, part] = answers
         return logits
+
+    def _precision(self, device: torch.device) -> torch.autocast:
+        bfloat16 = computes_in_bfloat16(device) if self.in_bfloat16 is None else self.in_bfloat16
+        return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
     def _mask_prompts(self, masks: Tensor, size: int) -> Tensor:
         """Probabilities [B, K, s, s, s] -> mask prompts [B, K, M, M, M], float32."""

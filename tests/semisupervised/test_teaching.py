@@ -140,3 +140,47 @@ def test_answers_about_something_else_than_the_prompt_are_not_used(patches, stud
         assert bool(teaching(settings, pet=None).label(patches, elsewhere).valid[0, 0]) is used
     confirmed = teaching(Settings(min_prompt_iou=0.2, pet_teacher=None), pet=None).label(patches, student)
     assert confirmed.valid.tolist() == [[True, False], [False, False]]
+
+
+def label_at_once(asked: Teaching, patches: Patches, student: Tensor) -> tuple[Tensor, Tensor]:
+    """Both teachers asked plainly, one after the other, nothing kept."""
+    found = asked.prompt_generator(patches.clean)
+    masks = found.argmax(1, keepdim=True) == torch.tensor([1, 2]).view(1, 2, 1, 1, 1)
+    valid = masks.flatten(2).any(2).repeat_interleave(asked.ct_view.n_cubes, dim=0)
+    ct_masks = found.softmax(1)[:, 1:] if asked.settings.ct_prompt == "generator" else student
+    cubes = asked.ct_view.images(patches.raw[:, :1])
+    answer = asked.dual.ct_logits(cubes, asked.ct_view.low_resolution_masks(ct_masks), valid=valid)
+    cubes = asked.pet_view.images(patches.raw[:, 1:])
+    coords, labels = asked._place_points(asked.pet_view, patches.raw[:, 1:], cubes, masks)
+    by_pet = asked.dual.pet_logits(cubes, coords, labels)
+    p_ct = asked.ct_view.back(answer, valid).sigmoid()
+    return p_ct, asked.pet_view.back(by_pet, (labels == 1).any(2)).sigmoid()
+
+
+@pytest.mark.parametrize("grid", ["patch", "1.5mm"])
+@pytest.mark.parametrize("ct_prompt", ["student", "generator"])
+def test_gathering_first_and_concluding_later_equals_asking_at_once(patches, student, grid, ct_prompt):
+    settings = Settings(grid=grid, ct_prompt=ct_prompt, point_strategy="centroid")
+    evidence = teaching(settings).gather(patches)
+    assert (evidence.ct is None) is (ct_prompt == "generator")
+    later = teaching(settings)
+    expected = label_at_once(teaching(settings), patches, student)
+    for said in (later.conclude(evidence, student), later.label(patches, student)):
+        assert torch.equal(said.p_ct, expected[0])
+        assert torch.equal(said.p_pet, expected[1])
+        assert said.valid.tolist() == [[True, False], [False, False]]
+    assert (expected[0] > 0.5).any()
+    assert (expected[1] > 0.5).any()
+
+
+def test_a_patch_without_organs_is_encoded_by_no_teacher(patches, student):
+    ct, pet = EchoTeacher(), EchoTeacher()
+    teaching(ct=ct, pet=pet).label(patches, student)
+    alone = EchoTeacher()
+    bare = Teaching(
+        alone, None, prompt_generator=None, settings=Settings(pet_teacher=None), patch_size=PATCH,
+        spacing_in_mm=(3.0, 2.0, 2.0), channels=(0, 1), device=torch.device("cpu"), seed=0,
+    )  # fmt: skip
+    bare.label(patches, torch.where(torch.tensor([True, False]).view(2, 1, 1, 1, 1), student, 0.0))
+    assert [len(images) for images in ct.images + pet.images + alone.images] == [1, 1, 1]
+    assert len(bare.gather(patches).ct.images) == 2

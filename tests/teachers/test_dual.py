@@ -260,3 +260,25 @@ def test_bfloat16_on_a_gpu_agrees_with_the_cpu():
     given = DualTeacher(small_sam(), None).cuda().ct_logits(image.cuda(), masks.cuda())
     assert given.dtype == torch.float32
     assert torch.allclose(given.cpu(), expected, atol=0.05 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("make", [small_sam, small_unet])
+def test_encoding_and_asking_apart_equal_both_at_once(make):
+    dual = DualTeacher(make(), None)
+    size, mask_size = dual.ct.spec.cube_size, dual.ct.spec.mask_size
+    image, masks = torch.randn(3, 1, size, size, size), torch.rand(3, 2, mask_size, mask_size, mask_size)
+    valid = torch.tensor([[True, False], [False, False], [True, True]])
+    expected = dual.ct_logits(image, masks, valid=valid)
+    assert torch.equal(dual.ct_logits_of(dual.encode_ct(image, valid.any(1)), masks, valid=valid), expected)
+    everything = dual.encode_ct(image)
+    assert everything.images.tolist() == [0, 1, 2]
+    assert torch.allclose(dual.ct_logits_of(everything, masks, valid=valid), expected, atol=1e-5)
+    assert torch.equal(dual.ct_logits_of(everything, masks), dual.ct_logits(image, masks))
+
+
+def test_images_that_nothing_is_asked_of_are_not_encoded_apart_either(image, masks):
+    ct = EchoTeacher(SIZE)
+    dual = DualTeacher(ct, None)
+    nothing = dual.encode_ct(image, torch.zeros(2, dtype=torch.bool))
+    assert ct.images == []
+    assert (dual.ct_logits_of(nothing, masks, valid=torch.zeros(2, 3, dtype=torch.bool)) == -10).all()
