@@ -120,6 +120,11 @@ class Settings:
         prompt_epochs: epochs of the prompt generator; None: a tenth of the training's epochs.
         ct_channel: input channel that holds CT; None: found from the dataset's channel names.
         pet_channel: input channel that holds PET; None: found from the dataset's channel names.
+        teacher_cache: whatever does not depend on the student (the encoded CT, the PET teacher's answers, the prompt
+            generator's; with ct_prompt "generator" all answers) is computed once, before the training, on tiles of each
+            unlabelled scan and read from the disk; unlabelled patches are then those tiles, and points drawn at
+            "random" are drawn once.
+        cache_tiles: at most so many tiles of a scan in the cache, spread evenly over the body.
         report_every: epochs between two teacher reports.
         report_patches: labelled patches in a teacher report.
         seed: seed of the unlabelled crops, the prompts and the fusion; None: different every run.
@@ -154,6 +159,8 @@ class Settings:
     prompt_epochs: int | None = _setting(None, _Whole(1), optional=True)
     ct_channel: int | None = _setting(None, _Whole(0), optional=True)
     pet_channel: int | None = _setting(None, _Whole(0), optional=True)
+    teacher_cache: bool = _setting(False, _Switch())
+    cache_tiles: int = _setting(64, _Whole(1))
     report_every: int = _setting(10, _Whole(1))
     report_patches: int = _setting(8, _Whole(1))
     seed: int | None = _setting(None, _Whole(0), optional=True)

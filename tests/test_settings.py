@@ -10,8 +10,8 @@ EVERY_KEY = [
     "ct_teacher", "pet_teacher", "grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy",
     "keep_fraction", "min_iou", "min_prompt_iou", "fusion", "reliability", "consistency_weight", "ramp_fraction",
     "warmup_epochs", "unlabelled_batch_size", "num_epochs", "iterations_per_epoch", "val_iterations_per_epoch",
-    "optimizer", "initial_lr", "mirroring", "prompt_epochs", "ct_channel", "pet_channel", "report_every",
-    "report_patches", "seed",
+    "optimizer", "initial_lr", "mirroring", "prompt_epochs", "ct_channel", "pet_channel", "teacher_cache",
+    "cache_tiles", "report_every", "report_patches", "seed",
 ]  # fmt: skip
 
 
@@ -74,6 +74,8 @@ def test_unknown_key_is_named_with_the_closest_known_one():
         ("initial_lr", 0),
         ("mirroring", 1),
         ("ct_channel", -1),
+        ("teacher_cache", 1),
+        ("cache_tiles", 0),
         ("report_every", 0),
         ("seed", -1),
     ],

@@ -1,5 +1,7 @@
 """-tr nnUNetTrainerMuDuo: two frozen promptable teachers, mutual prompts, consensus, distillation into nnU-Net."""
 
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -8,11 +10,15 @@ from torch import Tensor
 
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.cached_loading import CachedDataLoader
+from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.monitoring import Monitor
 from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
+from nnunetv2_muduo.semisupervised.stored_evidence import from_stored
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
-from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import Patches, TeacherLabels, Teaching
 from nnunetv2_muduo.semisupervised.trainer import Consistency, SemiSupervisedTrainer
+from nnunetv2_muduo.semisupervised.trainer_cache import prepare_teacher_cache
 from nnunetv2_muduo.teachers.weights import load_teacher
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 
@@ -52,17 +58,14 @@ class nnUNetTrainerMuDuo(SemiSupervisedTrainer):
             device=self.device,
             seed=None if self.settings.seed is None else self.settings.seed + self.local_rank,
         )
+        self.cache_folder = prepare_teacher_cache(self, self.teaching) if self.settings.teacher_cache else None
         self.organ_weights: Tensor | None = None
         self.monitor = Monitor(self)
 
     def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
         start = perf_counter()
         probabilities = logits.softmax(1)[:, 1:]
-        patches = Patches(
-            clean=unlabelled["clean"].to(self.device, non_blocking=True),
-            raw=unlabelled["raw"].to(self.device, non_blocking=True),
-        )
-        said = self.teaching.label(patches, probabilities.detach())
+        said = self._ask_teachers(unlabelled, probabilities.detach())
         self._synchronise()
         seconds = perf_counter() - start
         mix = torch.rand(said.valid.shape, generator=self.teaching.randomness, device=self.device)
@@ -84,6 +87,20 @@ class nnUNetTrainerMuDuo(SemiSupervisedTrainer):
             "share_kept": result.kept.float().mean(0).cpu().numpy(),
         }
         return Consistency(result.loss, log)
+
+    def _ask_teachers(self, unlabelled: dict, student: Tensor) -> TeacherLabels:
+        if self.cache_folder is not None:
+            return self.teaching.conclude(from_stored(unlabelled["evidence"], self.device), student)
+        patches = Patches(
+            clean=unlabelled["clean"].to(self.device, non_blocking=True),
+            raw=unlabelled["raw"].to(self.device, non_blocking=True),
+        )
+        return self.teaching.label(patches, student)
+
+    def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
+        if self.cache_folder is None:
+            return super().unlabelled_loader_class()
+        return partial(CachedDataLoader, cache_folder=self.cache_folder)
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()

@@ -1,8 +1,9 @@
 """Patches of unlabelled scans, and the loader that hands out one labelled and one unlabelled batch a step."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,7 +21,33 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
 
+Voxel: TypeAlias = Sequence[int] | NDArray[np.integer]  # (z, y, x)
 Augmenter: TypeAlias = SingleThreadedAugmenter | NonDetMultiThreadedAugmenter | MultiThreadedAugmenter
+
+
+@dataclass(frozen=True)
+class UnlabelledCase:
+    """A preprocessed case, read only where it is asked for.
+
+    Attributes:
+        image: [C, Z, Y, X] normalised.
+        mask: [1, Z, Y, X] -1 outside nnU-Net's nonzero region.
+        properties: see `unlabelled_case`.
+    """
+
+    image: NDArray
+    mask: NDArray
+    properties: dict
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(Z, Y, X) in voxels."""
+        return tuple(self.image.shape[1:])
+
+    @property
+    def body(self) -> NDArray[np.int32]:
+        """[n, 3] (z, y, x) random voxels inside the body."""
+        return self.properties[BODY_LOCATIONS_KEY]
 
 
 class UnlabelledDataLoader(DataLoader):
@@ -77,43 +104,54 @@ class UnlabelledDataLoader(DataLoader):
     def generate_train_batch(self) -> dict:
         keys: list[str] = self.get_indices()
         with torch.no_grad():
-            samples = [self._augmented(*self._crop(key)) for key in keys]
+            samples = [self._sample(self.open_case(key)) for key in keys]
         return _collated(samples, keys)
 
     def central_patch(self) -> dict:
         """A batch of one patch without augmentation, always the same: the middle of the first case's body."""
         key = min(self.indices)
-        clean, raw, _ = self._crop(key, central=True)
-        return _collated([(clean, clean, raw)], [key])
+        case = self.open_case(key)
+        clean, mask = self.crop(case, centre := np.median(case.body, axis=0).astype(int))
+        return _collated([(clean, clean, self.raw_crop(case, centre, clean, mask))], [key])
 
-    def _augmented(
-        self, clean: torch.Tensor, raw: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        if self.transforms is None:
-            return clean, clean, raw
-        student_view = self.transforms(image=clean.clone(), segmentation=mask)["image"]
-        return student_view, clean, raw
-
-    def _crop(self, key: str, *, central: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Clean and raw patch [C, Z, Y, X], and nnU-Net's nonzero mask [1, Z, Y, X] (-1 outside)."""
+    def open_case(self, key: str) -> UnlabelledCase:
+        """A case by its name."""
         image, mask, _, properties = self._data.load_case(key)
-        locations = properties[BODY_LOCATIONS_KEY]
-        centre = np.median(locations, axis=0).astype(int) if central else self.generator.choice(locations)
-        source, destination = crop_and_place(centre, image.shape[1:], self.patch_size)
-        image_crop, mask_crop = image[source], mask[source]
-        clean = np.zeros((len(image_crop), *self.patch_size), dtype=np.float32)
-        clean[destination] = image_crop
+        return UnlabelledCase(image, mask, properties)
+
+    def crop(self, case: UnlabelledCase, centre: Voxel) -> tuple[torch.Tensor, torch.Tensor]:
+        """Clean patch [C, Z, Y, X] around a voxel of a case, and nnU-Net's nonzero mask [1, Z, Y, X] (-1 outside)."""
+        source, destination = crop_and_place(centre, case.shape, self.patch_size)
+        clean = np.zeros((len(case.image), *self.patch_size), dtype=np.float32)
+        clean[destination] = case.image[source]
         outside = np.full((1, *self.patch_size), -1, dtype=np.int16)
-        outside[destination] = mask_crop
-        raw = np.empty_like(clean)
+        outside[destination] = case.mask[source]
+        return torch.from_numpy(clean), torch.from_numpy(outside)
+
+    def raw_crop(self, case: UnlabelledCase, centre: Voxel, clean: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The patch of `crop` in HU and SUV [C, Z, Y, X], made from what `crop` returned."""
+        _, inside = crop_and_place(centre, case.shape, self.patch_size)
+        image, outside = clean.numpy()[inside], mask.numpy()[inside][0]
+        raw = np.empty_like(clean.numpy())
         for channel, padding in enumerate(self.raw_padding):
             raw[channel] = padding
-            raw[channel][destination[1:]] = _to_raw(image_crop, mask_crop[0], channel, properties)
-        return torch.from_numpy(clean), torch.from_numpy(raw), torch.from_numpy(outside)
+            raw[channel][inside[1:]] = _to_raw(image, outside, channel, case.properties)
+        return torch.from_numpy(raw)
+
+    def _sample(self, case: UnlabelledCase) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The student's view, the clean and the raw patch around a random voxel of the body."""
+        centre = self.generator.choice(case.body)
+        clean, mask = self.crop(case, centre)
+        return self._student_view(clean, mask), clean, self.raw_crop(case, centre, clean, mask)
+
+    def _student_view(self, clean: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if self.transforms is None:
+            return clean
+        return self.transforms(image=clean.clone(), segmentation=mask)["image"]
 
 
 def crop_and_place(
-    centre: Sequence[int], shape: Sequence[int], patch_size: Sequence[int]
+    centre: Voxel, shape: Sequence[int], patch_size: Sequence[int]
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Where a patch lies in a volume and where that part goes in the patch, axis by axis.
 
@@ -200,6 +238,7 @@ def build_unlabelled_loader(
     transforms: BasicTransform | None = None,
     pin_memory: bool = False,
     seed: int | None = None,
+    loader_class: Callable[..., UnlabelledDataLoader] = UnlabelledDataLoader,
 ) -> SingleThreadedAugmenter | NonDetMultiThreadedAugmenter:
     """The unlabelled stream, in this process or in worker processes as nnU-Net's own (`nnUNet_n_proc_DA`).
 
@@ -217,9 +256,10 @@ def build_unlabelled_loader(
         seed: of cases and crops, and of the augmentation where there are workers. In this process the augmentation
             follows torch's and numpy's global seeds, as nnU-Net's does. With several workers, each one's patches are
             reproducible, but not which of them is first.
+        loader_class: makes the loader from the arguments of `UnlabelledDataLoader`.
     """
     data = nnUNetDatasetBlosc2(str(folder), sorted(identifiers))
-    loader = UnlabelledDataLoader(
+    loader = loader_class(
         data, batch_size, patch_size=patch_size, raw_padding=raw_padding, transforms=transforms, seed=seed
     )
     num_processes = get_allowed_n_proc_DA()

@@ -104,6 +104,8 @@ class Teaching:
         self.prompt_generator = prompt_generator
         self.settings = settings
         self.ct_channel, self.pet_channel = channels
+        self.device = device
+        self.spacing_in_mm = tuple(float(step) for step in spacing_in_mm)
 
         def view(teacher: PromptableTeacher | None, clamp: tuple[float, float] | None) -> TeacherView | None:
             if teacher is None:

@@ -1,6 +1,7 @@
 """The shared base of the semi-supervised trainers: two streams of patches through one student."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
 from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
-from nnunetv2_muduo.semisupervised.loading import PairedLoader, build_unlabelled_loader, loader_inside
+from nnunetv2_muduo.semisupervised.loading import (
+    PairedLoader,
+    UnlabelledDataLoader,
+    build_unlabelled_loader,
+    loader_inside,
+)
 from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
 from nnunetv2_muduo.semisupervised.run_length import refuse_changed_schedule
@@ -122,6 +128,10 @@ class SemiSupervisedTrainer(ConfiguredTrainer):
         training, self.dataset_val = super().get_tr_and_val_datasets()
         return training, self.dataset_val
 
+    def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
+        """What makes the loader of unlabelled patches."""
+        return UnlabelledDataLoader
+
     def get_dataloaders(self):
         labelled, validation = super().get_dataloaders()
         unlabelled = build_unlabelled_loader(
@@ -133,6 +143,7 @@ class SemiSupervisedTrainer(ConfiguredTrainer):
             transforms=intensity_transforms(loader_inside(labelled).transforms),
             pin_memory=self.device.type == "cuda",
             seed=None if self.settings.seed is None else self.settings.seed + self.local_rank,
+            loader_class=self.unlabelled_loader_class(),
         )
         return PairedLoader(labelled, unlabelled), validation
 

@@ -12,6 +12,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from planned_dataset import unet_plans
 
 from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
+from nnunetv2_muduo.semisupervised import trainer as semisupervised_trainer
 from nnunetv2_muduo.semisupervised.unlabelled import preprocess_unlabelled
 
 DATASET = "Dataset021_Tiny"
@@ -38,7 +39,7 @@ class TrainableDataset:
             (folder / name).mkdir()
             monkeypatch.setenv(name, str(folder / name))
         monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-        monkeypatch.setenv("nnUNet_def_n_proc", "1")
+        monkeypatch.setattr(semisupervised_trainer, "default_num_processes", 1)  # worker processes start too slowly
         self.raw = folder / "nnUNet_raw" / DATASET
         self.preprocessed = folder / "nnUNet_preprocessed" / DATASET
         write_phantom_dataset(

@@ -1,9 +1,10 @@
 import pytest
 import torch
+from small_teachers import small_sam, small_unet
 from stub_teachers import EchoTeacher
 from torch import Tensor
 
-from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig, DualTeacher, Sam3D, Sam3DConfig
+from nnunetv2_muduo.teachers import DualTeacher
 
 SIZE = 8
 
@@ -38,25 +39,6 @@ def points(present: list[list[bool]]) -> tuple[Tensor, Tensor]:
     coords[..., 0, :] = torch.tensor([0.0, 1.0, 2.0])
     coords[..., 0, 0] = torch.arange(labels.shape[1])
     return coords, labels
-
-
-def small_sam(seed: int = 0) -> Sam3D:
-    torch.manual_seed(seed)
-    config = Sam3DConfig(
-        image_size=32, patch_size=8, encoder_width=24, encoder_depth=2, encoder_heads=2, encoder_mlp_width=48,
-        window_size=6, global_blocks=(1,), prompt_width=48, decoder_heads=2, decoder_mlp_width=64, iou_head_width=16,
-    )  # fmt: skip
-    return Sam3D(config)
-
-
-def small_unet(seed: int = 0) -> ClickUNet:
-    torch.manual_seed(seed)
-    return ClickUNet(
-        ClickUNetConfig(
-            cube_size=16, features_per_stage=(4, 8), strides=(2, 2), convs_per_stage=(1, 1),
-            convs_per_decoder_stage=(1,),
-        )
-    )  # fmt: skip
 
 
 def test_each_image_is_encoded_once_whatever_the_number_of_organs(image, masks):

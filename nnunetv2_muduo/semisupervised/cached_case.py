@@ -1,0 +1,115 @@
+"""One case of the teacher cache on the disk: a folder that is written aside and renamed when it is whole."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import blosc2
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout
+
+PARTIAL_PREFIX = ".partial-"
+_RECORD = "cache.json"  # fingerprint, centres and names of the arrays
+_MMAP = {} if os.name == "nt" else {"mmap_mode": "r"}  # as nnU-Net: Windows cannot
+_COMPRESSION = {"codec": blosc2.Codec.ZSTD, "clevel": 3, "filters": [blosc2.Filter.BITSHUFFLE], "nthreads": 1}
+
+
+class CachedCase:
+    """Reads tiles of a case.
+
+    Args:
+        folder: of the case, see `writing_case`.
+
+    Attributes:
+        centres: [T, 3] (z, y, x) voxels of the preprocessed scan.
+
+    Raises:
+        FileNotFoundError: where no whole case lies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        self.fingerprint: str = record["fingerprint"]
+        self.centres: NDArray[np.int32] = np.asarray(record["centres"], dtype=np.int32)
+        self._names: list[str] = record["arrays"]
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    def tile(self, index: int) -> dict[str, NDArray]:
+        """Name -> array of one tile, see `TileLayout`."""
+        return {name: self._open(name)[index] for name in self._names}
+
+    def size_in_bytes(self) -> int:
+        """On the disk."""
+        return sum(file.stat().st_size for file in self._folder.iterdir())
+
+    def _open(self, name: str) -> blosc2.NDArray:
+        return blosc2.open(urlpath=str(_array_file(self._folder, name)), mode="r", dparams={"nthreads": 1}, **_MMAP)
+
+
+class CaseWriter:
+    """Fills a case tile by tile."""
+
+    def __init__(self, folder: Path, layout: TileLayout, tiles: int) -> None:
+        self._arrays = {
+            name: blosc2.empty(
+                (tiles, *shape),
+                dtype=kind,
+                chunks=(1, *shape),
+                urlpath=str(_array_file(folder, name)),
+                mode="w",
+                cparams=_COMPRESSION,
+            )
+            for name, (shape, kind) in layout.arrays.items()
+        }
+
+    def write(self, index: int, arrays: Mapping[str, NDArray]) -> None:
+        """Store one tile."""
+        for name, values in arrays.items():
+            self._arrays[name][index] = values
+
+
+@contextmanager
+def writing_case(
+    folder: Path, layout: TileLayout, *, centres: NDArray[np.int32], fingerprint: str
+) -> Iterator[CaseWriter]:
+    """Yields what writes the tiles of a case; on success the case is put in place of what was there, whole.
+
+    Args:
+        folder: of the case; its parent is made.
+        layout: of its tiles.
+        centres: [T, 3] of its tiles.
+        fingerprint: of all it was made from.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield CaseWriter(partial, layout, len(centres))
+        record = {"fingerprint": fingerprint, "centres": centres.tolist(), "arrays": list(layout.arrays)}
+        (partial / _RECORD).write_text(json.dumps(record), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def is_cached(folder: Path, fingerprint: str) -> bool:
+    """Whether the folder holds a whole case made from just these things."""
+    try:
+        case = CachedCase(folder)
+    except (OSError, ValueError, KeyError):
+        return False
+    return case.fingerprint == fingerprint and all(_array_file(folder, name).is_file() for name in case._names)
+
+
+def _array_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.b2nd"

@@ -1,0 +1,39 @@
+"""Patches of unlabelled scans on the tiles of the teacher cache, each with what the teachers know about it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nnunetv2_muduo.semisupervised.cached_case import CachedCase
+from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
+
+
+class CachedDataLoader(UnlabelledDataLoader):
+    """As `UnlabelledDataLoader`, but each patch is one of the tiles of its case, drawn at random.
+
+    A batch is {"image", "evidence", "keys", "tiles"}: the student's augmented view, name -> [B, ...] of the stored
+    evidence (see `stored_evidence`), the names of the cases and the numbers of the tiles. Raw intensities are not made.
+
+    Args:
+        cache_folder: holds the cached cases.
+        arguments: as of `UnlabelledDataLoader`.
+    """
+
+    def __init__(self, *arguments: Any, cache_folder: Path, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cache_folder = cache_folder
+
+    def generate_train_batch(self) -> dict:
+        keys = self.get_indices()
+        images, tiles, evidence = [], [], []
+        for key in keys:
+            cached = CachedCase(self.cache_folder / key)
+            tile = int(self.generator.integers(len(cached)))
+            with torch.no_grad():
+                images.append(self._student_view(*self.crop(self.open_case(key), cached.centres[tile])))
+            tiles.append(tile)
+            evidence.append(cached.tile(tile))
+        stacked = {name: torch.from_numpy(np.stack([arrays[name] for arrays in evidence])) for name in evidence[0]}
+        return {"image": torch.stack(images), "evidence": stacked, "keys": keys, "tiles": tiles}

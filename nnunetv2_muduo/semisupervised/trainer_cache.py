@@ -1,0 +1,48 @@
+"""The teacher cache of a trainer: where it lies, and who computes it when several processes train."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch.distributed as dist
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+
+from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
+from nnunetv2_muduo.semisupervised.teacher_cache import build_teacher_cache, remove_other_cases
+from nnunetv2_muduo.semisupervised.teaching import Teaching
+
+if TYPE_CHECKING:
+    from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+
+
+def cache_folder_of(trainer: "SemiSupervisedTrainer") -> Path:
+    """A folder for each folder of results, as the prompt generator is one of each fold: trainings never share one."""
+    output = Path(trainer.output_folder)
+    scans = trainer.unlabelled_scans.folder
+    return scans.with_name(f"{scans.name}_teacher_cache") / output.parent.name / output.name
+
+
+def prepare_teacher_cache(trainer: "SemiSupervisedTrainer", teaching: Teaching) -> Path:
+    """Bring the trainer's cache up to date and return its folder; several processes share the cases among them."""
+    folder, scans = cache_folder_of(trainer), trainer.unlabelled_scans
+    if trainer.local_rank == 0:
+        remove_other_cases(folder, scans.identifiers)
+    if trainer.is_ddp:
+        dist.barrier()
+    build_teacher_cache(
+        teaching,
+        UnlabelledDataLoader(
+            nnUNetDatasetBlosc2(str(scans.folder), list(scans.identifiers)),
+            1,
+            patch_size=trainer.configuration_manager.patch_size,
+            raw_padding=trainer.raw_padding,
+        ),
+        scans_folder=scans.folder,
+        cache_folder=folder,
+        organs=len(trainer.organs),
+        share=(trainer.local_rank, dist.get_world_size() if trainer.is_ddp else 1),
+        log=trainer.print_to_log_file,
+        progress=trainer.local_rank == 0,
+    )
+    if trainer.is_ddp:
+        dist.barrier()
+    return folder

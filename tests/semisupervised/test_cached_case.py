@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached, writing_case
+from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout
+
+LAYOUT = TileLayout({"a": ((3, 4), np.dtype(np.float16)), "b": ((2,), np.dtype(np.bool_))})
+CENTRES = np.array([[1, 2, 3], [4, 5, 6]], dtype=np.int32)
+
+
+def tile(index: int) -> dict[str, np.ndarray]:
+    return {"a": np.full((3, 4), index + 0.5, np.float16), "b": np.array([True, bool(index)])}
+
+
+def write(folder, *, fingerprint="f", tiles=2):
+    with writing_case(folder, LAYOUT, centres=CENTRES, fingerprint=fingerprint) as writer:
+        for index in range(tiles):
+            writer.write(index, tile(index))
+
+
+def test_a_case_is_read_as_it_was_written(tmp_path):
+    write(tmp_path / "pat 1.v2")
+    case = CachedCase(tmp_path / "pat 1.v2")
+    assert len(case) == 2
+    assert np.array_equal(case.centres, CENTRES)
+    for index in range(2):
+        for name, values in tile(index).items():
+            assert np.array_equal(case.tile(index)[name], values)
+            assert case.tile(index)[name].dtype == values.dtype
+    assert case.size_in_bytes() == sum(file.stat().st_size for file in (tmp_path / "pat 1.v2").iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["pat 1.v2"]
+
+
+def test_only_the_same_fingerprint_counts(tmp_path):
+    assert not is_cached(tmp_path / "case", "f")
+    write(tmp_path / "case")
+    assert is_cached(tmp_path / "case", "f")
+    assert not is_cached(tmp_path / "case", "g")
+    write(tmp_path / "case", fingerprint="g")
+    assert is_cached(tmp_path / "case", "g")
+
+
+def write_half(folder) -> None:
+    with writing_case(folder, LAYOUT, centres=CENTRES, fingerprint="g") as writer:
+        writer.write(0, tile(0))
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_case_leaves_the_one_before_and_nothing_else(tmp_path):
+    write(tmp_path / "case")
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "case")
+    assert is_cached(tmp_path / "case", "f")
+    assert [path.name for path in tmp_path.iterdir()] == ["case"]
+
+
+@pytest.mark.parametrize("missing", ["cache.json", "a.b2nd"])
+def test_half_a_case_is_none(tmp_path, missing):
+    write(tmp_path / "case")
+    (tmp_path / "case" / missing).unlink()
+    assert not is_cached(tmp_path / "case", "f")
+
+
+def test_a_damaged_record_is_none(tmp_path):
+    write(tmp_path / "case")
+    (tmp_path / "case" / "cache.json").write_text('{"fingerprint"')
+    assert not is_cached(tmp_path / "case", "f")
