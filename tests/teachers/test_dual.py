@@ -256,6 +256,9 @@ def test_encoding_and_asking_apart_equal_both_at_once(make):
     assert everything.images.tolist() == [0, 1, 2]
     assert torch.allclose(dual.ct_logits_of(everything, masks, valid=valid), expected, atol=1e-5)
     assert torch.equal(dual.ct_logits_of(everything, masks), dual.ct_logits(image, masks))
+    last = valid & torch.tensor([[False], [False], [True]])
+    of_some = dual.ct_logits_of(dual.encode_ct(image, torch.tensor([False, True, True])), masks, valid=last)
+    assert torch.allclose(of_some[2], expected[2], atol=1e-5)
 
 
 def test_images_that_nothing_is_asked_of_are_not_encoded_apart_either(image, masks):
