@@ -1,6 +1,6 @@
 """Rounds of simulated prompting, for training a teacher and for measuring it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,21 +70,33 @@ def click_prompts(crops: Crops, *, mask_size: int, generator: torch.Generator) -
 
 
 def corrected_rounds(
-    teacher: PromptableTeacher, crops: Crops, prompts: Prompts, *, rounds: int, generator: torch.Generator
+    teacher: PromptableTeacher,
+    crops: Crops,
+    prompts: Prompts,
+    *,
+    rounds: int,
+    generator: torch.Generator,
+    embedding: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """Yield the logits on the cube, [B, K, S, S, S], of each round; a click in the error region lies between rounds.
 
-    The previous logits, detached, are the next round's mask prompt. The caller may step an optimiser between rounds.
+    The previous logits, detached, are the next round's mask prompt. The caller may step an optimiser between rounds,
+    so each round encodes the images anew, unless their `embedding` is given.
     """
     for done in range(rounds):
-        embedding = teacher.encode(crops.images)
-        logits, _ = teacher.decode(embedding, prompts.coords, prompts.labels, prompts.masks)
+        encoded = teacher.encode(crops.images) if embedding is None else embedding
+        logits, _ = teacher.decode(encoded, prompts.coords, prompts.labels, prompts.masks)
         on_cube = to_cube(logits, crops.targets.shape[-1])
         yield on_cube
         if done + 1 < rounds:
-            wrong = on_cube.detach().flatten(0, 1) > 0
-            prompts.add(*next_click(crops.targets.flatten(0, 1), wrong, generator=generator))
+            correct(prompts, crops, on_cube, generator=generator)
             prompts.masks = logits.detach()
+
+
+def correct(prompts: Prompts, crops: Crops, on_cube: Tensor, *, generator: torch.Generator) -> None:
+    """Add a click in the error region of the answers `on_cube` (logits [B, K, S, S, S]) to each target's prompts."""
+    answers = torch.where(crops.known, on_cube.detach() > 0, crops.targets)  # nobody is wrong where nobody knows
+    prompts.add(*next_click(crops.targets.flatten(0, 1), answers.flatten(0, 1), generator=generator))
 
 
 def to_cube(logits: Tensor, size: int) -> Tensor:
@@ -102,24 +114,35 @@ def dice(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def prompted_dice(teacher: PromptableTeacher, crops: Crops, *, seed: int) -> dict[str, Tensor]:
+def prompted_dice(
+    teacher: PromptableTeacher, crops: Crops, *, seed: int, clicks: Sequence[int] = (1, 3, 5)
+) -> dict[str, Tensor]:
     """Dice [B, K] of a teacher for each way of prompting it.
 
+    Args:
+        teacher: the teacher, in eval mode.
+        crops: cubes with targets.
+        seed: of the prompts.
+        clicks: after how many clicks Dice is taken, in rising order.
+
     Returns:
-        "1 click", "3 clicks", "5 clicks": clicks in the error region with the previous logits as mask; "3 points":
-        three spread points at once, one of them astray in about a third of the targets; "mask": nothing but a spoiled
-        mask; "given mask": that mask itself (logits > 0), what "mask" has to beat.
+        "1 click", "3 clicks" ...: clicks in the error region with the previous logits as mask; "3 points": three spread
+        points at once, one of them astray in about a third of the targets; "mask": nothing but a spoiled mask; "given
+        mask": that mask itself (logits > 0), what "mask" has to beat.
     """
     generator = torch.Generator().manual_seed(seed)
     size = teacher.spec.mask_size
+    embedding = teacher.encode(crops.images)
     result = {}
     prompts = click_prompts(crops, mask_size=size, generator=generator)
-    for done, logits in enumerate(corrected_rounds(teacher, crops, prompts, rounds=5, generator=generator), start=1):
-        if done in (1, 3, 5):
-            result[f"{done} click{'s' if done > 1 else ''}"] = dice(logits > 0, crops.targets)
+    answers = corrected_rounds(teacher, crops, prompts, rounds=clicks[-1], generator=generator, embedding=embedding)
+    for done, logits in enumerate(answers, start=1):
+        if done in clicks:
+            result[f"{done} click{'s' if done > 1 else ''}"] = dice((logits > 0) & crops.known, crops.targets)
     for name, mix in (("3 points", PromptMix(click=0, several=1, mask=0)), ("mask", PromptMix(0, 0, 1))):
         prompts = first_prompts(crops, mask_size=size, mix=mix, generator=generator)
-        (logits,) = corrected_rounds(teacher, crops, prompts, rounds=1, generator=generator)
-        result[name] = dice(logits > 0, crops.targets)
-    result["given mask"] = dice(to_cube(prompts.masks, crops.targets.shape[-1]) > 0, crops.targets)
+        (logits,) = corrected_rounds(teacher, crops, prompts, rounds=1, generator=generator, embedding=embedding)
+        result[name] = dice((logits > 0) & crops.known, crops.targets)
+    given = to_cube(prompts.masks, crops.targets.shape[-1]) > 0
+    result["given mask"] = dice(given & crops.known, crops.targets)
     return result

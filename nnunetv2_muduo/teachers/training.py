@@ -1,68 +1,46 @@
 """Train a promptable teacher on labelled scans with simulated prompts: a recipe, read top to bottom.
 
-Each step draws cubes with several targets each, gives every target a first prompt (a click, several points, or only a
-spoiled mask), and plays one to three rounds in which a click in the error region follows, with the previous logits as
-mask prompt (the interactive scheme of SAM-Med3D; METHODS.md, section 2). Loss: Dice + binary cross-entropy, a step of
-AdamW each round.
+Each step draws cubes with several targets each and prompts the teacher for them, by one of two schemes. "mixed" gives
+every target a first prompt (a click, several points, or only a spoiled mask) and plays one to three rounds in which a
+click in the error region follows, with the previous logits as mask prompt and a step of AdamW each round. "published"
+is the interactive scheme of SAM-Med3D and SegAnyPET (METHODS.md, section 2), one step after all prompts of a round.
 """
 
 import csv
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
-from nnunetv2_muduo.teachers.prompt_rounds import PromptMix, corrected_rounds, first_prompts, prompted_dice
+from nnunetv2_muduo.teachers.parameter_groups import parameter_groups
+from nnunetv2_muduo.teachers.prompt_rounds import prompted_dice
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
+from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings, differing_settings, learning_rate_at
+from nnunetv2_muduo.teachers.training_steps import TrainingStep, mixed_step, published_step
+
+__all__ = [
+    "CHECKPOINT",
+    "TrainingSettings",
+    "TrainingState",
+    "TrainingStep",
+    "dice_and_cross_entropy",
+    "learning_rate_at",
+    "mean_over_targets",
+    "train_teacher",
+    "validate",
+]
 
 CHECKPOINT = "training.pth"
-MAY_CHANGE_ON_RESUME = frozenset({"steps", "decay_share", "num_threads", "validate_every", "save_every", "progress"})
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How long, how fast and on what a teacher is trained.
-
-    Attributes:
-        steps: draws of new cubes; each is followed by 1 to `max_rounds` optimiser steps.
-        crops_per_step, targets_per_crop: B and K of a batch.
-        max_rounds: the number of rounds is drawn uniformly from 1 to this.
-        learning_rate, weight_decay, warmup_steps: AdamW; the rate rises linearly over the warm-up.
-        decay_share: share of the steps, at the end, over which the rate falls to 0 along a cosine (1: plain cosine).
-            With less than 1 a run can be stopped and lengthened without having decayed too early.
-        largest_gradient: gradients are clipped to this norm.
-        seed: of the drawing of cubes and prompts; the caller seeds the teacher's weights.
-        num_threads: torch threads; None leaves them as they are.
-        bfloat16: autocast the teacher; several times faster on a CPU that has the instructions, and on CUDA.
-        validate_every, save_every: in steps.
-        prompts: the mix of first prompts.
-        progress: show a progress bar.
-    """
-
-    steps: int
-    crops_per_step: int = 2
-    targets_per_crop: int = 4
-    max_rounds: int = 3
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-3
-    warmup_steps: int = 50
-    decay_share: float = 1.0
-    largest_gradient: float = 1.0
-    seed: int = 0
-    num_threads: int | None = None
-    bfloat16: bool = False
-    validate_every: int = 500
-    save_every: int = 500
-    prompts: PromptMix = field(default_factory=PromptMix)
-    progress: bool = True
+STEPS: Mapping[str, TrainingStep] = {"mixed": mixed_step, "published": published_step}
 
 
 @dataclass
@@ -75,20 +53,6 @@ class TrainingState:
     validation: list[dict[str, Any]] = field(default_factory=list)
 
 
-class TrainingStep(Protocol):
-    """Changes the teacher with one draw of cubes; returns the loss."""
-
-    def __call__(
-        self,
-        teacher: nn.Module,
-        crops: Crops,
-        optimiser: torch.optim.Optimizer,
-        *,
-        settings: TrainingSettings,
-        generator: torch.Generator,
-    ) -> float: ...
-
-
 def train_teacher(
     teacher: nn.Module,
     cases: Sequence[TrainingCase],
@@ -99,7 +63,10 @@ def train_teacher(
     folder: Path,
     validation: Sequence[Crops] = (),
     step: TrainingStep | None = None,
+    device: torch.device | None = None,
+    clicks: Sequence[int] = (1, 3, 5),
     log: Callable[[str], None] = print,
+    after_saving: Callable[[TrainingState], None] = lambda state: None,
 ) -> TrainingState:
     """Train a teacher in place; continue where `folder` holds a checkpoint.
 
@@ -111,8 +78,11 @@ def train_teacher(
         crop_settings: how cubes are drawn; its size must be the teacher's.
         folder: gets `training.pth` (everything needed to resume), `losses.csv` and `validation.csv`.
         validation: cubes drawn beforehand from other cases, the same at each validation.
-        step: what is done with the cubes of a step; `prompted_step` unless told.
+        step: what is done with the cubes of a step; what the settings' scheme says unless told.
+        device: where the teacher is trained, and stays; None: where it is.
+        clicks: after how many clicks the validation takes Dice.
         log: takes one line a validation.
+        after_saving: called with the state whenever the checkpoint was written.
 
     Returns:
         The losses and validation rows of the whole training, also what earlier runs contributed.
@@ -120,7 +90,7 @@ def train_teacher(
     Raises:
         UserError: if the checkpoint in `folder` was made with other settings, or the sizes do not fit.
     """
-    promptable, take_step = cast(PromptableTeacher, teacher), step or prompted_step
+    promptable, take_step = cast(PromptableTeacher, teacher), step or STEPS[settings.scheme]
     if crop_settings.size != promptable.spec.cube_size:
         raise UserError(
             f"the teacher takes {promptable.spec.cube_size}-cubes, the crops are {crop_settings.size}-cubes"
@@ -128,7 +98,11 @@ def train_teacher(
     if settings.num_threads is not None:
         torch.set_num_threads(settings.num_threads)
     folder.mkdir(parents=True, exist_ok=True)
-    optimiser = torch.optim.AdamW(teacher.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    device = device or next(teacher.parameters()).device
+    teacher.to(device)
+    validation = [crops.to(device) for crops in validation]
+    groups = parameter_groups(teacher, decoder_rate_share=settings.decoder_rate_share)
+    optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     generator = torch.Generator().manual_seed(settings.seed)
     state = _resume(folder, teacher, optimiser, generator, settings)
     sampler = CropSampler(cases, targets=targets, settings=crop_settings)
@@ -137,75 +111,39 @@ def train_teacher(
     bar = tqdm(total=settings.steps, initial=state.step, unit="step", disable=not settings.progress)
     while state.step < settings.steps:
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate_at(state.step, settings)
-        crops = sampler.draw(settings.crops_per_step, settings.targets_per_crop, generator=generator)
+            group["lr"] = learning_rate_at(state.step, settings) * group.get("rate_share", 1.0)
+        crops = sampler.draw(
+            settings.crops_per_step * settings.accumulate, settings.targets_per_crop, generator=generator
+        ).to(device)
         state.losses.append(take_step(teacher, crops, optimiser, settings=settings, generator=generator))
         state.step += 1
         state.seconds = time.monotonic() - started
         bar.update()
         last = state.step == settings.steps
         if validation and (last or state.step % settings.validate_every == 0):
-            rows = validate(promptable, validation, bfloat16=settings.bfloat16)
+            rows = validate(promptable, validation, bfloat16=settings.bfloat16, clicks=clicks)
             state.validation += [{"step": state.step, "seconds": round(state.seconds), **row} for row in rows]
             log(_summary(state, settings))
         if last or state.step % settings.save_every == 0:
             _save(folder, teacher, optimiser, generator, settings, state)
+            after_saving(state)
     bar.close()
     return state
 
 
-def prompted_step(
-    teacher: nn.Module,
-    crops: Crops,
-    optimiser: torch.optim.Optimizer,
-    *,
-    settings: TrainingSettings,
-    generator: torch.Generator,
-) -> float:
-    """One to `max_rounds` rounds on these cubes with an optimiser step each; the mean loss of the rounds."""
-    promptable = cast(PromptableTeacher, teacher)
-    teacher.train()
-    rounds = 1 + int(torch.randint(settings.max_rounds, (), generator=generator))
-    prompts = first_prompts(crops, mask_size=promptable.spec.mask_size, mix=settings.prompts, generator=generator)
-    losses = []
-    with torch.autocast(crops.images.device.type, torch.bfloat16, enabled=settings.bfloat16):
-        for logits in corrected_rounds(promptable, crops, prompts, rounds=rounds, generator=generator):
-            loss = dice_and_cross_entropy(logits, crops.targets)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(teacher.parameters(), settings.largest_gradient)
-            optimiser.step()
-            losses.append(loss.item())
-    return sum(losses) / len(losses)
-
-
-def dice_and_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean soft Dice loss of the targets plus mean binary cross-entropy; logits and targets [B, K, X, Y, Z]."""
-    truth = targets.float()
-    probabilities = torch.sigmoid(logits.float())
-    shared = (probabilities * truth).flatten(-3).sum(-1)
-    total = probabilities.flatten(-3).sum(-1) + truth.flatten(-3).sum(-1)
-    soft_dice = (2 * shared + 1) / (total + 1)
-    return (1 - soft_dice).mean() + nn.functional.binary_cross_entropy_with_logits(logits.float(), truth)
-
-
-def learning_rate_at(step: int, settings: TrainingSettings) -> float:
-    """Linear warm-up, a plateau, and a cosine to 0 over the last `decay_share` of the steps."""
-    warmup = min(1.0, (step + 1) / max(settings.warmup_steps, 1))
-    decay_steps = max(settings.decay_share * settings.steps, 1)
-    decayed = max(0.0, step - (settings.steps - decay_steps)) / decay_steps
-    return settings.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * decayed))
-
-
 def validate(
-    teacher: PromptableTeacher, validation: Sequence[Crops], *, bfloat16: bool = False
+    teacher: PromptableTeacher,
+    validation: Sequence[Crops],
+    *,
+    bfloat16: bool = False,
+    clicks: Sequence[int] = (1, 3, 5),
 ) -> list[dict[str, Any]]:
     """Mean Dice of each target under each way of prompting (`prompted_dice`), as rows target, prompt, dice, count."""
     cast(nn.Module, teacher).eval()
     scores: dict[tuple[str, str], list[float]] = {}
     for index, crops in enumerate(validation):
         with torch.autocast(crops.images.device.type, torch.bfloat16, enabled=bfloat16):
-            for prompt, values in prompted_dice(teacher, crops, seed=index).items():
+            for prompt, values in prompted_dice(teacher, crops, seed=index, clicks=clicks).items():
                 for names, row in zip(crops.names, values.tolist(), strict=True):
                     for name, value in zip(names, row, strict=True):
                         scores.setdefault((name, prompt), []).append(value)
@@ -246,9 +184,8 @@ def _save(
         "settings": asdict(settings),
         "state": asdict(state),
     }
-    partial = folder / f"{CHECKPOINT}.partial"
-    torch.save(checkpoint, partial)
-    partial.replace(folder / CHECKPOINT)
+    with replacing(folder / CHECKPOINT) as partial:
+        torch.save(checkpoint, partial)
     losses = [
         {"step": step, "learning_rate": f"{learning_rate_at(step, settings):.3g}", "loss": f"{loss:.5f}"}
         for step, loss in enumerate(state.losses)
@@ -273,13 +210,15 @@ def _resume(
     if not path.is_file():
         return TrainingState()
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    now = asdict(settings)
-    differing = sorted(
-        key for key in now if key not in MAY_CHANGE_ON_RESUME and now[key] != checkpoint["settings"].get(key)
-    )
+    differing = differing_settings(settings, checkpoint["settings"])
     if differing:
         raise UserError(f"{path} was made with other {', '.join(differing)}; use the same settings or another folder")
-    teacher.load_state_dict(checkpoint["model_state_dict"])
+    try:
+        teacher.load_state_dict(checkpoint["model_state_dict"])
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} is the checkpoint of another network than this {type(teacher).__name__}; use another folder"
+        ) from error
     optimiser.load_state_dict(checkpoint["optimiser"])
     generator.set_state(checkpoint["generator"])
     return TrainingState(**checkpoint["state"])
@@ -289,9 +228,7 @@ def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as CSV; nothing where there are none."""
     if not rows:
         return
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
+    with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(path)

@@ -112,3 +112,42 @@ def test_the_same_generator_draws_the_same_cubes() -> None:
     first, second = (sampler().draw(2, 3, generator=torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(first.images, second.images)
     assert first.names == second.names
+
+
+class OnDisk:
+    """An array that can only be sliced, as one in a file."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.shape = array, array.shape
+        self.read: list[int] = []
+
+    def __getitem__(self, box) -> np.ndarray:
+        self.read.append(self.array[box].size)
+        return self.array[box]
+
+
+def test_a_scan_on_disk_gives_the_same_cubes_and_is_read_box_by_box() -> None:
+    settings = CropSettings(size=8, spacing_range_in_mm=(5.0, 6.0), min_voxels=4, padding_other_than_air=0.5)
+    in_memory = case()
+    image = OnDisk(in_memory.image)
+    on_disk = TrainingCase(image, OnDisk(in_memory.labels), in_memory.spacing_in_mm)  # type: ignore[arg-type]
+    drawn = [
+        CropSampler([scan], targets=TARGETS, settings=settings).draw(6, 2, generator=torch.Generator().manual_seed(3))
+        for scan in (in_memory, on_disk)
+    ]
+    assert torch.equal(drawn[0].images, drawn[1].images)
+    assert torch.equal(drawn[0].labels, drawn[1].labels)
+    assert max(image.read) < in_memory.image.size
+
+
+def test_cubes_know_whose_labels_are_of_low_quality_and_can_be_taken_apart() -> None:
+    scans = [case(), case()._replace(low_quality=True)]
+    crops = CropSampler(scans, targets=TARGETS, settings=CropSettings(size=8, min_voxels=4)).draw(
+        8, 1, generator=torch.Generator().manual_seed(0)
+    )
+    assert crops.low_quality is not None
+    assert set(crops.low_quality.tolist()) == {True, False}
+    parts = crops.split(3)
+    assert [len(part.images) for part in parts] == [3, 3, 2]
+    assert torch.equal(torch.cat([part.targets for part in parts]), crops.targets)
+    assert [names for part in parts for names in part.names] == crops.names

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_teachers import SAM3D
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase
+from nnunetv2_muduo.teachers.sam3d import Sam3D
 from nnunetv2_muduo.teachers.training import (
     TrainingSettings,
     dice_and_cross_entropy,
@@ -41,7 +43,7 @@ def case(seed: int) -> TrainingCase:
     labels[3:8, 3:9, 3:10] = 1
     labels[10:15, 8:14, 6:12] = 2
     image = rng.normal(10, 3, labels.shape).astype(np.float32) + 40 * (labels == 1) + 80 * (labels == 2)
-    return TrainingCase(image, labels, (8.0, 8.0, 8.0))
+    return TrainingCase(image, labels, (8.0, 8.0, 8.0), low_quality=seed == 1)
 
 
 def tiny_teacher() -> ClickUNet:
@@ -74,12 +76,75 @@ def test_a_stopped_training_continues_as_if_it_had_not_stopped(tmp_path: Path) -
     assert run(tmp_path / "parts", teacher, decay_share=0.0) == whole
 
 
+@pytest.mark.parametrize("cpcl", ["off", "ensemble"])
+def test_a_published_training_continues_as_if_it_had_not_stopped(tmp_path: Path, cpcl: str) -> None:
+    numbers = {
+        "scheme": "published",
+        "clicks_per_round": 5,
+        "decoder_rate_share": 0.1,
+        "accumulate": 2,
+        "crops_per_step": 1,
+        "cpcl": cpcl,
+        "decay_share": 0.0,
+    }
+    torch.manual_seed(0)
+    whole_teacher = Sam3D(SAM3D)
+    whole = run(tmp_path / "whole", whole_teacher, **numbers)
+    torch.manual_seed(0)
+    run(tmp_path / "parts", Sam3D(SAM3D), **{**numbers, "steps": 3})
+    continued = Sam3D(SAM3D)  # other weights: they must come from the checkpoint
+    assert run(tmp_path / "parts", continued, **numbers) == whole
+    for name, tensor in continued.state_dict().items():
+        assert torch.equal(tensor, whole_teacher.state_dict()[name]), name
+
+
+def test_a_published_training_lowers_the_loss(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    losses = run(tmp_path, Sam3D(SAM3D), steps=30, scheme="published", clicks_per_round=5, learning_rate=3e-3)
+    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
+
+
+def test_the_checkpoint_of_another_network_is_refused_by_name(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(UserError, match="another network than this Sam3D"):
+        run(tmp_path, Sam3D(SAM3D))
+
+
+def test_a_checkpoint_from_before_a_setting_existed_had_its_default(tmp_path: Path) -> None:
+    run(tmp_path, steps=3)
+    checkpoint = torch.load(tmp_path / "training.pth", weights_only=True)
+    for name in ("scheme", "accumulate", "cpcl"):
+        del checkpoint["settings"][name]
+    torch.save(checkpoint, tmp_path / "training.pth")
+    assert len(run(tmp_path, steps=4)) == 4
+
+
+@pytest.mark.parametrize(
+    ("numbers", "named"),
+    [
+        ({"scheme": "free"}, "published"),
+        ({"accumulate": 2}, "mixed"),
+        ({"cpcl": "ensemble"}, "mixed"),
+        ({"steps": 0}, "steps"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(numbers: dict, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        TrainingSettings(**{"steps": 3, **numbers})
+
+
+def test_the_published_schedule_falls_twice_to_a_tenth() -> None:
+    settings = TrainingSettings(steps=200, warmup_steps=0, learning_rate=1.0, schedule="steps")
+    rates = [learning_rate_at(step, settings) for step in (0, 119, 120, 179, 180, 199)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
 def test_the_checkpoint_is_data_only_and_no_partial_file_stays(tmp_path: Path) -> None:
     run(tmp_path)
     checkpoint = torch.load(tmp_path / "training.pth", weights_only=True)
     assert checkpoint["state"]["step"] == 6
     tiny_teacher().load_state_dict(checkpoint["model_state_dict"])
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".partial*"))
     with (tmp_path / "losses.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 6
 

@@ -1,0 +1,83 @@
+"""Cross prompting confident learning doubts what it should, and nothing else."""
+
+import pytest
+import torch
+
+from nnunetv2_muduo.teachers.cpcl import READINGS, Ensemble, rectified_labels, uncertain_voxels
+
+
+def line(*values: float) -> torch.Tensor:
+    """A volume [1, 1, n]."""
+    return torch.tensor(values)[None, None]
+
+
+def ensemble(*answers: torch.Tensor) -> Ensemble:
+    collected = Ensemble()
+    for answer in answers:
+        collected.add(answer)
+    return collected
+
+
+def test_mean_and_variance_are_those_of_the_answers() -> None:
+    answers = torch.rand(5, 2, 3, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    collected = ensemble(*answers)
+    torch.testing.assert_close(collected.mean, answers.mean(0))
+    torch.testing.assert_close(collected.variance, answers.var(0, unbiased=False))
+
+
+def test_an_ensemble_without_answers_has_no_mean() -> None:
+    with pytest.raises(ValueError, match="no answer"):
+        _ = Ensemble().mean
+
+
+# the answers disagree about the second and the last voxel; most of them say yes to both
+ANSWERS = (line(0.9, 0.9, 0.1, 0.9), line(0.9, 0.2, 0.1, 0.2), line(0.9, 0.9, 0.1, 0.9))
+GIVEN = line(1, 1, 0, 0).bool()
+
+
+@pytest.mark.parametrize(("reading", "expected"), [("complement", (1, 0, 0, 1)), ("ensemble", (1, 1, 0, 1))])
+def test_doubted_voxels_turn_over_or_follow_the_ensemble(reading: str, expected: tuple[int, ...]) -> None:
+    collected = ensemble(*ANSWERS)
+    assert uncertain_voxels(collected.variance).tolist() == line(0, 1, 0, 1).bool().tolist()
+    rectified = rectified_labels(GIVEN, collected.mean, collected.variance, reading=reading)
+    assert rectified.int().tolist() == [[list(expected)]]
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_where_all_answers_agree_the_given_label_stays_even_against_them(reading: str) -> None:
+    collected = ensemble(*[1 - GIVEN.float()] * 3)
+    assert torch.equal(rectified_labels(GIVEN, collected.mean, collected.variance, reading=reading), GIVEN)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_equal_doubt_everywhere_is_no_doubt(reading: str) -> None:
+    collected = ensemble(line(0.1, 0.1, 0.1, 0.1), line(0.8, 0.8, 0.8, 0.8))
+    assert torch.equal(rectified_labels(GIVEN, collected.mean, collected.variance, reading=reading), GIVEN)
+
+
+def test_each_target_has_a_mean_uncertainty_of_its_own() -> None:
+    variance = torch.stack([line(0.0, 0.2, 0.0, 0.0), line(0.0, 0.002, 0.0, 0.0)])
+    assert uncertain_voxels(variance).flatten(1).tolist() == [[False, True, False, False]] * 2
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("seed", range(40))
+def test_the_rectified_label_is_never_empty_where_the_given_one_is_not(reading: str, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    answers = torch.rand(3, 2, 4, 3, 3, 3, generator=generator) ** float(1 + seed % 7)
+    given = torch.rand(2, 4, 3, 3, 3, generator=generator) < 0.04
+    collected = ensemble(*answers)
+    rectified = rectified_labels(given, collected.mean, collected.variance, reading=reading)
+    assert (rectified.flatten(-3).any(-1) | ~given.flatten(-3).any(-1)).all()
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_target_that_would_be_lost_keeps_its_given_label(reading: str) -> None:
+    given = line(0, 1, 0, 0).bool()
+    collected = ensemble(line(0, 0.7, 0, 0), line(0, 0.1, 0, 0))
+    assert torch.equal(rectified_labels(given, collected.mean, collected.variance, reading=reading), given)
+
+
+def test_another_reading_is_refused() -> None:
+    with pytest.raises(ValueError, match="complement, ensemble"):
+        rectified_labels(GIVEN, GIVEN.float(), GIVEN.float(), reading="union")
