@@ -5,6 +5,7 @@ from nnunetv2_muduo.commands import (
     demo,
     doctor,
     export,
+    finetune_teacher,
     plan,
     preprocess_unlabelled,
     segment,
@@ -13,5 +14,17 @@ from nnunetv2_muduo.commands import (
 )
 
 COMMANDS = tuple(
-    module.COMMAND for module in (demo, trainers, doctor, weights, plan, preprocess_unlabelled, segment, clicks, export)
+    module.COMMAND
+    for module in (
+        demo,
+        trainers,
+        doctor,
+        weights,
+        plan,
+        preprocess_unlabelled,
+        segment,
+        clicks,
+        finetune_teacher,
+        export,
+    )
 )

@@ -40,7 +40,9 @@ def find_channels(dataset_json: Mapping, settings: Settings) -> tuple[int, int]:
     return ct_channel, pet_channel
 
 
-def find_channel(dataset_json: Mapping, modality: str, *, remedy: str) -> int:
+def find_channel(
+    dataset_json: Mapping, modality: str, *, remedy: str = "correct channel_names in its dataset.json"
+) -> int:
     """The one input channel of a modality, where the other one need not be there.
 
     Args:

@@ -31,7 +31,7 @@ def find_weights(
     """The file that holds a teacher's weights.
 
     Args:
-        name: one of `KNOWN_TEACHERS`, or the name of a file in the weights folder.
+        name: one of `KNOWN_TEACHERS`, or the name of a file in the weights folder, with or without its ".pth".
         folder: the weights folder; None: `weights_folder()`.
         download: fetch the published weights of a known teacher if they are missing.
         log: called with one line of text at a time while downloading.
@@ -58,7 +58,7 @@ def load_teacher(
     """Load a frozen teacher and say which file it came from.
 
     Args:
-        name: one of `KNOWN_TEACHERS`, or the name of a file in the weights folder.
+        name: one of `KNOWN_TEACHERS`, or the name of a file in the weights folder, with or without its ".pth".
         folder: the weights folder; None: `weights_folder()`.
         download: fetch the published weights of a known teacher if they are missing.
         log: called with one line of text at a time.
@@ -116,9 +116,9 @@ def modality_of(name: str, *, folder: Path | None = None, given: str | None = No
 
 
 def _own_file(name: str, folder: Path) -> Path:
-    path = folder / name
-    if path.is_file():
-        return path
+    for path in (folder / name, folder / f"{name}.pth"):
+        if path.is_file():
+            return path
     close = get_close_matches(name, KNOWN_TEACHERS, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     raise UserError(

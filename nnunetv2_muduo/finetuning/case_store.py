@@ -1,0 +1,144 @@
+"""Cases as a teacher is trained on them, on disk: oriented, no finer than needed, compressed, read box by box."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast, overload
+
+import blosc2
+import numpy as np
+from tqdm import tqdm
+
+from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.finetuning.oriented_scan import (
+    at_least_spaced,
+    check_same_grid,
+    label_array,
+    raw_array,
+    read_oriented,
+)
+from nnunetv2_muduo.finetuning.sources import CaseSource
+from nnunetv2_muduo.teachers.crops import TrainingCase
+
+FORMAT = 1  # raise it when what is stored changes, so that everything is stored anew
+_CHUNK_EDGE = 64  # of the boxes that are compressed one by one
+
+
+class StoredCases(Sequence[TrainingCase]):
+    """Cases in a folder, opened when they are asked for; their arrays read from disk what is sliced out of them."""
+
+    def __init__(self, folder: Path, sources: Sequence[CaseSource]) -> None:
+        self.folder = folder
+        self.sources = tuple(sources)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @overload
+    def __getitem__(self, index: int) -> TrainingCase: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[TrainingCase]: ...
+    def __getitem__(self, index: int | slice) -> TrainingCase | Sequence[TrainingCase]:
+        if isinstance(index, slice):
+            return StoredCases(self.folder, self.sources[index])
+        source = self.sources[index]
+        image, labels, record = _files(self.folder, source)
+        z, y, x = json.loads(record.read_text(encoding="utf-8"))["spacing_in_mm"]
+        return TrainingCase(
+            cast(np.ndarray, blosc2.open(str(image), mode="r")),
+            cast(np.ndarray, blosc2.open(str(labels), mode="r")),
+            (z, y, x),
+            source.low_quality,
+        )
+
+
+def store_cases(
+    sources: Sequence[CaseSource],
+    folder: Path,
+    *,
+    tables: Mapping[str, dict[int, int]],
+    orientation: str,
+    spacing_in_mm: float,
+    workers: int = 2,
+    progress: bool = True,
+) -> StoredCases:
+    """Store what is missing or no longer what its files would give; each takes a few times its size in memory.
+
+    Args:
+        sources: the cases.
+        folder: where they go.
+        tables: dataset -> value in the file -> value stored.
+        orientation: the teacher's.
+        spacing_in_mm: the finest spacing that is of any use; finer axes are coarsened to it.
+        workers: cases in work at the same time.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: naming the file that cannot be used.
+    """
+
+    def store(source: CaseSource) -> None:
+        table = tables[source.dataset]
+        store_case(source, folder, table=table, orientation=orientation, spacing_in_mm=spacing_in_mm)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        waiting = [pool.submit(store, source) for source in sources]
+        try:
+            for done in tqdm(waiting, desc="cases", unit="case", disable=not progress):
+                done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return StoredCases(folder, sources)
+
+
+def store_case(
+    source: CaseSource, folder: Path, *, table: dict[int, int], orientation: str, spacing_in_mm: float
+) -> None:
+    """Store one case, unless it is there already; see `store_cases`."""
+    image_file, labels_file, record_file = _files(folder, source)
+    made_from = {
+        "format": FORMAT,
+        "files": [_stamp(file) for file in (source.image, source.labels)],
+        "table": {str(value): stored for value, stored in sorted(table.items())},
+        "orientation": orientation,
+        "finest_spacing_in_mm": spacing_in_mm,
+    }
+    if _recorded(record_file) == made_from and image_file.is_file() and labels_file.is_file():
+        return
+    record_file.unlink(missing_ok=True)
+    image, labels = (read_oriented(file, orientation) for file in (source.image, source.labels))
+    check_same_grid(image, labels, path=source.labels)
+    image = at_least_spaced(image, spacing_in_mm, is_labels=False)
+    labels = at_least_spaced(labels, spacing_in_mm, is_labels=True)
+    _write(raw_array(image, source.image), image_file)
+    _write(label_array(labels, table, source.labels), labels_file)
+    spacing = [float(length) for length in reversed(image.GetSpacing())]
+    write_text(record_file, json.dumps({"made_from": made_from, "spacing_in_mm": spacing}, indent=2) + "\n")
+
+
+def _files(folder: Path, source: CaseSource) -> tuple[Path, Path, Path]:
+    """Image, labels and record; the record is written last."""
+    return tuple(folder / f"{source.name}{ending}" for ending in (".image.b2nd", ".labels.b2nd", ".json"))  # type: ignore[return-value]
+
+
+def _stamp(file: Path) -> list:
+    status = file.stat()
+    return [os.fspath(file.name), status.st_size, status.st_mtime_ns]
+
+
+def _recorded(record: Path) -> dict | None:
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))["made_from"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _write(array: np.ndarray, path: Path) -> None:
+    chunks = tuple(min(_CHUNK_EDGE, length) for length in array.shape)
+    with replacing(path) as partial:
+        partial.unlink(missing_ok=True)
+        blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, urlpath=str(partial), mode="w")

@@ -1,0 +1,110 @@
+"""The labelled cases of nnU-Net's raw datasets, as files."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.semisupervised.channels import find_channel
+
+
+@dataclass(frozen=True)
+class CaseSource:
+    """One labelled case.
+
+    Attributes:
+        dataset: such as Dataset221_AutoPET.
+        case: its name there.
+        image: file of the modality's channel.
+        labels: file of the label map.
+        low_quality: whether the labels are not to be trusted voxel by voxel.
+    """
+
+    dataset: str
+    case: str
+    image: Path
+    labels: Path
+    low_quality: bool = False
+
+    @property
+    def name(self) -> str:
+        """A name that no case of another dataset has."""
+        return f"{self.dataset}__{self.case}"
+
+
+def read_dataset(name_or_id: str) -> tuple[str, dict]:
+    """Full name and dataset.json of a raw dataset.
+
+    Raises:
+        UserError: if there is no such dataset, or it has no raw folder.
+    """
+    name = find_dataset(name_or_id)
+    return name, read_json(nnunet_folder("nnUNet_raw") / name / "dataset.json")
+
+
+def labelled_cases(
+    dataset: str, dataset_json: Mapping, *, modality: str, low_quality: bool = False
+) -> list[CaseSource]:
+    """All cases of a dataset that have a label map, in the order of their names.
+
+    Raises:
+        UserError: if the dataset has no channel of the modality, no labelled case, or a labelled case lacks its image.
+    """
+    folder, ending = nnunet_folder("nnUNet_raw") / dataset, dataset_json["file_ending"]
+    try:
+        channel = find_channel(dataset_json, modality)
+    except UserError as error:
+        raise UserError(f"{dataset}: {error}") from error
+    if "dataset" in dataset_json:  # files listed one by one, wherever they are
+        listed = {
+            case: (_expand(folder, files["images"][channel]), _expand(folder, files["label"]))
+            for case, files in dataset_json["dataset"].items()
+        }
+    else:
+        cases = [path.name[: -len(ending)] for path in (folder / "labelsTr").glob(f"[!.]*{ending}")]
+        listed = {
+            case: (folder / "imagesTr" / f"{case}_{channel:04d}{ending}", folder / "labelsTr" / f"{case}{ending}")
+            for case in cases
+        }
+    if not listed:
+        raise UserError(f"{dataset} has no labelled case: {folder / 'labelsTr'} holds no file ending in {ending}.")
+    sources = [CaseSource(dataset, case, *files, low_quality) for case, files in sorted(listed.items())]
+    for source in sources:
+        for file in (source.image, source.labels):
+            if not file.is_file():
+                raise UserError(f"{file} of {source.dataset} is missing; put it there, or take the case out.")
+    return sources
+
+
+def _expand(folder: Path, file: str) -> Path:
+    return folder / os.path.expandvars(file)
+
+
+def hold_out(
+    sources: list[CaseSource], *, fraction: float, fold: int | None
+) -> tuple[list[CaseSource], list[CaseSource]]:
+    """Divide one dataset's cases into those for training and those for validation.
+
+    Args:
+        sources: cases of one dataset, in the order of their names.
+        fraction: share held out, the last ones, rounded up; ignored where a fold is given.
+        fold: of nnU-Net's own splits (`splits_final.json` in nnUNet_preprocessed); None: use the fraction.
+
+    Raises:
+        UserError: if there are no such splits.
+    """
+    if fold is None:
+        kept = len(sources) - math.ceil(fraction * len(sources) - 1e-9)  # 0.2 * 15 is a little more than 3
+        return sources[:kept], sources[kept:]
+    dataset = sources[0].dataset
+    path = nnunet_folder("nnUNet_preprocessed") / dataset / "splits_final.json"
+    if not path.is_file():
+        raise UserError(f"{path} is missing; let nnU-Net make its splits by training once, or use --val-fraction.")
+    splits = read_json(path)
+    if fold >= len(splits):
+        raise UserError(f"{path} has {len(splits)} folds; there is no fold {fold}.")
+    held = set(splits[fold]["val"])
+    return [s for s in sources if s.case not in held], [s for s in sources if s.case in held]

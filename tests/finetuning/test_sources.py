@@ -1,0 +1,68 @@
+"""Labelled cases are found, and divided the same way each time."""
+
+import json
+from pathlib import Path
+
+import pytest
+from phantom_datasets import write_dataset
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.finetuning.sources import CaseSource, hold_out, labelled_cases, read_dataset
+from nnunetv2_muduo.semisupervised.channels import find_channel
+
+
+@pytest.fixture
+def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed"):
+        (tmp_path / variable).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    write_dataset(tmp_path / "nnUNet_raw", "Dataset301_Good", cases=2)
+    return tmp_path / "nnUNet_raw"
+
+
+def some(count: int) -> list[CaseSource]:
+    return [CaseSource("Dataset301_Good", f"c{number}", Path("i"), Path("l")) for number in range(count)]
+
+
+def test_the_channel_of_the_modality_is_taken(raw: Path) -> None:
+    name, content = read_dataset("301")
+    files = [source.image.name for source in labelled_cases(name, content, modality="PET")]
+    assert files == ["case0_0001.nii.gz", "case1_0001.nii.gz"]
+
+
+def test_files_listed_in_dataset_json_are_found_where_they_are(raw: Path) -> None:
+    content = read_dataset("301")[1]
+    content["dataset"] = {"x": {"images": ["../elsewhere/a.nii.gz", "../elsewhere/b.nii.gz"], "label": "x.nii.gz"}}
+    with pytest.raises(UserError, match=r"elsewhere/a.nii.gz of Dataset301_Good is missing"):
+        labelled_cases("Dataset301_Good", content, modality="CT")
+
+
+def test_a_labelled_case_without_its_image_is_named(raw: Path) -> None:
+    name, content = read_dataset("301")
+    (raw / name / "imagesTr" / "case1_0000.nii.gz").unlink()
+    with pytest.raises(UserError, match=r"case1_0000.nii.gz"):
+        labelled_cases(name, content, modality="CT")
+
+
+def test_one_channel_is_enough_and_two_of_one_modality_are_too_many() -> None:
+    assert find_channel({"channel_names": {"0": "SUV"}}, "PET") == 0
+    with pytest.raises(UserError, match="more than one channel is called CT"):
+        find_channel({"channel_names": {"0": "CT", "1": "ldct"}}, "CT")
+
+
+@pytest.mark.parametrize(("count", "fraction", "held"), [(15, 0.2, 3), (5, 0.21, 2), (3, 0.2, 1), (4, 0, 0), (2, 1, 2)])
+def test_the_last_cases_are_held_out(count: int, fraction: float, held: int) -> None:
+    learning, validation = hold_out(some(count), fraction=fraction, fold=None)
+    assert learning + validation == some(count)
+    assert len(validation) == held
+
+
+def test_a_fold_of_nnunets_splits_is_held_out(raw: Path) -> None:
+    path = raw.parent / "nnUNet_preprocessed" / "Dataset301_Good" / "splits_final.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps([{"train": ["c0", "c2"], "val": ["c1"]}]))
+    learning, validation = hold_out(some(3), fraction=0.2, fold=0)
+    assert [source.case for source in learning] == ["c0", "c2"]
+    assert [source.case for source in validation] == ["c1"]
+    with pytest.raises(UserError, match="no fold 3"):
+        hold_out(some(3), fraction=0.2, fold=3)
