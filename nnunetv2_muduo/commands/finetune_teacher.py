@@ -31,6 +31,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     data.add_argument("--modality", choices=("CT", "PET"), required=True, help="which channel the teacher looks at")
     data.add_argument("--labels", nargs="+", metavar="NAME", help="labels to learn (default: all)")
     data.add_argument("--val-fraction", type=float, default=0.2, metavar="SHARE", help="held out of -d (default: 0.2)")
+    data.add_argument("--val", nargs="+", default=[], metavar="ID", help="hold out these datasets, nothing of -d")
     data.add_argument("-f", type=int, metavar="FOLD", help="hold out this fold of nnU-Net's splits instead")
     data.add_argument(
         "--val-crops", type=int, default=24, metavar="N", help="cubes of them to measure on (default: 24)"
@@ -79,6 +80,7 @@ def _run(arguments: Namespace) -> None:
             modality=arguments.modality,
             datasets=tuple(arguments.d),
             low_quality=tuple(arguments.lq),
+            validation=tuple(arguments.val),
             teacher=arguments.teacher,
             config=arguments.config,
             labels=tuple(arguments.labels) if arguments.labels else None,

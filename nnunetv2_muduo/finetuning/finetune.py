@@ -38,12 +38,14 @@ class FineTuning:
 
     Attributes:
         modality: "CT" or "PET": which channel is looked at.
-        datasets: with labels to be trusted; the validation cases come from them.
+        datasets: with labels to be trusted.
         low_quality: datasets whose labels are not to be trusted.
+        validation: datasets that are held out as a whole; without, a part of each of `datasets` is.
         teacher: name or file of the teacher to start from; or
         config: JSON file of a configuration to start from random weights: {"architecture": ..., "config": {...}}.
         labels: names of the labels to learn; None: all.
-        val_fraction: share of the cases of each of `datasets` that is held out, the last ones by name.
+        val_fraction: share of the cases of each of `datasets` that is held out, the last ones by name; none where there
+            are `validation` datasets.
         fold: hold out the validation cases of this fold of nnU-Net's splits instead.
         val_crops: cubes drawn from the held-out cases.
         spacing_range_in_mm, flips, min_voxels: see `CropSettings`; None: the architecture's own.
@@ -52,6 +54,7 @@ class FineTuning:
     modality: str
     datasets: tuple[str, ...] = ()
     low_quality: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
     teacher: str | None = None
     config: Path | None = None
     labels: tuple[str, ...] | None = None
@@ -127,12 +130,14 @@ def finetune_teacher(
         validation=_validation_crops(stored[len(learning) :], targets, cubes, count=job.val_crops),
         device=device or torch.device("cuda" if torch.cuda.is_available() else "cpu"),
         clicks=CLICKS,
+        validate_first=True,
         log=log,
         after_saving=lambda state: draw_teacher_progress(
             output / "progress.png", losses=state.losses, validation=state.validation, title=name
         ),
     )
-    info = _info(job, list(datasets), origin, settings=settings, state=state, run=run)
+    learnt_from = list(dict.fromkeys(source.dataset for source in learning))
+    info = _info(job, learnt_from, origin, settings=settings, state=state, run=run)
     path = write_teacher_files(network, output, name, info=info, overwrite=overwrite, folder=weights)
     log(f"Teacher '{name}' after {state.step} steps: {path}")
     return path
@@ -166,18 +171,20 @@ def _identify(output: Path, job: FineTuning) -> tuple[str, dict[str, Any]]:
 
 
 def _datasets(job: FineTuning) -> dict[str, dict]:
-    """Full name -> dataset.json, those with trusted labels first.
+    """Full name -> dataset.json, those with trusted labels first and those held out last.
 
     Raises:
-        UserError: if there is none, or one is given as both.
+        UserError: if there is none to learn from, or one is given twice.
     """
     if not job.datasets and not job.low_quality:
         raise UserError("Give a dataset to learn from, with -d or --lq.")
-    trusted, doubted = (dict(map(read_dataset, given)) for given in (job.datasets, job.low_quality))
-    both = sorted(trusted.keys() & doubted.keys())
-    if both:
-        raise UserError(f"{', '.join(both)} cannot have labels of high and of low quality; give it once.")
-    return {**trusted, **doubted}
+    datasets: dict[str, dict] = {}
+    for given in (*job.datasets, *job.low_quality, *job.validation):
+        name, content = read_dataset(given)
+        if name in datasets:
+            raise UserError(f"{name} is given twice; it is of one quality, to learn from or held out: give it once.")
+        datasets[name] = content
+    return datasets
 
 
 def _divide(job: FineTuning, datasets: Mapping[str, dict]) -> tuple[list[CaseSource], list[CaseSource]]:
@@ -188,12 +195,13 @@ def _divide(job: FineTuning, datasets: Mapping[str, dict]) -> tuple[list[CaseSou
     """
     learning: list[CaseSource] = []
     held_out: list[CaseSource] = []
-    trusted = {read_dataset(given)[0] for given in job.datasets}
-    for dataset, content in datasets.items():
-        sources = labelled_cases(dataset, content, modality=job.modality, low_quality=dataset not in trusted)
-        kept, held = (
-            hold_out(sources, fraction=job.val_fraction, fold=job.fold) if dataset in trusted else (sources, [])
-        )
+    first, second = len(job.datasets), len(job.datasets) + len(job.low_quality)
+    for number, (dataset, content) in enumerate(datasets.items()):
+        sources = labelled_cases(dataset, content, modality=job.modality, low_quality=first <= number < second)
+        kept: list[CaseSource] = [] if number >= second else sources
+        held = sources if number >= second else []
+        if number < first and not job.validation:
+            kept, held = hold_out(sources, fraction=job.val_fraction, fold=job.fold)
         learning += kept
         held_out += held
     if not learning:

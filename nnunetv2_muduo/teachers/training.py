@@ -65,6 +65,7 @@ def train_teacher(
     step: TrainingStep | None = None,
     device: torch.device | None = None,
     clicks: Sequence[int] = (1, 3, 5),
+    validate_first: bool = False,
     log: Callable[[str], None] = print,
     after_saving: Callable[[TrainingState], None] = lambda state: None,
 ) -> TrainingState:
@@ -81,6 +82,7 @@ def train_teacher(
         step: what is done with the cubes of a step; what the settings' scheme says unless told.
         device: where the teacher is trained, and stays; None: where it is.
         clicks: after how many clicks the validation takes Dice.
+        validate_first: validate before the first step, too: what a fine-tuning starts from.
         log: takes one line a validation.
         after_saving: called with the state whenever the checkpoint was written.
 
@@ -107,6 +109,13 @@ def train_teacher(
     state = _resume(folder, teacher, optimiser, generator, settings)
     sampler = CropSampler(cases, targets=targets, settings=crop_settings)
 
+    def validate_now() -> None:
+        rows = validate(promptable, validation, bfloat16=settings.bfloat16, clicks=clicks)
+        state.validation += [{"step": state.step, "seconds": round(state.seconds), **row} for row in rows]
+        log(_summary(state, settings))
+
+    if validate_first and validation and state.step == 0:
+        validate_now()
     started = time.monotonic() - state.seconds
     bar = tqdm(total=settings.steps, initial=state.step, unit="step", disable=not settings.progress)
     while state.step < settings.steps:
@@ -121,9 +130,7 @@ def train_teacher(
         bar.update()
         last = state.step == settings.steps
         if validation and (last or state.step % settings.validate_every == 0):
-            rows = validate(promptable, validation, bfloat16=settings.bfloat16, clicks=clicks)
-            state.validation += [{"step": state.step, "seconds": round(state.seconds), **row} for row in rows]
-            log(_summary(state, settings))
+            validate_now()
         if last or state.step % settings.save_every == 0:
             _save(folder, teacher, optimiser, generator, settings, state)
             after_saving(state)
@@ -165,7 +172,8 @@ def _summary(state: TrainingState, settings: TrainingSettings) -> str:
     rows = [row for row in state.validation if row["step"] == state.step]
     recent = state.losses[-settings.validate_every :]
     means = ", ".join(f"{prompt} {value:.3f}" for prompt, value in mean_over_targets(rows).items())
-    return f"step {state.step} ({state.seconds:.0f} s): loss {sum(recent) / len(recent):.4f}; Dice: {means}"
+    loss = f"loss {sum(recent) / len(recent):.4f}" if recent else "nothing learnt yet"
+    return f"step {state.step} ({state.seconds:.0f} s): {loss}; Dice: {means}"
 
 
 def _save(

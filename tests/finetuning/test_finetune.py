@@ -110,6 +110,13 @@ def test_a_teacher_by_name_is_the_start_and_is_kept_in_the_info(place: Path):
         assert {row["target"] for row in csv.DictReader(file)} == {"spleen"}
 
 
+def test_a_dataset_can_be_held_out_as_a_whole(place: Path):
+    assert finetune(place, "--val", "302") == 0
+    assert "3 cases to learn from, 2 held out" in (place / "tiny" / "finetuning.log").read_text()
+    with (place / "tiny" / "validation.csv").open() as file:
+        assert next(csv.DictReader(file))["step"] == "0"  # what it started from
+
+
 def refused(place: Path, capsys: pytest.CaptureFixture, **arguments) -> str:
     """What is said when the command is refused."""
     capsys.readouterr()
@@ -129,7 +136,7 @@ def test_mistakes_are_answered_with_one_sentence(place: Path, capsys: pytest.Cap
     assert "has regions ('whole'" in refused(place, capsys, data=("-d", "304"))
     assert "no labelled case" in refused(place, capsys, data=("-d", "305"))
     assert "'pancreas'; there are: liver, spleen" in refused(place, capsys, labels="pancreas")
-    assert "high and of low quality" in refused(place, capsys, data=("-d", "301", "--lq", "301"))
+    assert "Dataset301_Good is given twice" in refused(place, capsys, data=("-d", "301", "--lq", "301"))
     assert "-d or --lq" in refused(place, capsys, data=())
     assert "All 3 cases are held out" in refused(place, capsys, val_fraction="1")
     assert "standin_ct" in refused(place, capsys, more=("--name", "standin_ct"))
