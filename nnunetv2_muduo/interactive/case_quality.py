@@ -1,0 +1,107 @@
+"""How good a pseudo-labelled organ is likely to be, without a reference, and whether to keep it."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+ABSENT, KEEP, DROP = "absent", "keep", "drop"
+
+
+@dataclass(frozen=True)
+class OrganQuality:
+    """One organ of one case. Numbers are None where they mean nothing (an absent organ, a switched-off teacher).
+
+    Attributes:
+        case, organ: names.
+        label: the organ's integer label.
+        prompt_ml, ct_ml, pet_ml, fused_ml: volume of the prompt, of both teachers' answers (probability > 0.5) and of
+            the organ in the label map, in ml.
+        teacher_iou: soft IoU of both teachers' probabilities; with one teacher switched off, of the other with itself.
+        prompt_iou: soft IoU of the teachers' mean with the prompt mask.
+        prompt_dice: Dice of the organ in the label map with the prompt mask.
+        mean_agreement: mean of 1 - |p_ct - p_pet| over the organ in the label map.
+        components: connected parts of the organ in the label map (voxels that share a face, an edge or a corner).
+        ct_windows, pet_windows: windows that were asked about the organ.
+    """
+
+    case: str
+    organ: str
+    label: int
+    prompt_ml: float = 0.0
+    ct_ml: float | None = None
+    pet_ml: float | None = None
+    fused_ml: float = 0.0
+    teacher_iou: float | None = None
+    prompt_iou: float | None = None
+    prompt_dice: float | None = None
+    mean_agreement: float | None = None
+    components: int = 0
+    ct_windows: int = 0
+    pet_windows: int = 0
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What an organ has to reach to be kept.
+
+    Attributes:
+        min_iou: least soft IoU of the teachers; 0 switches it off.
+        min_prompt_iou: least soft IoU of their mean with the prompt mask; 0 switches it off.
+    """
+
+    min_iou: float = 0.5
+    min_prompt_iou: float = 0.2
+
+    def judge(self, quality: OrganQuality) -> tuple[str, str]:
+        """Suggestion ("keep", "drop" or "absent") and the reason for it, empty for "keep"."""
+        if quality.prompt_ml == 0:
+            return ABSENT, "not found by the prompts"
+        reasons = []
+        if quality.fused_ml == 0:
+            reasons.append("no voxel in the label map")
+        if (quality.teacher_iou or 0.0) < self.min_iou:
+            reasons.append(f"teachers disagree: soft IoU {quality.teacher_iou:.2f} < {self.min_iou:g}")
+        if (quality.prompt_iou or 0.0) < self.min_prompt_iou:
+            reasons.append(f"not what was prompted: soft IoU {quality.prompt_iou:.2f} < {self.min_prompt_iou:g}")
+        return (DROP, "; ".join(reasons)) if reasons else (KEEP, "")
+
+
+def quality_csv(qualities: Iterable[OrganQuality], thresholds: Thresholds) -> str:
+    """A line per case and organ; volumes in ml with one decimal, ratios with three, nothing where there is none."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(OrganQuality)] + ["suggestion", "reason"])
+    for quality in qualities:
+        row = [_shown(name, value) for name, value in asdict(quality).items()]
+        writer.writerow([*row, *thresholds.judge(quality)])
+    return text.getvalue()
+
+
+def summary_table(qualities: Sequence[OrganQuality], thresholds: Thresholds) -> str:
+    """Markdown: an organ a row, how often it was found and kept, and medians over the cases where it was found."""
+    lines = ["| organ | found | keep | teachers' IoU | IoU with prompt | agreement | ml |", "|---" * 7 + "|"]
+    for organ in dict.fromkeys(quality.organ for quality in qualities):
+        found = [quality for quality in qualities if quality.organ == organ and quality.prompt_ml > 0]
+        kept = sum(thresholds.judge(quality)[0] == KEEP for quality in found)
+        cases = sum(quality.organ == organ for quality in qualities)
+        medians = [
+            _median([getattr(quality, name) for quality in found])
+            for name in ("teacher_iou", "prompt_iou", "mean_agreement", "fused_ml")
+        ]
+        cells = [*[f"{median:.2f}" for median in medians[:3]], f"{medians[3]:.0f}"]
+        lines.append(f"| {organ} | {len(found)} of {cases} | {kept} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _median(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else float("nan")
+
+
+def _shown(name: str, value: object) -> object:
+    if isinstance(value, float):
+        return f"{value:.1f}" if name.endswith("_ml") else f"{value:.3f}"
+    return "" if value is None else value

@@ -1,0 +1,53 @@
+"""Which voxels each organ lays claim to: eight voxels a byte, and only the part of the scan where the organ is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunetv2_muduo.files import replacing
+from nnunetv2_muduo.interactive.turning import Part
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Organs' masks, which may overlap.
+
+    Attributes:
+        packed: organ -> its part of the scan as [3, 2] start and stop, and the mask's bits in raster order.
+    """
+
+    packed: dict[int, tuple[np.ndarray, np.ndarray]]
+
+    def add(self, organ: int, part: Part, mask: np.ndarray) -> None:
+        """Remember an organ's mask [z, y, x] bool in a part of the scan."""
+        corners = np.array([[along.start, along.stop] for along in part], dtype=np.int32)
+        self.packed[organ] = corners, np.packbits(mask)
+
+    def of(self, organs: Iterable[int], shape: tuple[int, ...]) -> np.ndarray:
+        """[Z, Y, X] bool: what any of these organs lays claim to; organs that are not known claim nothing."""
+        claimed = np.zeros(shape, bool)
+        for organ in organs:
+            if organ not in self.packed:
+                continue
+            corners, bits = self.packed[organ]
+            size = tuple(int(length) for length in corners[:, 1] - corners[:, 0])
+            part = tuple(slice(int(start), int(stop)) for start, stop in corners)
+            claimed[part] |= np.unpackbits(bits, count=int(np.prod(size))).view(bool).reshape(size)
+        return claimed
+
+    def save(self, path: Path) -> None:
+        """Write a compressed .npz file."""
+        arrays: dict[str, np.ndarray] = {}
+        for organ, (corners, bits) in self.packed.items():
+            arrays |= {f"part_{organ}": corners, f"bits_{organ}": bits}
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "Claims":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            organs = [int(name.removeprefix("part_")) for name in file.files if name.startswith("part_")]
+            return cls({organ: (file[f"part_{organ}"], file[f"bits_{organ}"]) for organ in organs})

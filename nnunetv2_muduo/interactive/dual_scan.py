@@ -1,0 +1,138 @@
+"""Both teachers at one whole scan, each at its own spacing and turned to its own axes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nnunetv2_muduo.interactive.case_labels import CaseLabels, Stream, fuse_case
+from nnunetv2_muduo.interactive.coverage import Answers, ask_with_masks, ask_with_points
+from nnunetv2_muduo.interactive.turning import Turn
+from nnunetv2_muduo.semisupervised.teaching import CT_CLAMP_IN_HU
+from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.teachers.precision import computes_in_bfloat16
+from nnunetv2_muduo.teachers.protocol import PromptableTeacher
+from nnunetv2_muduo.teachers.windows import ScanWindows
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a scan lies, as SimpleITK has it: x, y, z; mm.
+
+    Attributes:
+        spacing, origin: three numbers each.
+        direction: nine cosines.
+    """
+
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    @property
+    def voxel_in_ml(self) -> float:
+        """Volume of a voxel."""
+        return float(np.prod(self.spacing)) / 1000
+
+
+@dataclass(frozen=True)
+class DualScan:
+    """The teachers and how they are prompted.
+
+    Attributes:
+        ct, pet: frozen teachers on `device`, in eval mode; None for one that is switched off.
+        settings: `mask_prompt`, `points`, `point_strategy` and `seed` count.
+        device: where they compute.
+    """
+
+    ct: PromptableTeacher | None
+    pet: PromptableTeacher | None
+    settings: Settings
+    device: torch.device
+
+    def label(
+        self,
+        case: str,
+        ct: np.ndarray,
+        pet: np.ndarray,
+        prompts: np.ndarray,
+        *,
+        geometry: Geometry,
+        organs: Mapping[str, int],
+    ) -> CaseLabels:
+        """Pseudo-label a case.
+
+        The CT teacher is shown each organ's prompt mask, the PET teacher gets points inside it. A teacher's windows are
+        the same for all organs, laid around the middle of everything that is prompted.
+
+        Args:
+            case: name; with `settings.seed` it decides what the strategy "random" draws.
+            ct, pet: [Z, Y, X] in HU and SUV.
+            prompts: [Z, Y, X] label map, integers.
+            geometry: of all three.
+            organs: name -> label, all that get a row.
+        """
+        asked = [organ for organ in organs.values() if (prompts == organ).any()]
+        number, strategy = self.settings.points, self.settings.point_strategy
+        drawn = torch.Generator().manual_seed(_seed(case, self.settings.seed))
+
+        def show_masks(scan: ScanWindows, labels: torch.Tensor) -> Answers:
+            return ask_with_masks(scan, labels, asked, kind=self.settings.mask_prompt)
+
+        def point(scan: ScanWindows, labels: torch.Tensor) -> Answers:
+            return ask_with_points(scan, labels, asked, points=number, strategy=strategy, generator=drawn)
+
+        def stream(
+            teacher: PromptableTeacher | None,
+            image: np.ndarray,
+            ask: Callable[[ScanWindows, torch.Tensor], Answers],
+            clamp: tuple[float, float] | None = None,
+        ) -> Stream | None:
+            return None if teacher is None else self._ask(teacher, image, prompts, geometry, ask, clamp)
+
+        return fuse_case(
+            case,
+            prompts,
+            organs,
+            ct=stream(self.ct, ct, show_masks, CT_CLAMP_IN_HU),
+            pet=stream(self.pet, pet, point),
+            voxel_in_ml=geometry.voxel_in_ml,
+        )
+
+    def _ask(
+        self,
+        teacher: PromptableTeacher,
+        image: np.ndarray,
+        prompts: np.ndarray,
+        geometry: Geometry,
+        ask: Callable[[ScanWindows, torch.Tensor], Answers],
+        clamp: tuple[float, float] | None,
+    ) -> Stream:
+        turn = Turn.of(geometry.direction, teacher.spec.orientation)
+        labels = torch.from_numpy(turn.there(prompts))
+        scan = ScanWindows(
+            teacher,
+            torch.from_numpy(turn.there(image)),
+            turn.spacing(geometry.spacing[::-1]),
+            centre=_middle(labels),
+            clamp=clamp,
+            device=self.device,
+            bfloat16=computes_in_bfloat16(self.device),
+            remembered=1,  # a window is asked about all organs at once and never again
+        )
+        return Stream(scan, turn, ask(scan, labels))
+
+
+def _middle(labels: torch.Tensor) -> Sequence[float]:
+    """The middle of the box around everything prompted, in voxels; the scan's own where there is nothing."""
+    middle = []
+    for axis in range(3):
+        others = [other for other in range(3) if other != axis]
+        along = (labels > 0).any(others[1]).any(others[0]).nonzero().flatten().tolist() or [0, labels.shape[axis] - 1]
+        middle.append((along[0] + along[-1] + 1) / 2)
+    return middle
+
+
+def _seed(case: str, seed: int | None) -> int:
+    """The same for the same case, whatever else is labelled in a run."""
+    return int(np.random.SeedSequence([seed or 0, *case.encode()]).generate_state(1)[0])

@@ -1,0 +1,61 @@
+"""Which organs are kept, and how that is written down."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from nnunetv2_muduo.interactive.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
+
+GOOD = OrganQuality(
+    "pat 1.v2",
+    "liver",
+    1,
+    prompt_ml=1500.04,
+    ct_ml=1400.0,
+    pet_ml=None,
+    fused_ml=1450.0,
+    teacher_iou=0.8,
+    prompt_iou=0.7,
+    prompt_dice=0.9,
+    mean_agreement=0.95,
+    components=1,
+    ct_windows=2,
+)
+ABSENT = OrganQuality("pat 1.v2", "spleen", 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "suggestion", "reason"),
+    [
+        ({}, "keep", ""),
+        ({"teacher_iou": 0.49}, "drop", "teachers disagree"),
+        ({"prompt_iou": 0.19}, "drop", "not what was prompted"),
+        ({"fused_ml": 0.0}, "drop", "no voxel in the label map"),
+        ({"prompt_ml": 0.0}, "absent", "not found"),
+    ],
+)
+def test_organ_is_kept_only_where_it_reaches_every_threshold(change: dict, suggestion: str, reason: str):
+    judged = Thresholds().judge(replace(GOOD, **change))
+    assert judged[0] == suggestion
+    assert reason in judged[1]
+
+
+def test_zero_switches_a_threshold_off():
+    assert Thresholds(0.0, 0.0).judge(replace(GOOD, teacher_iou=0.0, prompt_iou=0.0)) == ("keep", "")
+
+
+def test_table_has_a_row_per_organ_and_leaves_empty_what_is_not_known():
+    rows = list(csv.DictReader(io.StringIO(quality_csv([GOOD, ABSENT], Thresholds()))))
+    assert [row["suggestion"] for row in rows] == ["keep", "absent"]
+    assert rows[0]["prompt_ml"] == "1500.0"
+    assert rows[0]["teacher_iou"] == "0.800"
+    assert rows[0]["pet_ml"] == rows[1]["teacher_iou"] == ""
+
+
+def test_summary_counts_cases_and_takes_medians_of_those_found():
+    other = replace(GOOD, case="b", teacher_iou=0.4)
+    table = summary_table([GOOD, ABSENT, other, replace(ABSENT, case="b")], Thresholds())
+    assert "| liver | 2 of 2 | 1 | 0.60 | 0.70 |" in table
+    assert "| spleen | 0 of 2 | 0 | nan |" in table

@@ -1,0 +1,27 @@
+"""Organs' masks, packed."""
+
+from pathlib import Path
+
+import numpy as np
+
+from nnunetv2_muduo.interactive.claims import Claims
+
+SHAPE = (5, 6, 7)
+
+
+def test_claims_come_back_from_their_file_voxel_by_voxel(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    part = (slice(1, 4), slice(0, 6), slice(2, 7))
+    mask = rng.random((3, 6, 5)) > 0.5
+    other = np.ones((1, 1, 1), bool)
+    claims = Claims({})
+    claims.add(2, part, mask)
+    claims.add(11, (slice(0, 1), slice(0, 1), slice(0, 1)), other)
+    claims.save(tmp_path / "case.npz")
+    again = Claims.load(tmp_path / "case.npz")
+    wanted = np.zeros(SHAPE, bool)
+    wanted[part] = mask
+    np.testing.assert_array_equal(again.of([2], SHAPE), wanted)
+    wanted[0, 0, 0] = True
+    np.testing.assert_array_equal(again.of([2, 11, 99], SHAPE), wanted)
+    assert not again.of([], SHAPE).any()
