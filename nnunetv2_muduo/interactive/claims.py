@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Claims:
 
     def save(self, path: Path) -> None:
         """Write a compressed .npz file."""
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         for organ, (corners, bits) in self.packed.items():
             arrays |= {f"part_{organ}": corners, f"bits_{organ}": bits}
         with replacing(path) as partial, partial.open("wb") as file:
