@@ -48,10 +48,11 @@ def preprocessing_fingerprint(plans: dict, configuration: str, *, channels: tupl
 
 def source_stamp(files: Sequence[Path], fingerprint: str) -> dict:
     """What a case was made from: the plans' fingerprint and each file's name, size and time of change (in ns)."""
-    return {"plans": fingerprint, "files": [_file_stamp(file) for file in files]}
+    return {"plans": fingerprint, "files": [file_stamp(file) for file in files]}
 
 
-def _file_stamp(file: Path) -> list:
+def file_stamp(file: Path) -> list:
+    """A file's name, size and time of change (in ns)."""
     status = file.stat()
     return [file.name, status.st_size, status.st_mtime_ns]
 

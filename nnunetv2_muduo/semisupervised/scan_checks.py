@@ -65,14 +65,14 @@ def read_scan(
             different grids, NaN or infinite voxels, a channel that is the same everywhere.
     """
     _check_channel_numbers(files, channels, file_ending)
-    read = [_read_file(file, reader) for file in files]
+    read = [read_file(file, reader) for file in files]
     found = sum(len(image) for image, _ in read)
     if found != len(channels):
         missing = ", ".join(f"{i} ({name})" for i, name in enumerate(channels) if i >= found)
         raise BadScanError(
             f"{found} channel(s) instead of {len(channels)}" + (f": no file for channel {missing}" if missing else "")
         )
-    _check_grids(read, files)
+    check_grids(read, files)
     image = np.vstack([part for part, _ in read], dtype=np.float32)
     for channel, name in zip(image, channels, strict=True):
         if channel.min() == channel.max():
@@ -89,7 +89,12 @@ def _check_channel_numbers(files: Sequence[Path], channels: Sequence[str], file_
         )
 
 
-def _read_file(file: Path, reader: BaseReaderWriter) -> tuple[NDArray, dict]:
+def read_file(file: Path, reader: BaseReaderWriter) -> tuple[NDArray, dict]:
+    """One file, image [C, Z, Y, X] and nnU-Net's properties.
+
+    Raises:
+        BadScanError: where it is truncated, unreadable, or holds NaN or infinite voxels.
+    """
     if is_truncated_nifti(file):
         raise BadScanError(f"{file.name} is truncated; copy it again")
     try:
@@ -105,7 +110,13 @@ def _read_file(file: Path, reader: BaseReaderWriter) -> tuple[NDArray, dict]:
     return image, properties
 
 
-def _check_grids(read: Sequence[tuple[NDArray, dict]], files: Sequence[Path]) -> None:
+def check_grids(read: Sequence[tuple[NDArray, dict]], files: Sequence[Path]) -> None:
+    """Raise BadScanError unless all images lie on one grid.
+
+    Args:
+        read: image [C, Z, Y, X] and properties of each file, as nnU-Net's readers return them.
+        files: their names.
+    """
     grids = [_grid(image, properties) for image, properties in read]
     for (first, first_file), (second, second_file) in pairwise(zip(grids, files, strict=True)):
         differing = [what for what in first if not _agree(what, first, second)]

@@ -2,9 +2,11 @@
 
 import multiprocessing
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
@@ -27,15 +29,44 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], *, num_proc
     if num_processes <= 1:
         yield from map(function, jobs)
         return
+    with _workers(num_processes) as pool:
+        futures = [pool.submit(function, job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def read_ahead(function: Callable[[Job], Result], jobs: Sequence[Job], *, num_processes: int) -> Iterator[Result]:
+    """Results in the order of the jobs, never more than `num_processes` of them ahead of whom they are for.
+
+    For results that are large, such as whole scans. With no process or one job everything runs right here.
+
+    Raises:
+        UserError: as `run_jobs`.
+    """
+    num_processes = min(num_processes, len(jobs))
+    if num_processes < 1 or len(jobs) == 1:
+        yield from map(function, jobs)
+        return
+    with _workers(num_processes) as pool:
+        waiting: deque[Future] = deque()
+        for job in jobs:
+            waiting.append(pool.submit(function, job))
+            if len(waiting) > num_processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@contextmanager
+def _workers(num_processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Spawned processes, none of which is left behind whatever happens."""
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent
     )
     finished = False
     try:
-        futures = [pool.submit(function, job) for job in jobs]
-        for future in as_completed(futures):
-            yield future.result()
+        yield pool
         finished = True
     except BrokenProcessPool as error:
         raise UserError(

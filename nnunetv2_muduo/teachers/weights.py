@@ -1,12 +1,12 @@
 """Find the weights of a teacher and load them: never random weights, never in silence."""
 
-import hashlib
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import sha256_of
 from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS, ReleasedTeacher, weights_folder
 from nnunetv2_muduo.teachers.checkpoint import build_teacher, read_checkpoint, save_teacher
 from nnunetv2_muduo.teachers.download import fetch_weights, missing_weights
@@ -74,7 +74,7 @@ def load_teacher(
     teacher = build_teacher(checkpoint, path).requires_grad_(False).eval()
     millions = sum(parameter.numel() for parameter in teacher.parameters()) / 1e6
     log(
-        f"Teacher {name}: {path} (sha256 {_sha256(path)[:12]}), {type(teacher).__name__} with "
+        f"Teacher {name}: {path} (sha256 {sha256_of(path)[:12]}), {type(teacher).__name__} with "
         f"{millions:.1f} M parameters.{_provenance(name, checkpoint.get('info'))}"
     )
     return cast(PromptableTeacher, teacher)
@@ -133,11 +133,3 @@ def _provenance(name: str, info: object) -> str:
         return f" This is a stand-in trained on simulated images; it is not {teacher.title}."
     what = info.get("what") if isinstance(info, dict) else None
     return f" It describes itself as: {what}." if what else ""
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
+from nnunetv2_muduo.semisupervised.worker_pool import read_ahead, run_jobs
 
 
 def test_one_process_works_right_here_and_in_order():
@@ -54,3 +54,15 @@ def test_an_interrupt_leaves_no_worker_behind():
         list(run_jobs(time.sleep, [60, 60], num_processes=2))
     assert multiprocessing.active_children() == []
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("processes", [0, 1, 2])
+def test_reading_ahead_keeps_the_order_and_leaves_no_worker_behind(processes: int):
+    assert list(read_ahead(math.sqrt, [9, 1, 4, 16], num_processes=processes)) == [3, 1, 2, 4]
+    assert multiprocessing.active_children() == []
+
+
+def test_what_a_worker_raises_while_reading_ahead_arrives():
+    with pytest.raises(ValueError, match="math domain"):
+        list(read_ahead(math.sqrt, [1, -1, -1], num_processes=2))
+    assert multiprocessing.active_children() == []
