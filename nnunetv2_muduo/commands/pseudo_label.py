@@ -1,0 +1,165 @@
+"""`muduo pseudo-label`: let both teachers label whole scans."""
+
+import os
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+
+if TYPE_CHECKING:
+    import torch
+
+    from nnunetv2_muduo.interactive.prompt_maps import PromptModel
+    from nnunetv2_muduo.settings import Settings
+
+PROMPT_TRAINER = "nnUNetTrainerMuDuoPrompt"
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    add_dataset_arguments(parser)
+    parser.add_argument("-i", type=Path, metavar="FOLDER", help="scans (default: imagesUn of the dataset)")
+    parser.add_argument("-o", type=Path, required=True, metavar="OUT", help="folder to write to; made if missing")
+    prompts = parser.add_mutually_exclusive_group(required=True)
+    prompts.add_argument(
+        "--model", type=Path, metavar="FOLDER", help="any trained nnU-Net model, TRAINER__PLANS__CONFIGURATION"
+    )
+    prompts.add_argument(
+        "--prompt-generator", action="store_true", help=f"the dataset's own {PROMPT_TRAINER} (see -c and -p)"
+    )
+    prompts.add_argument("--predictions", type=Path, metavar="FOLDER", help="label maps that nnUNetv2_predict wrote")
+    parser.add_argument("-f", nargs="+", metavar="FOLD", help="folds of the model (default: all that are trained)")
+    parser.add_argument("-chk", metavar="FILE", default="checkpoint_final.pth", help="default: checkpoint_final.pth")
+    for modality in ("ct", "pet"):
+        parser.add_argument(
+            f"--{modality}-teacher",
+            metavar="NAME",
+            help=f"{modality.upper()} teacher; none: without (default: as the plans say, else the released one)",
+        )
+    parser.add_argument(
+        "--min-iou",
+        type=_share,
+        default=0.5,
+        metavar="X",
+        help="drop an organ where the teachers' soft IoU is lower (default: 0.5, as published)",
+    )
+    parser.add_argument(
+        "--min-prompt-iou",
+        type=_share,
+        default=0.2,
+        metavar="X",
+        help="drop an organ whose soft IoU with its prompt is lower: the teachers outlined something else "
+        "(default: 0.2, which stray voxels do not reach and a half-found organ does)",
+    )
+    parser.add_argument(
+        "--figures", action=BooleanOptionalAction, default=True, help="draw a picture of each case (default: yes)"
+    )
+    parser.add_argument(
+        "--as-labels", metavar="DATASET", help="lay out a new nnU-Net dataset, 321 or Dataset321_Name, to train on"
+    )
+    parser.add_argument("--without-labelled", action="store_true", help="new dataset: leave the labelled cases out")
+    parser.add_argument("--copy", action="store_true", help="new dataset: copy images instead of linking them")
+    parser.add_argument("-device", choices=("cpu", "cuda", "mps"), help="default: cuda where there is one, else cpu")
+    parser.add_argument("-np", type=int, default=2, metavar="N", help="processes that read scans (default: 2)")
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(text)
+    return value
+
+
+def _run(arguments: Namespace) -> None:
+    name = find_dataset(arguments.d)
+    raw = nnunet_folder("nnUNet_raw") / name
+    read_json(raw / "dataset.json")  # mistakes are told before what is slow to import
+
+    from nnunetv2_muduo.interactive.case_quality import Thresholds
+    from nnunetv2_muduo.interactive.pseudo_dataset import dataset_name, lay_out
+    from nnunetv2_muduo.interactive.pseudo_label import pseudo_label, with_teachers
+
+    target = None if arguments.as_labels is None else dataset_name(arguments.as_labels, name)
+    thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou)
+    result = pseudo_label(
+        name,
+        prompts=_prompts(arguments, name),
+        output=arguments.o,
+        scans_folder=arguments.i,
+        settings=with_teachers(_settings(name, arguments.p), ct=arguments.ct_teacher, pet=arguments.pet_teacher),
+        thresholds=thresholds,
+        device=_device(arguments.device),
+        num_processes=max(0, arguments.np),
+        figures=arguments.figures,
+    )
+    if target is not None:
+        made = lay_out(
+            result,
+            source=name,
+            target=target,
+            thresholds=thresholds,
+            with_labelled=not arguments.without_labelled,
+            copy=arguments.copy,
+        )
+        print(
+            f"{made.folder}: {made.pseudo_labelled} pseudo-labelled and {made.labelled} labelled cases, "
+            f"{100 * made.ignored_share:.1f} % of the pseudo-labelled voxels carry the ignore label.\n"
+            f"Train with: nnUNetv2_plan_and_preprocess -d {int(target[7:10])} -c {arguments.c} && "
+            f"nnUNetv2_train {int(target[7:10])} {arguments.c} 0"
+        )
+
+
+def _prompts(arguments: Namespace, dataset: str) -> "Path | PromptModel":
+    from nnunetv2_muduo.interactive.prompt_maps import PromptModel
+
+    if arguments.predictions is not None:
+        return arguments.predictions
+    folds = None if arguments.f is None else tuple(arguments.f)
+    if arguments.model is not None:
+        return PromptModel(arguments.model, folds, arguments.chk)
+    model = nnunet_folder("nnUNet_results") / dataset / f"{PROMPT_TRAINER}__{arguments.p}__{arguments.c}"
+    if not model.is_dir():
+        raise UserError(
+            f"There is no prompt generator {model}; train it with `nnUNetv2_train {dataset} {arguments.c} 0 "
+            f"-tr {PROMPT_TRAINER}`, or name another model with --model."
+        )
+    return PromptModel(model, folds, arguments.chk)
+
+
+def _settings(dataset: str, plans_name: str) -> "Settings":
+    """Those of the dataset's plans where it is planned, else the defaults."""
+    from nnunetv2_muduo.settings import Settings
+
+    plans = Path(os.environ.get("nnUNet_preprocessed", "")) / dataset / f"{plans_name}.json"
+    return Settings.from_plans(read_json(plans)) if plans.is_file() else Settings()
+
+
+def _device(name: str | None) -> "torch.device":
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("There is no CUDA device here; use -device cpu.")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("There is no MPS device here; use -device cpu.")
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+COMMAND = Command(
+    name="pseudo-label",
+    summary="let both teachers label whole scans, and say which labels to trust",
+    description=(
+        "Label whole PET/CT scans: a trained nnU-Net model (or its predictions) prompts both teachers, whose answers\n"
+        "are fused. Writes labels/, agreement/ (per cent: how far both teachers agree, voxel by voxel), figures/ and\n"
+        "quality.csv, which suggests what to keep. --as-labels lays out a dataset that stock nnU-Net trains on, with\n"
+        "the ignore label where an organ is dropped or the teachers disagree. Run again to continue: finished cases\n"
+        "are skipped unless their scan, prompts, teachers or settings changed; other thresholds ask no teacher again."
+    ),
+    example=(
+        "  muduo pseudo-label -d 221 --prompt-generator -f 0 -o pseudo --as-labels 321\n"
+        "  muduo pseudo-label -d 221 -i scans --predictions predicted -o pseudo"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

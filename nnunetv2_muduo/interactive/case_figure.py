@@ -1,0 +1,85 @@
+"""A picture of a pseudo-labelled case: CT and PET, what was prompted and what came out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
+from nnunetv2_muduo.interactive.case_labels import CaseLabels
+from nnunetv2_muduo.interactive.case_quality import ABSENT, DROP, Thresholds
+from nnunetv2_muduo.interactive.dual_scan import Geometry
+from nnunetv2_muduo.interactive.turning import Turn
+
+_COLOURS = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
+
+
+@plain_style
+def draw_case(
+    path: Path,
+    ct: np.ndarray,
+    pet: np.ndarray,
+    prompts: np.ndarray,
+    result: CaseLabels,
+    *,
+    geometry: Geometry,
+    thresholds: Thresholds,
+) -> None:
+    """One axial and one coronal slice of CT and PET, where most is labelled, seen as radiologists do.
+
+    Args:
+        path: PNG file, replaced as a whole.
+        ct, pet: [Z, Y, X] in HU and SUV.
+        prompts: [Z, Y, X] label map, dotted in the picture.
+        result: the case; its labels are solid, and dashed for organs to drop.
+        geometry: of all.
+        thresholds: that organs to drop do not reach.
+    """
+    turn = Turn.of(geometry.direction, "LPS")
+    volumes = [turn.there(volume) for volume in (ct, pet, prompts, result.labels)]
+    spacing = turn.spacing(geometry.spacing[::-1])
+    labelled = volumes[3] > 0 if result.labels.any() else volumes[2] > 0
+    z, y = _most(labelled, 0), _most(labelled, 1)
+    planes: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
+        "axial": (lambda volume: volume[z], spacing[1] / spacing[2]),
+        "coronal": (lambda volume: volume[::-1, y], spacing[0] / spacing[2]),
+    }
+    judged = {quality.label: thresholds.judge(quality)[0] for quality in result.qualities}
+    figure, axes = plt.subplots(2, 2, figsize=(13, 13), constrained_layout=True)
+    for row, (plane, (cut, aspect)) in enumerate(planes.items()):
+        shown_ct, shown_pet, prompted, labels = (cut(volume) for volume in volumes)
+        axes[row, 0].imshow(shown_ct, cmap="gray", vmin=-160, vmax=240, aspect=aspect)
+        axes[row, 1].imshow(shown_pet, cmap="gray_r", vmin=0, vmax=6, aspect=aspect)
+        for axis, modality in zip(axes[row], ("CT", "PET"), strict=True):
+            axis.set_title(f"{modality}, {plane}")
+            axis.set_axis_off()
+            _draw(axis, prompted, dict.fromkeys(judged, ":"), width=1.0)
+            _draw(axis, labels, {organ: "--" if word == DROP else "-" for organ, word in judged.items()}, width=1.6)
+    figure.legend(handles=_legend(result, judged), loc="outside lower center", ncols=4)
+    figure.suptitle(f"{result.qualities[0].case}: dotted what was prompted, solid what came out, dashed what to drop")
+    save_figure(figure, path)
+
+
+def _most(mask: np.ndarray, axis: int) -> int:
+    """The slice along an axis with most voxels; the middle one where there is none."""
+    counts = mask.sum(axis=tuple(other for other in range(3) if other != axis))
+    return int(counts.argmax()) if counts.any() else len(counts) // 2
+
+
+def _draw(axis: Axes, labels: np.ndarray, styles: Mapping[int, str], *, width: float) -> None:
+    for index, (organ, style) in enumerate(styles.items()):
+        mask = labels == organ
+        if mask.any() and not mask.all():
+            colour = _COLOURS[index % len(_COLOURS)]
+            axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=[style], linewidths=width)
+
+
+def _legend(result: CaseLabels, judged: Mapping[int, str]) -> Sequence[Line2D]:
+    return [
+        Line2D([], [], color=_COLOURS[i % len(_COLOURS)], label=f"{quality.organ}: {judged[quality.label]}")
+        for i, quality in enumerate(result.qualities)
+        if judged[quality.label] != ABSENT
+    ]

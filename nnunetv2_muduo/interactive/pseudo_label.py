@@ -1,0 +1,236 @@
+"""What `muduo pseudo-label` does: prompts, both teachers, label maps, agreement and a table of quality."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import sha256_of, write_text
+from nnunetv2_muduo.interactive.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
+from nnunetv2_muduo.interactive.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
+from nnunetv2_muduo.interactive.dual_scan import DualScan
+from nnunetv2_muduo.interactive.prompt_maps import PromptModel, predict_prompts
+from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
+from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
+from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+from nnunetv2_muduo.semisupervised.worker_pool import read_ahead
+from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.teachers.protocol import PromptableTeacher
+from nnunetv2_muduo.teachers.weights import find_weights, load_teacher
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """What a run left behind.
+
+    Attributes:
+        output: the folder and the files in it.
+        scans: case -> files of the scan, one for each channel; the finished cases.
+        qualities: case -> a row for each organ.
+        problems: case or file -> why it was left out.
+        organs: name -> label.
+    """
+
+    output: OutputFolder
+    scans: dict[str, tuple[Path, ...]]
+    qualities: dict[str, tuple[OrganQuality, ...]]
+    problems: dict[str, str]
+    organs: dict[str, int]
+
+
+def pseudo_label(
+    dataset: str,
+    *,
+    prompts: Path | PromptModel,
+    output: Path,
+    scans_folder: Path | None = None,
+    settings: Settings | None = None,
+    thresholds: Thresholds | None = None,
+    device: torch.device | None = None,
+    num_processes: int = 2,
+    figures: bool = True,
+    log: Callable[[str], object] = print,
+) -> PseudoLabels:
+    """Pseudo-label a folder of scans; finished cases whose scan, prompts, teachers and settings stayed are skipped.
+
+    Writes labels/, agreement/, figures/ and quality.csv into `output`, and prompts/ where a model makes them. The
+    thresholds only decide what quality.csv suggests: another run with others changes that column and asks no teacher.
+
+    Args:
+        dataset: name, such as Dataset221_AutoPET; its dataset.json tells channels and organs.
+        prompts: label maps {case}{file_ending} on the scans' grids, or the model that makes them.
+        output: folder, made if missing.
+        scans_folder: {case}_0000{file_ending} and so on; None: imagesUn of the dataset.
+        settings: teachers and how they are prompted; None: the defaults.
+        thresholds: of the suggestion to keep or to drop.
+        device: of the teachers and the model; None: the CPU.
+        num_processes: workers that read the next cases.
+        figures: draw a picture of each case.
+        log: is told what is done.
+
+    Raises:
+        UserError: if a folder, the model or a teacher's weights are missing, if labels are regions, or no scan is left.
+    """
+    settings, thresholds, device = settings or Settings(), thresholds or Thresholds(), device or torch.device("cpu")
+    raw = nnunet_folder("nnUNet_raw") / dataset
+    dataset_json = read_json(raw / "dataset.json")
+    organs, ending = plain_organs(dataset_json), dataset_json["file_ending"]
+    scans, problems = _find(scans_folder or raw / "imagesUn", ending)
+    target = OutputFolder(output, ending)
+    prompt_folder = output / "prompts" if isinstance(prompts, PromptModel) else prompts
+    jobs = _jobs(scans, prompt_folder, dataset_json, find_channels(dataset_json, settings), organs)
+    stamp = _common_stamp(settings, organs)  # first: missing weights are told before anything is predicted
+    if isinstance(prompts, PromptModel):
+        labels = {"background": 0, **organs}
+        problems |= predict_prompts(
+            prompts, jobs, prompt_folder, labels=labels, device=device, num_processes=num_processes
+        )
+    elif not prompt_folder.is_dir():
+        raise UserError(f"There is no folder {prompt_folder}; --predictions wants what nnUNetv2_predict wrote.")
+    stamps = {job.case: case_stamp(job, stamp) for job in jobs if job.case not in problems}
+    done = {case: target.finished(case, stamps[case], figure=figures) for case in stamps}
+    waiting = [job for job in jobs if job.case in done and done[job.case] is None]
+    qualities = {case: rows for case, rows in done.items() if rows is not None}
+    if waiting:
+        dual = _teachers(settings, device)
+        labelling = _Labelling(dual, target, stamps, organs, thresholds if figures else None)
+        new, bad = labelling.all(waiting, num_processes)
+        qualities |= new
+        problems |= bad
+    elif qualities:
+        log(f"All {len(qualities)} cases are finished already; nothing to do but the table.")
+    finished = {case: qualities[case] for case in scans if case in qualities}
+    _report(finished, problems, thresholds, target, log)
+    if not finished:
+        raise UserError(f"None of the {len(scans)} scans could be pseudo-labelled; the reasons are above.")
+    return PseudoLabels(target, {case: scans[case] for case in finished}, finished, problems, organs)
+
+
+def plain_organs(dataset_json: Mapping) -> dict[str, int]:
+    """Organ -> label, without background and ignore label.
+
+    Raises:
+        UserError: if labels are regions, of which a label map holds no organ by itself.
+    """
+    labels = dataset_json["labels"]
+    regions = [name for name, value in labels.items() if not isinstance(value, int)]
+    if regions:
+        raise UserError(
+            f"Labels {', '.join(regions)} of the dataset are regions; pseudo-labels need one integer for each organ."
+        )
+    return {name: value for name, value in labels.items() if value != 0 and name != "ignore"}
+
+
+def _find(folder: Path, ending: str) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}; put the unlabelled scans there or name another with -i.")
+    scans, problems = find_scans(folder, ending)
+    if not scans:
+        raise UserError(f"There is nothing to label: {folder} holds no scan {{case}}_0000{ending}.")
+    return scans, problems
+
+
+def _jobs(
+    scans: Mapping[str, tuple[Path, ...]],
+    prompt_folder: Path,
+    dataset_json: Mapping,
+    channels: tuple[int, int],
+    organs: Mapping[str, int],
+) -> list[CaseJob]:
+    ending, known = dataset_json["file_ending"], frozenset({0, *organs.values()})
+    names = channel_names(dataset_json)
+    return [
+        CaseJob(case, files, prompt_folder / f"{case}{ending}", names, channels, ending, known)
+        for case, files in scans.items()
+    ]
+
+
+def _common_stamp(settings: Settings, organs: Mapping[str, int]) -> dict:
+    """What all cases depend on: the teachers' weights, how they are asked and about what."""
+    named = {"ct": settings.ct_teacher, "pet": settings.pet_teacher}
+    files = {key: None if name is None else find_weights(name, download=True) for key, name in named.items()}
+    return {
+        "teachers": {key: None if file is None else sha256_of(file) for key, file in files.items()},
+        "settings": {key: getattr(settings, key) for key in ("mask_prompt", "points", "point_strategy", "seed")},
+        "organs": dict(organs),
+    }
+
+
+@dataclass(frozen=True)
+class _Labelling:
+    """What labelling needs besides the case."""
+
+    dual: DualScan
+    target: OutputFolder
+    stamps: Mapping[str, dict]
+    organs: Mapping[str, int]
+    thresholds: Thresholds | None  # None draws no picture
+
+    def all(self, jobs: Sequence[CaseJob], num_processes: int) -> tuple[dict[str, tuple[OrganQuality, ...]], dict]:
+        """Workers read, this process alone asks the teachers and writes; rows of each case, and problems."""
+        qualities: dict[str, tuple[OrganQuality, ...]] = {}
+        problems: dict[str, str] = {}
+        cases = read_ahead(read_case, jobs, num_processes=num_processes)
+        for read in tqdm(cases, total=len(jobs), desc="pseudo-labels", unit="case"):
+            if read.reason is not None:
+                problems[read.case] = read.reason
+            else:
+                qualities[read.case] = self.one(read)
+        return qualities, problems
+
+    def one(self, read: ReadCase) -> tuple[OrganQuality, ...]:
+        ct, pet, prompts, geometry = read.ct, read.pet, read.prompts, read.geometry
+        assert ct is not None
+        assert pet is not None
+        assert prompts is not None
+        assert geometry is not None
+        result = self.dual.label(read.case, ct, pet, prompts, geometry=geometry, organs=self.organs)
+        if self.thresholds is not None:
+            from nnunetv2_muduo.interactive.case_figure import draw_case
+
+            figure = self.target.figure(read.case)
+            draw_case(figure, ct, pet, prompts, result, geometry=geometry, thresholds=self.thresholds)
+        self.target.write(read.case, result, geometry, self.stamps[read.case])
+        return result.qualities
+
+
+def _teachers(settings: Settings, device: torch.device) -> DualScan:
+    def load(name: str | None) -> PromptableTeacher | None:
+        return None if name is None else load_teacher(name).to(device)  # type: ignore[attr-defined]
+
+    return DualScan(load(settings.ct_teacher), load(settings.pet_teacher), settings, device)
+
+
+def _report(
+    qualities: Mapping[str, tuple[OrganQuality, ...]],
+    problems: Mapping[str, str],
+    thresholds: Thresholds,
+    target: OutputFolder,
+    log: Callable[[str], object],
+) -> None:
+    rows = [row for case in qualities.values() for row in case]
+    table = target.folder / "quality.csv"
+    write_text(table, quality_csv(rows, thresholds))
+    if rows:
+        log(summary_table(rows, thresholds))
+        log(f"{len(qualities)} cases pseudo-labelled; a row per case and organ in {table}")
+    if problems:
+        log(f"{len(problems)} left out:")
+        for name, reason in sorted(problems.items()):
+            log(f"  {name}: {reason}")
+
+
+def with_teachers(settings: Settings, *, ct: str | None, pet: str | None) -> Settings:
+    """The settings with other teachers: a name, "none" to switch one off, or None to leave it.
+
+    Raises:
+        UserError: if both are switched off.
+    """
+    if ct is not None:
+        settings = replace(settings, ct_teacher=None if ct == "none" else ct)
+    if pet is not None:
+        settings = replace(settings, pet_teacher=None if pet == "none" else pet)
+    return settings
