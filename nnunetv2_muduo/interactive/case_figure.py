@@ -14,7 +14,8 @@ from nnunetv2_muduo.interactive.case_quality import ABSENT, DROP, Thresholds
 from nnunetv2_muduo.interactive.dual_scan import Geometry
 from nnunetv2_muduo.interactive.turning import Turn
 
-_COLOURS = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
+_PAIRS = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
+_COLOURS = [*_PAIRS[::2], *_PAIRS[1::2]]  # strong ones first, then the pale ones
 
 
 @plain_style

@@ -1,0 +1,132 @@
+"""Pseudo-labels laid out as an nnU-Net dataset."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunetv2_muduo.cli import main
+from nnunetv2_muduo.interactive.claims import Claims
+from nnunetv2_muduo.interactive.pseudo_dataset import dataset_name, masked_labels
+from tests.support.pseudo_project import PseudoProject, organs, write, write_project, write_scan
+
+CASES = ("pat 0.v1", "pat 1.v1")
+NEW = "Dataset022_Better"
+DROP_ALL = ("--min-iou", "1", "--min-prompt-iou", "1")
+KEEP_ALL = ("--min-iou", "0", "--min-prompt-iou", "0")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PseudoProject:
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "weights"))
+    return write_project(tmp_path)
+
+
+def lay_out(project: PseudoProject, *more: str, name: str = NEW) -> int:
+    return main(project.command("--as-labels", name, *more))
+
+
+def array(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def test_ignored_is_what_a_dropped_organ_claims_and_what_the_teachers_dispute():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, (6, 7, 8)).astype(np.uint8)
+    agreement = rng.integers(0, 101, labels.shape).astype(np.uint8)
+    claimed = {organ: rng.random((3, 7, 4)) > 0.5 for organ in (1, 2)}
+    part = (slice(2, 5), slice(0, 7), slice(4, 8))
+    claims = Claims({})
+    for organ, mask in claimed.items():
+        claims.add(organ, part, mask)
+    found = masked_labels(labels, agreement, claims, dropped=[2], ignore=4)
+    for voxel in np.ndindex(labels.shape):
+        inside = 2 <= voxel[0] < 5 and voxel[2] >= 4
+        dropped = labels[voxel] == 2 or (inside and claimed[2][voxel[0] - 2, voxel[1], voxel[2] - 4])
+        assert found[voxel] == (4 if dropped or agreement[voxel] < 50 else labels[voxel])
+
+
+def test_dataset_holds_both_kinds_of_cases_and_the_highest_label_is_ignored(project: PseudoProject):
+    assert lay_out(project) == 0
+    folder = project.raw.with_name(NEW)
+    description = json.loads((folder / "dataset.json").read_text())
+    assert description["labels"] == {"background": 0, "liver": 1, "spleen": 2, "bladder": 3, "ignore": 4}
+    assert description["numTraining"] == 4
+    cases = {*CASES, "labelled_0", "labelled_1"}
+    assert {file.name.removesuffix(".nii.gz") for file in (folder / "labelsTr").iterdir()} == cases
+    for case in cases:
+        scan = array(folder / "imagesTr" / f"{case}_0001.nii.gz")
+        source = "imagesTr" if case.startswith("labelled") else "imagesUn"
+        np.testing.assert_array_equal(scan, array(project.raw / source / f"{case}_0001.nii.gz"))
+    np.testing.assert_array_equal(array(folder / "labelsTr" / "labelled_0.nii.gz"), organs())
+
+
+def test_dropped_organs_prompt_carries_the_ignore_label_and_a_kept_ones_does_not(project: PseudoProject):
+    lay_out(project, *DROP_ALL)
+    folder = project.raw.with_name(NEW)
+    dropped = array(folder / "labelsTr" / f"{CASES[0]}.nii.gz")
+    assert (dropped[organs() > 0] == 4).all()
+    assert set(np.unique(dropped)) <= {0, 4}
+    lay_out(project, *KEEP_ALL)
+    kept = array(folder / "labelsTr" / f"{CASES[0]}.nii.gz")
+    labels, agreement = (array(project.out / part / f"{CASES[0]}.nii.gz") for part in ("labels", "agreement"))
+    certain = agreement >= 50
+    np.testing.assert_array_equal(kept[certain & (labels > 0)], labels[certain & (labels > 0)])
+    assert (kept == 4).sum() < (dropped == 4).sum()
+
+
+def test_images_are_linked_or_copied(project: PseudoProject):
+    lay_out(project)
+    image = project.raw.with_name(NEW) / "imagesTr" / f"{CASES[0]}_0000.nii.gz"
+    assert image.is_symlink()
+    lay_out(project, "--copy")
+    assert not image.is_symlink()
+    assert image.read_bytes() == (project.raw / "imagesUn" / image.name).read_bytes()
+
+
+def test_labelled_cases_can_be_left_out(project: PseudoProject):
+    lay_out(project, "--without-labelled")
+    folder = project.raw.with_name(NEW)
+    assert len(list((folder / "labelsTr").iterdir())) == 2
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 2
+
+
+def test_folds_validate_on_the_sources_labelled_cases_alone(project: PseudoProject, tmp_path: Path):
+    splits = tmp_path / "nnUNet_preprocessed" / project.raw.name / "splits_final.json"
+    splits.parent.mkdir(parents=True)
+    folds = [{"train": ["labelled_0"], "val": ["labelled_1"]}, {"train": ["labelled_1"], "val": ["labelled_0"]}]
+    splits.write_text(json.dumps(folds))
+    lay_out(project)
+    made = json.loads((tmp_path / "nnUNet_preprocessed" / NEW / "splits_final.json").read_text())
+    assert made[0] == {"train": ["labelled_0", *CASES], "val": ["labelled_1"]}
+    assert made[1] == {"train": ["labelled_1", *CASES], "val": ["labelled_0"]}
+
+
+def test_number_of_another_dataset_and_its_folder_are_refused(project: PseudoProject, capsys):
+    assert lay_out(project, name="Dataset021_Other") == 2
+    assert "taken by Dataset021_Tiny" in capsys.readouterr().err
+    (project.raw.with_name(NEW) / "imagesTr").mkdir(parents=True)
+    assert lay_out(project) == 2
+    assert "was not made by this command" in capsys.readouterr().err
+
+
+def test_same_name_of_a_labelled_and_a_pseudo_labelled_case_is_refused(project: PseudoProject, capsys):
+    write_scan(project.raw / "imagesTr", CASES[0], seed=3)
+    write(organs(), project.raw / "labelsTr" / f"{CASES[0]}.nii.gz")
+    assert lay_out(project) == 2
+    assert f"share the name(s) {CASES[0]}" in capsys.readouterr().err
+
+
+def test_number_alone_names_the_dataset_after_its_source(capsys):
+    assert dataset_name("22", "Dataset021_Tiny") == "Dataset022_TinyPseudo"
+    assert dataset_name(NEW, "Dataset021_Tiny") == NEW
+
+
+def test_what_is_no_dataset_is_refused_before_anything_is_done(project: PseudoProject, capsys):
+    assert lay_out(project, name="better") == 2
+    assert "'better' is no dataset" in capsys.readouterr().err
+    assert not project.out.exists()
