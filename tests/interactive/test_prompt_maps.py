@@ -1,0 +1,135 @@
+"""Prompts by nnU-Net's own predictor: what is predicted, what is skipped and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.inference import predict_from_raw_data
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.interactive.case_files import CaseJob
+from nnunetv2_muduo.interactive.prompt_maps import PromptModel, predict_prompts
+from tests.support.pseudo_project import DATASET_JSON, SHAPE, PseudoProject, write, write_project
+
+LABELS = {"background": 0, "liver": 1, "spleen": 2, "bladder": 3}
+
+
+class StubPredictor:
+    """Writes a map of label 1 for whatever it is given, and remembers the cases."""
+
+    predicted: list[str]
+
+    def __init__(self, **options) -> None:
+        pass
+
+    def initialize_from_trained_model_folder(self, folder: str, folds: tuple, checkpoint: str) -> None:
+        type(self).folds = folds
+
+    def predict_from_files_sequential(self, inputs: list, outputs: list) -> None:
+        for output in outputs:
+            self.predicted.append(Path(output).name)
+            write(np.ones(SHAPE, np.uint8), Path(f"{output}.nii.gz"))
+
+
+@pytest.fixture
+def predictor(monkeypatch: pytest.MonkeyPatch) -> type[StubPredictor]:
+    monkeypatch.setattr(predict_from_raw_data, "nnUNetPredictor", StubPredictor)
+    StubPredictor.predicted = []
+    return StubPredictor
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> PseudoProject:
+    return write_project(tmp_path)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> PromptModel:
+    folder = tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    for fold in ("0", "3", "all"):
+        (folder / f"fold_{fold}").mkdir(parents=True)
+        (folder / f"fold_{fold}" / "checkpoint_final.pth").write_bytes(b"weights")
+    (folder / "plans.json").write_text("{}")
+    (folder / "dataset.json").write_text(json.dumps(DATASET_JSON))
+    return PromptModel(folder)
+
+
+def jobs(project: PseudoProject) -> list[CaseJob]:
+    return [
+        CaseJob(
+            case,
+            tuple(project.raw / "imagesUn" / f"{case}_000{channel}.nii.gz" for channel in (0, 1)),
+            project.out / f"{case}.nii.gz",
+            ("CT", "PET"),
+            (0, 1),
+            ".nii.gz",
+            frozenset(LABELS.values()),
+        )
+        for case in ("pat 0.v1", "pat 1.v1")
+    ]
+
+
+def predict(model: PromptModel, project: PseudoProject) -> dict[str, str]:
+    cpu = torch.device("cpu")
+    return predict_prompts(model, jobs(project), project.out, labels=LABELS, device=cpu, num_processes=0)
+
+
+def test_what_is_there_is_skipped_and_what_changed_is_predicted_again(
+    predictor: type[StubPredictor], model: PromptModel, project: PseudoProject
+):
+    assert predict(model, project) == {}
+    assert predictor.predicted == ["pat 0.v1", "pat 1.v1"]
+    predict(model, project)
+    assert len(predictor.predicted) == 2
+    scan = project.raw / "imagesUn" / "pat 1.v1_0000.nii.gz"
+    write(np.random.default_rng(5).random(SHAPE).astype(np.float32), scan)
+    predict(model, project)
+    assert predictor.predicted[2:] == ["pat 1.v1"]
+    half = (project.out / "pat 0.v1.nii.gz").read_bytes()[:-20]
+    (project.out / "pat 0.v1.nii.gz").write_bytes(half)
+    predict(model, project)
+    assert predictor.predicted[3:] == ["pat 0.v1"]
+    (model.folder / "fold_0" / "checkpoint_final.pth").write_bytes(b"other weights")
+    predict(model, project)
+    assert predictor.predicted[4:] == ["pat 0.v1", "pat 1.v1"]
+
+
+def test_a_bad_scan_is_not_predicted(predictor: type[StubPredictor], model: PromptModel, project: PseudoProject):
+    scan = project.raw / "imagesUn" / "pat 0.v1_0001.nii.gz"
+    scan.write_bytes(scan.read_bytes()[:-500])
+    problems = predict(model, project)
+    assert "truncated" in problems["pat 0.v1"]
+    assert predictor.predicted == ["pat 1.v1"]
+
+
+def test_all_folds_are_an_ensemble_and_the_model_of_all_cases_is_another(
+    predictor: type[StubPredictor], model: PromptModel, project: PseudoProject
+):
+    predict(model, project)
+    assert predictor.folds == (0, 3)
+    predict(PromptModel(model.folder, ("all",)), project)
+    assert predictor.folds == ("all",)
+
+
+def test_model_that_is_not_there_is_refused(model: PromptModel, project: PseudoProject, tmp_path: Path):
+    with pytest.raises(UserError, match="no trained nnU-Net model"):
+        predict(PromptModel(tmp_path), project)
+    with pytest.raises(UserError, match=r"fold 1.*folds with one: 0, 3, all"):
+        predict(PromptModel(model.folder, ("1",)), project)
+    with pytest.raises(UserError, match="checkpoint_best"):
+        predict(PromptModel(model.folder, None, "checkpoint_best.pth"), project)
+
+
+def test_model_with_other_labels_is_refused(model: PromptModel, project: PseudoProject):
+    (model.folder / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "spleen": 1}}))
+    with pytest.raises(UserError, match="trained with the dataset's own labels"):
+        predict(model, project)
+
+
+def test_ignore_label_of_the_model_does_not_matter(
+    predictor: type[StubPredictor], model: PromptModel, project: PseudoProject
+):
+    (model.folder / "dataset.json").write_text(json.dumps({"labels": {**LABELS, "ignore": 4}}))
+    assert predict(model, project) == {}
