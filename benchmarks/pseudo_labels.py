@@ -44,6 +44,7 @@ FILTERS = {
 }
 SWEEP = [(iou, prompt) for iou in (0.0, 0.3, 0.5, 0.6, 0.7) for prompt in (0.0, 0.1, 0.2, 0.3, 0.5)]
 IGNORE = 255
+COUNTS = ("hit", "labelled", "real", "whole")
 
 
 @dataclass(frozen=True)
@@ -107,34 +108,69 @@ def run(students: Path, seed: int, out: Path) -> dict[str, tuple[PseudoLabels, P
 
 
 def score(source: str, result: PseudoLabels, prompts: Path, seed: int) -> tuple[list[Scored], list[dict]]:
-    """Dice of every organ found, and of the label maps with and without what would carry the ignore label."""
-    scored, masked = [], []
+    """Dice of every organ found, and voxel counts of the label maps with and without what would be ignored."""
+    scored, counted = [], []
     for case, rows in result.qualities.items():
         reference = truth(seed, int(case[-3:]))
-        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(result.output.labels(case))))
-        prompted = sitk.GetArrayFromImage(sitk.ReadImage(str(prompts / f"{case}.nii.gz")))
-        trusted = masked_labels(
-            labels,
-            sitk.GetArrayFromImage(sitk.ReadImage(str(result.output.agreement(case)))),
-            Claims.load(result.output.claims(case)),
-            dropped=[row.label for row in rows if FILTERS["both"].judge(row)[0] == DROP],
-            ignore=IGNORE,
+        labels, agreement = (
+            sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+            for path in (result.output.labels(case), result.output.agreement(case))
         )
-        certain = trusted != IGNORE
+        prompted = sitk.GetArrayFromImage(sitk.ReadImage(str(prompts / f"{case}.nii.gz")))
+        judged = {row.label: FILTERS["both"].judge(row)[0] for row in rows}
+        dropped = [label for label, word in judged.items() if word == DROP]
+        claims = Claims.load(result.output.claims(case))
+        written = masked_labels(labels, agreement, claims, dropped=dropped, ignore=IGNORE)
+        maps = {
+            "no ignore label": labels,
+            "as written": written,
+            "all claims ignored": np.where(claims.of(dropped, labels.shape), IGNORE, written),
+        }
         for row in rows:
-            mask, real = labels == row.label, reference == row.label
-            dice = {"all": dice_score(mask, real), "trusted": dice_score(mask & certain, real & certain)}
-            masked.append(
-                {"source": source, "organ": row.organ, "ignored": float((real & ~certain).sum() / real.sum())} | dice
-            )
+            real = reference == row.label
+            for name, found in maps.items():
+                counted.append({"source": source, "organ": row.organ, "map": name} | count(found, row.label, real))
             if row.prompt_ml > 0:
-                scored.append(Scored(source, row, dice["all"], dice_score(prompted == row.label, real)))
-    return scored, masked
+                mask = labels == row.label
+                scored.append(Scored(source, row, dice_score(mask, real), dice_score(prompted == row.label, real)))
+    return scored, counted
+
+
+def count(found: np.ndarray, label: int, real: np.ndarray) -> dict[str, int]:
+    """Voxels of an organ, where nothing is ignored and altogether."""
+    certain = found != IGNORE
+    mask = found == label
+    return {
+        "hit": int((mask & real).sum()),
+        "labelled": int(mask.sum()),
+        "real": int((real & certain).sum()),
+        "whole": int(real.sum()),
+    }
+
+
+def pooled(counted: list[dict]) -> list[dict]:
+    """Over all cases of a source and organ: Dice, precision and recall where nothing is ignored, share ignored."""
+    groups: dict[tuple, dict[str, int]] = {}
+    for entry in counted:
+        group = groups.setdefault((entry["source"], entry["organ"], entry["map"]), dict.fromkeys(COUNTS, 0))
+        for key in COUNTS:
+            group[key] += entry[key]
+    return [
+        {"source": source, "organ": organ, "map": name}
+        | {
+            "dice": 2 * one["hit"] / max(1, one["labelled"] + one["real"]),
+            "precision": one["hit"] / one["labelled"] if one["labelled"] else None,
+            "recall": one["hit"] / one["real"] if one["real"] else None,
+            "share_of_organ_ignored": 1 - one["real"] / one["whole"],
+        }
+        for (source, organ, name), one in groups.items()
+    ]
 
 
 def kept_and_dropped(scored: list[Scored], thresholds: Thresholds) -> tuple[list[float], list[float]]:
     """Dice of the organs that are kept, and of the others."""
-    kept = [thresholds.judge(one.quality)[0] == KEEP for one in scored]
+    unfiltered = thresholds == FILTERS["none"]  # which drops not even an empty answer
+    kept = [unfiltered or thresholds.judge(one.quality)[0] == KEEP for one in scored]
     dice = [one.dice for one in scored]
     return (
         [value for value, keep in zip(dice, kept, strict=True) if keep],
@@ -186,12 +222,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     scored: list[Scored] = []
-    masked: list[dict] = []
+    counted: list[dict] = []
     for seed in arguments.seeds:
         for source, (result, prompts) in run(arguments.students, seed, arguments.out).items():
             new = score(source, result, prompts, seed)
             scored += new[0]
-            masked += new[1]
+            counted += new[1]
     rows, record = filter_rows(scored)
     sweep = []
     for source in dict.fromkeys(one.source for one in scored):
@@ -204,16 +240,7 @@ def main() -> None:
                 | {"share_kept": len(kept) / len(group), "dice_kept": mean(kept), "dice_dropped": mean(dropped)}
                 | {"kept_below_0.5": bad}
             )
-    trusted = []
-    for source in dict.fromkeys(entry["source"] for entry in masked):
-        for organ in dict.fromkeys(entry["organ"] for entry in masked):
-            group = [entry for entry in masked if (entry["source"], entry["organ"]) == (source, organ)]
-            columns = {key: [entry[key] for entry in group] for key in ("all", "trusted", "ignored")}
-            trusted.append(
-                {"source": source, "organ": organ}
-                | {f"dice_{key}": float(np.nanmean(columns[key])) for key in ("all", "trusted")}
-                | {"share_of_organ_ignored": float(np.mean(columns["ignored"]))}
-            )
+    trusted = pooled(counted)
     write_results(
         RESULTS / "pseudo_labels",
         title=f"{16 * len(arguments.seeds)} pseudo-labelled phantoms by filter: Dice kept / share kept / Dice dropped",
@@ -242,15 +269,19 @@ def append_tables(path: Path, sweep: list[dict], trusted: list[dict]) -> None:
             f"| {one['source']} | {one['min_iou']} | {one['min_prompt_iou']} | {one['share_kept']:.0%} | "
             f"{shown(one['dice_kept'])} | {shown(one['dice_dropped'])} | {one['kept_below_0.5']} |"
         )
-    lines += ["", "Label maps of `--as-labels` (both thresholds), over all cases, found or not:", ""]
+    lines += ["", "Label maps of `--as-labels` (both thresholds), voxels of all cases pooled, found or not.", ""]
     lines += [
-        "| prompts | organ | Dice of all voxels | Dice where not ignored | share of the organ ignored |",
-        "|---" * 5 + "|",
+        "As written, a kept organ's label stands against a dropped one's claim; `all claims ignored`: it does not."
     ]
+    lines += [
+        "",
+        "| prompts | organ | map | Dice where not ignored | precision | recall | share of the organ ignored |",
+    ]
+    lines += ["|---" * 7 + "|"]
     for one in trusted:
         lines.append(
-            f"| {one['source']} | {one['organ']} | {one['dice_all']:.3f} | {one['dice_trusted']:.3f} | "
-            f"{one['share_of_organ_ignored']:.0%} |"
+            f"| {one['source']} | {one['organ']} | {one['map']} | {one['dice']:.3f} | {shown(one['precision'])} | "
+            f"{shown(one['recall'])} | {one['share_of_organ_ignored']:.0%} |"
         )
     path.write_text(path.read_text() + "\n".join(lines) + "\n")
 
