@@ -1,7 +1,6 @@
 """The network a fine-tuning starts from: a teacher that is there, or a configuration with random weights."""
 
 from collections.abc import Collection, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +9,8 @@ from torch import nn
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_folders import read_json
-from nnunetv2_muduo.teachers.checkpoint import ARCHITECTURES, read_checkpoint
+from nnunetv2_muduo.teachers.checkpoint import read_checkpoint
+from nnunetv2_muduo.teachers.registry import find_architecture, known_architectures
 from nnunetv2_muduo.teachers.weights import find_weights, load_teacher
 
 
@@ -39,20 +39,19 @@ def start_from_config(path: Path, *, seed: int) -> tuple[nn.Module, dict[str, An
     """
     content = read_json(path)
     architecture = content.get("architecture") if isinstance(content, dict) else None
-    if architecture not in ARCHITECTURES or not content.keys() <= {"architecture", "config"}:
+    known = known_architectures()
+    if architecture not in known or not content.keys() <= {"architecture", "config"}:
         raise UserError(
-            f'{path} must hold {{"architecture": "NAME", "config": {{...}}}} with one of {", ".join(ARCHITECTURES)} '
-            "as its name."
+            f'{path} must hold {{"architecture": "NAME", "config": {{...}}}} with a name of {", ".join(known)}.'
         )
-    module, model_name, config_name = ARCHITECTURES[architecture]
-    rooms = import_module(module)
+    model = find_architecture(architecture)
     try:
-        config = getattr(rooms, config_name).from_dict(content.get("config", {}))
+        config = model.config_class.from_dict(content.get("config", {}))  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} has a configuration that no {architecture} can have: {error}.") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: nn.Module = getattr(rooms, model_name)(config)
+        network = model(config)
     return network, {"start": f"random weights ({architecture})"}
 
 

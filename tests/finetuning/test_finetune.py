@@ -132,7 +132,7 @@ def test_mistakes_are_answered_with_one_sentence(place: Path, capsys: pytest.Cap
     write_dataset(raw, "Dataset304_Regions", cases=1, labels={**LABELS, "whole": [1, 2]})
     write_dataset(raw, "Dataset305_Unlabelled", cases=0)
     assert "no dataset '999'" in refused(place, capsys, data=("-d", "999"))
-    assert "no channel is called PET" in refused(place, capsys, data=("-d", "303"), modality="PET")
+    assert "No channel is called PET" in refused(place, capsys, data=("-d", "303"), modality="PET")
     assert "has regions ('whole'" in refused(place, capsys, data=("-d", "304"))
     assert "no labelled case" in refused(place, capsys, data=("-d", "305"))
     assert "'pancreas'; there are: liver, spleen" in refused(place, capsys, labels="pancreas")

@@ -46,7 +46,7 @@ def test_a_labelled_case_without_its_image_is_named(raw: Path) -> None:
 
 def test_one_channel_is_enough_and_two_of_one_modality_are_too_many() -> None:
     assert find_channel({"channel_names": {"0": "SUV"}}, "PET") == 0
-    with pytest.raises(UserError, match="more than one channel is called CT"):
+    with pytest.raises(UserError, match="More than one channel is called CT"):
         find_channel({"channel_names": {"0": "CT", "1": "ldct"}}, "CT")
 
 
