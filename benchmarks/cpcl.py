@@ -21,10 +21,11 @@ import torch
 from label_noise import corrupt_labels
 from machine import describe_machine, write_results
 from standin_pool import TARGETS, anatomy_cases, load_cases
-from standin_teachers import CLAMP, TRAINING_MAPS
+from standin_teachers import TRAINING_MAPS
 from torch import nn
 
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
+from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.sam3d import Sam3D, Sam3DConfig
 from nnunetv2_muduo.teachers.training import TrainingSettings, mean_over_targets, train_teacher
 from nnunetv2_muduo.teachers.weights import load_teacher

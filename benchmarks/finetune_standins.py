@@ -20,11 +20,12 @@ import torch
 from finetune_data import write_raw_dataset
 from machine import describe_machine, write_results
 from standin_pool import TARGETS, anatomy_cases, load_cases, phantom_cases
-from standin_teachers import CLAMP, SIMULATIONS_PER_MAP, TRAINING_MAPS, TRAINING_PHANTOM_SEEDS, provenance
+from standin_teachers import SIMULATIONS_PER_MAP, TRAINING_MAPS, TRAINING_PHANTOM_SEEDS, provenance
 
 from nnunetv2_muduo.finetuning import FineTuning, finetune_teacher
 from nnunetv2_muduo.teachers.checkpoint import read_checkpoint, save_teacher
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings
+from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.training import mean_over_targets, validate
 from nnunetv2_muduo.teachers.weights import load_teacher
 

@@ -24,8 +24,8 @@ import torch
 from machine import describe_machine, write_results
 from scipy.ndimage import zoom
 
+from nnunetv2_muduo.datasets.scan_io import read_image, write_image
 from nnunetv2_muduo.interactive.prompts import Point, Target
-from nnunetv2_muduo.interactive.scan_io import read_image, write_image
 from nnunetv2_muduo.interactive.segment import segment_scan
 from nnunetv2_muduo.teachers import Sam3D
 

@@ -63,10 +63,10 @@ class _AddPoint(Action):
 
 
 def _run(arguments: Namespace) -> None:
+    from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, write_image
     from nnunetv2_muduo.errors import UserError
     from nnunetv2_muduo.interactive.plausibility import intensity_warnings
     from nnunetv2_muduo.interactive.prompts import read_prompts
-    from nnunetv2_muduo.interactive.scan_io import check_ending, read_image, write_image
 
     check_ending(arguments.o)
     targets = _targets(arguments.target or [], arguments.space)
@@ -112,9 +112,9 @@ def _targets(given: Sequence[tuple[str, list[list[str]]]], space: str) -> list:
 
 
 def _draw(path: Path, image: Any, segmentation: Any, targets: list, modality: str) -> None:
+    from nnunetv2_muduo.datasets.scan_io import OrientedScan
     from nnunetv2_muduo.evaluation.mask_figure import draw_masks
     from nnunetv2_muduo.interactive.jobs import positions_of
-    from nnunetv2_muduo.interactive.scan_io import OrientedScan
     from nnunetv2_muduo.interactive.segment import names_of
 
     scan, labels = (OrientedScan.of(which, "LPS") for which in (image, segmentation.labels))

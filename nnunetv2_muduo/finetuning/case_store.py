@@ -9,16 +9,12 @@ from typing import cast, overload
 
 import blosc2
 import numpy as np
+import SimpleITK as sitk
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
 from nnunetv2_muduo.files import replacing, write_text
-from nnunetv2_muduo.finetuning.oriented_scan import (
-    at_least_spaced,
-    check_same_grid,
-    label_array,
-    raw_array,
-    read_oriented,
-)
+from nnunetv2_muduo.finetuning.arrays import at_least_spaced, label_array, raw_array
 from nnunetv2_muduo.finetuning.sources import CaseSource
 from nnunetv2_muduo.teachers.crops import TrainingCase
 
@@ -110,8 +106,8 @@ def store_case(
     if _recorded(record_file) == made_from and image_file.is_file() and labels_file.is_file():
         return
     record_file.unlink(missing_ok=True)
-    image, labels = (read_oriented(file, orientation) for file in (source.image, source.labels))
-    check_same_grid(image, labels, path=source.labels)
+    image, labels = (sitk.DICOMOrient(read_image(file), orientation) for file in (source.image, source.labels))
+    check_same_grid(labels, image, names=(source.labels, source.image))
     image = at_least_spaced(image, spacing_in_mm, is_labels=False)
     labels = at_least_spaced(labels, spacing_in_mm, is_labels=True)
     _write(raw_array(image, source.image), image_file)

@@ -7,10 +7,10 @@ from typing import Any
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers.crops import CropSettings
+from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 from nnunetv2_muduo.teachers.training_settings import TrainingSettings
 
-CLAMP: Mapping[str, tuple[float, float] | None] = {"CT": (-1000.0, 1000.0), "PET": None}  # HU; as published
 PUBLISHED_EPOCHS = 200
 
 

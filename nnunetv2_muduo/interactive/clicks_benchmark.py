@@ -30,8 +30,8 @@ from nnunetv2_muduo.interactive.one_window import OneWindowSession, middle_of, p
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.semisupervised.channels import find_channel
-from nnunetv2_muduo.semisupervised.teaching import CT_CLAMP_IN_HU
 from nnunetv2_muduo.teachers import PromptableTeacher
+from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.windows import ScanWindows
 
 PROTOCOLS = ("scan", "crop")
@@ -149,7 +149,7 @@ class CaseScan:
         device: torch.device,
     ) -> None:
         self.case, self.teacher, self.channel, self.ignore, self.device = case, teacher, channel, ignore, device
-        self.clamp = CT_CLAMP_IN_HU if modality == "CT" else None
+        self.clamp = CLAMP[modality]
 
     def measure(self, organ: str, value: int, settings: ClickSettings) -> list[ClickRow]:
         """A row for each number of clicks; none if the organ is absent, or (crop) outside its own window."""

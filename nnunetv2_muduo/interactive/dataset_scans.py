@@ -10,12 +10,10 @@ import SimpleITK as sitk
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
-_OFF_IN_VOXELS = 0.05  # grids written by different tools differ by rounding; what exceeds this is a different grid
-_TURNED = 1e-3
 _MOST_NAMES = 10
 
 
@@ -97,7 +95,7 @@ def read_labels(case: DatasetCase, orientation: str) -> NDArray:
     Raises:
         UserError: naming the file that cannot be read.
     """
-    return sitk.GetArrayFromImage(sitk.DICOMOrient(_read(case.label), orientation))
+    return sitk.GetArrayFromImage(sitk.DICOMOrient(read_image(case.label), orientation))
 
 
 def read_channel(case: DatasetCase, channel: int, orientation: str) -> tuple[NDArray[np.float32], tuple[float, ...]]:
@@ -112,26 +110,7 @@ def read_channel(case: DatasetCase, channel: int, orientation: str) -> tuple[NDA
     if channel >= len(case.images):
         raise UserError(f"Case {case.name} has no file of channel {channel:04d} beside {case.images[0]}.")
     file = case.images[channel]
-    image = _read(file)
-    _check_same_grid(image, _read(case.label), files=(file, case.label))
+    image = read_image(file)
+    check_same_grid(image, read_image(case.label), names=(file, case.label))
     image = sitk.DICOMOrient(image, orientation)
     return sitk.GetArrayFromImage(image).astype(np.float32, copy=False), tuple(reversed(image.GetSpacing()))
-
-
-def _read(file: Path) -> sitk.Image:
-    if not file.is_file():
-        raise UserError(f"{file} is missing.")
-    if is_truncated_nifti(file):
-        raise UserError(f"{file} is truncated; copy it again.")
-    try:
-        image = sitk.ReadImage(str(file))
-    except RuntimeError as error:
-        raise UserError(f"{file} cannot be read: {str(error).strip().splitlines()[-1].strip()}") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise UserError(f"{file} is no 3d image of one channel; the teachers need whole scans.")
-    return image
-
-
-def _check_same_grid(image: sitk.Image, labels: sitk.Image, *, files: tuple[Path, Path]) -> None:
-    if image.GetSize() != labels.GetSize() or not image.IsSameImageGeometryAs(labels, _OFF_IN_VOXELS, _TURNED):
-        raise UserError(f"{files[0]} and {files[1]} lie on different grids; resample one onto the other.")

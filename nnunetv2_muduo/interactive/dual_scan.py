@@ -9,8 +9,8 @@ import torch
 from nnunetv2_muduo.interactive.case_labels import CaseLabels, Stream, fuse_case
 from nnunetv2_muduo.interactive.coverage import Answers, ask_with_masks, ask_with_points
 from nnunetv2_muduo.interactive.turning import Turn
-from nnunetv2_muduo.semisupervised.teaching import CT_CLAMP_IN_HU
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.precision import computes_in_bfloat16
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 from nnunetv2_muduo.teachers.windows import ScanWindows
@@ -94,7 +94,7 @@ class DualScan:
             case,
             prompts,
             organs,
-            ct=stream(self.ct, ct, show_masks, CT_CLAMP_IN_HU),
+            ct=stream(self.ct, ct, show_masks, CLAMP["CT"]),
             pet=stream(self.pet, pet, point),
             voxel_in_ml=geometry.voxel_in_ml,
         )

@@ -8,9 +8,9 @@ import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.datasets.scan_io import OrientedScan
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.interactive.prompts import Point, Target
-from nnunetv2_muduo.interactive.scan_io import OrientedScan
 from nnunetv2_muduo.interactive.session import PromptSession
 
 

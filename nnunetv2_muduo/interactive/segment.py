@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.scan_io import OrientedScan, check_same_grid
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.interactive.jobs import jobs_from_masks, jobs_from_points
 from nnunetv2_muduo.interactive.prompts import Target
-from nnunetv2_muduo.interactive.scan_io import OrientedScan, check_same_grid
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.teachers import PromptableTeacher
+from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.windows import ScanWindows
-
-CLAMP = {"CT": (-1000.0, 1000.0), "PET": None}  # HU; as both teachers were trained
 
 
 @dataclass(frozen=True)

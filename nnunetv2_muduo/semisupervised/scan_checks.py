@@ -10,7 +10,7 @@ from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.utilities.utils import create_paths_fn, get_identifiers_from_splitted_dataset_folder
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.semisupervised.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
+from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
 
 # Grids written by different tools differ by rounding; what exceeds these is a different grid.
 _TOLERANCES = {"spacing": 1e-4, "origin": 0.05, "direction": 1e-3}  # relative; voxels; absolute

@@ -12,8 +12,7 @@ from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
 from nnunetv2_muduo.teachers.dual import Encoded
-
-CT_CLAMP_IN_HU = (-1000.0, 1000.0)
+from nnunetv2_muduo.teachers.intensity import CLAMP
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Teaching:
                 teacher.spec, patch_size=patch_size, spacing_in_mm=spacing_in_mm, grid=settings.grid, clamp=clamp
             )
 
-        self.ct_view, self.pet_view = view(ct, CT_CLAMP_IN_HU), view(pet, None)
+        self.ct_view, self.pet_view = view(ct, CLAMP["CT"]), view(pet, CLAMP["PET"])
         self.randomness = torch.Generator(device=device)
         if seed is not None:
             self.randomness.manual_seed(seed)

@@ -1,5 +1,6 @@
 """Intensities on their way to a teacher: back from nnU-Net's normalisation to HU and SUV, then z-scored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
 
+CLAMP: Mapping[str, tuple[float, float] | None] = {"CT": (-1000.0, 1000.0), "PET": None}  # HU; as published
 INVERTIBLE_SCHEMES = ("CTNormalization", "ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization")
 _LEAST_SCALE = 1e-8  # nnU-Net divides by no less
 _LEAST_RELATIVE_STD = 1e-4  # below it, a spread is rounding error

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunetv2_muduo.datasets.scan_io import OrientedScan, check_same_grid, read_image, write_image
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.interactive.scan_io import OrientedScan, check_same_grid, read_image, write_image
 
 
 def an_image(orientation: str = "RPI", *, angle: float = 0.0) -> sitk.Image:

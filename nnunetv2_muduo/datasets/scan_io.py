@@ -7,11 +7,13 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
 _FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
-_TOLERANCE_IN_MM = 1e-3  # headers are written in single precision
+_OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
+_TURNED, _SCALED = 1e-3, 1e-3
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     """
     if not path.exists():
         raise UserError(f"There is no file or folder {path}.")
+    if is_truncated_nifti(path):  # ITK reads the missing part as zeros, without a word
+        raise UserError(f"{path} is truncated; copy it again.")
     try:
         image = sitk.ReadImage(_dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -104,26 +108,27 @@ def check_ending(path: Path) -> None:
         raise UserError(f"{path.name} does not say its format; let it end in one of {endings}.")
 
 
-def check_same_grid(first: sitk.Image, second: sitk.Image, *, names: tuple[str, str]) -> None:
-    """Compare size, spacing, origin and direction of two images.
+def check_same_grid(first: sitk.Image, second: sitk.Image, *, names: tuple[object, object]) -> None:
+    """Compare size, spacing, origin and direction of two images, up to the rounding of different programs.
 
     Raises:
-        UserError: naming both, what differs and by how much.
+        UserError: naming both, what differs and how.
     """
+    spacing = np.array(second.GetSpacing())
+    agree = {
+        "Size": first.GetSize() == second.GetSize(),
+        "Spacing": np.allclose(first.GetSpacing(), spacing, rtol=_SCALED),
+        "Origin": np.abs(np.subtract(first.GetOrigin(), second.GetOrigin())).max() <= _OFF_IN_VOXELS * spacing.min(),
+        "Direction": np.allclose(first.GetDirection(), second.GetDirection(), rtol=0, atol=_TURNED),
+    }
     differing = [
-        f"{what} {_shown(getattr(first, f'Get{what.capitalize()}')())} against "
-        f"{_shown(getattr(second, f'Get{what.capitalize()}')())}"
-        for what, tolerance in (("size", 0.0), ("spacing", 1e-4), ("origin", 1e-2), ("direction", 1e-4))
-        if not np.allclose(
-            getattr(first, f"Get{what.capitalize()}")(),
-            getattr(second, f"Get{what.capitalize()}")(),
-            rtol=0,
-            atol=tolerance,
-        )
+        f"{what.lower()} {_shown(getattr(first, f'Get{what}')())} against {_shown(getattr(second, f'Get{what}')())}"
+        for what, same in agree.items()
+        if not same
     ]
     if differing:
         raise UserError(
-            f"{names[0]} and {names[1]} lie on different grids ({'; '.join(differing)}); resample one of them."
+            f"{names[0]} and {names[1]} lie on different grids ({'; '.join(differing)}); resample one onto the other."
         )
 
 

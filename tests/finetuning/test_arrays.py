@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from nnunetv2_muduo.finetuning.oriented_scan import at_least_spaced
+from nnunetv2_muduo.finetuning.arrays import at_least_spaced
 
 
 def test_a_coarsened_ramp_tells_the_place_of_each_voxel() -> None:

@@ -1,50 +1,14 @@
-"""Read a scan and its label map from files of any orientation and bring them to a teacher's axes."""
+"""What a teacher is trained on, made of a scan and its label map: no finer than needed, checked, in few bytes."""
 
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 
+from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
 
 _LARGEST_HALF = 65504.0  # of float16
-_DIRECTION_TOLERANCE, _PLACE_TOLERANCE_IN_VOXELS = 1e-3, 0.05  # different programs round differently
-
-
-def read_oriented(path: Path, orientation: str) -> SimpleITK.Image:
-    """A scalar 3D image whose axes (x, y, z) grow as `orientation` says ("LPS", "RAS"); nothing is resampled.
-
-    Raises:
-        UserError: if the file cannot be read as a 3D image of one channel.
-    """
-    if is_truncated_nifti(path):
-        raise UserError(f"{path} is truncated; copy it again.")
-    try:
-        image = SimpleITK.ReadImage(str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise UserError(
-            f"{path} cannot be read as an image ({reason}); write it again, or take the case out."
-        ) from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise UserError(f"{path} is no 3D image of one channel; teachers are trained on whole scans.")
-    return SimpleITK.DICOMOrient(image, orientation)
-
-
-def check_same_grid(image: SimpleITK.Image, labels: SimpleITK.Image, *, path: Path) -> None:
-    """Raise a UserError that names the label file `path` unless it lies on the image's grid."""
-    spacing = np.array(image.GetSpacing())
-    agree = {
-        "size": image.GetSize() == labels.GetSize(),
-        "spacing": np.allclose(spacing, labels.GetSpacing(), rtol=1e-3),
-        "origin": np.abs(np.subtract(image.GetOrigin(), labels.GetOrigin())).max()
-        <= _PLACE_TOLERANCE_IN_VOXELS * spacing.min(),
-        "direction": np.allclose(image.GetDirection(), labels.GetDirection(), atol=_DIRECTION_TOLERANCE),
-    }
-    differing = [what for what, same in agree.items() if not same]
-    if differing:
-        raise UserError(f"{path} has another {', '.join(differing)} than its scan; resample the labels onto the scan.")
 
 
 def at_least_spaced(image: SimpleITK.Image, spacing_in_mm: float, *, is_labels: bool) -> SimpleITK.Image:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from nnunetv2_muduo.semisupervised.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
+from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
 
 
 @pytest.fixture(params=[".nii", ".nii.gz"])
