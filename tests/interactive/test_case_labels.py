@@ -115,17 +115,19 @@ def two_voxel_organs() -> tuple[np.ndarray, np.ndarray]:
     return image, prompts
 
 
-def test_where_organs_overlap_the_larger_fused_probability_wins():
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_where_organs_overlap_the_larger_fused_probability_wins(order: tuple[int, int]):
     image, prompts = two_voxel_organs()
-    dual = teachers(CalledTeacher(1.0, 2.0), CalledTeacher(3.0, 1.8))  # fused 0.84 and 0.87
+    logits = torch.tensor([[1.0, 2.0], [3.0, 1.8]])[:, list(order)]  # fused 0.84 and 0.87
+    dual = teachers(CalledTeacher(*logits[0]), CalledTeacher(*logits[1]))
     result = dual.label("case", image, image, prompts, geometry=geometry(spacing=(4.0,) * 3), organs=ORGANS)
-    p = torch.tensor([[1.0, 2.0], [3.0, 1.8]]).sigmoid()
+    p = logits.sigmoid()
     winner = int(p.mean(0).argmax()) + 1
     assert (result.labels == winner).all()
     difference = float((p[0] - p[1]).abs()[winner - 1])
     assert (result.agreement == round(100 * (1 - difference))).all()
-    assert result.qualities[2 - winner].fused_ml == 0
-    assert result.claims.of([2], (8, 8, 8)).all()
+    assert result.qualities[2 - winner].fused_ml == 0  # the other one of the first two
+    assert result.claims.of([3 - winner], (8, 8, 8)).all()
 
 
 def test_in_background_the_agreement_is_that_of_the_organ_most_disputed():
