@@ -50,8 +50,8 @@ def masked_labels(
 ) -> np.ndarray:
     """A label map whose doubtful voxels carry the ignore label: none is trained on, as an organ or as background.
 
-    In doubt is what the prompt or either teacher's answer of a dropped organ lays claim to, unless it is labelled as an
-    organ that is kept (a stray prompt in the liver claims all of the liver), and what the teachers disagree about.
+    In doubt is what the prompt or either teacher's answer of a dropped organ lays claim to, even where a kept organ has
+    won the voxel (measured: a claim in such a place is often right), and what the teachers disagree about.
 
     Args:
         labels: [Z, Y, X] label map.
@@ -64,8 +64,7 @@ def masked_labels(
     Returns:
         [Z, Y, X], uint8 where it suffices, else uint16.
     """
-    claimed = claims.of(dropped, labels.shape) & (labels == 0)
-    doubtful = claimed | np.isin(labels, dropped) | (agreement < min_agreement * CERTAIN)
+    doubtful = claims.of(dropped, labels.shape) | np.isin(labels, dropped) | (agreement < min_agreement * CERTAIN)
     return np.where(doubtful, ignore, labels).astype(np.uint8 if ignore < 256 else np.uint16)
 
 
