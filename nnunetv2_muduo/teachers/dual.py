@@ -222,9 +222,12 @@ class DualTeacher(nn.Module):
                 logits[images, part] = answers
         return logits
 
+    def computes_in_bfloat16(self, device: torch.device) -> bool:
+        """Whether teachers on this device compute in bfloat16."""
+        return computes_in_bfloat16(device) if self.in_bfloat16 is None else self.in_bfloat16
+
     def _precision(self, device: torch.device) -> torch.autocast:
-        bfloat16 = computes_in_bfloat16(device) if self.in_bfloat16 is None else self.in_bfloat16
-        return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.computes_in_bfloat16(device))
 
     def _mask_prompts(self, masks: Tensor, size: int) -> Tensor:
         """Probabilities [B, K, s, s, s] -> mask prompts [B, K, M, M, M], float32."""

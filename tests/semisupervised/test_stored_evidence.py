@@ -48,6 +48,15 @@ def test_a_batch_of_patches_comes_back_in_its_order():
     assert back.ct.embedding.dtype == back.pet_logits.dtype == torch.float32
 
 
+def test_an_embedding_in_bfloat16_comes_back_as_bfloat16_would_round_it():
+    layout = TileLayout({"ct_embedding": ((3, 5, 2), np.dtype(np.int16))})
+    embedding = torch.randn(2, 5, 2) * 1e30
+    stored = to_stored(Evidence(ct=Encoded(embedding, torch.tensor([0, 2]))), layout)["ct_embedding"]
+    assert stored.dtype == np.int16
+    back = from_stored({"ct_embedding": torch.from_numpy(stored[None])}, torch.device("cpu")).ct
+    assert torch.equal(back.of(torch.tensor([0, 2])), embedding.bfloat16().float())
+
+
 def test_rounded_logits_keep_their_sign_and_their_probability():
     given = evidence()
     back = there_and_back(given)

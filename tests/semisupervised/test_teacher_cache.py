@@ -96,6 +96,7 @@ def student_of(seed: int = 0) -> Tensor:
     return nn.functional.interpolate(3 * noise, size=PATCH, mode="trilinear").sigmoid()
 
 
+@pytest.mark.parametrize("in_bfloat16", [False, True])
 @pytest.mark.parametrize("grid", ["patch", "1.5mm"])
 @pytest.mark.parametrize("make", [EchoTeacher, small_unet, small_sam])
 @pytest.mark.parametrize(
@@ -108,13 +109,14 @@ def student_of(seed: int = 0) -> Tensor:
     ],
     ids=["student prompts", "generator prompts", "CT alone", "PET alone"],
 )
-def test_cached_labels_equal_uncached_ones_within_rounding(scans, grid, make, changes):
-    """Half precision of the embedding and 7 significant bits of the logits: a probability is off by less than 0.005."""
+def test_cached_labels_equal_uncached_ones_within_rounding(scans, grid, make, changes, in_bfloat16):
+    """Half the bits of the embedding, 7 significant bits of the logits: probabilities are off by less than 0.005."""
     settings = replace(SETTINGS, grid=grid, cache_tiles=2, **changes)
     off = {key: None for key, name in (("ct", "ct_teacher"), ("pet", "pet_teacher")) if getattr(settings, name) is None}
     if off == {"pet": None}:
         off["prompt_generator"] = None
     teaching = teaching_of(settings, **({"ct": make(), "pet": make()} | off))
+    teaching.dual.in_bfloat16 = in_bfloat16
     build(scans, teaching)
     said = 0
     for case, tile in (("a", 0), ("b", 1)):
