@@ -269,7 +269,7 @@ def main() -> None:
             "settings": [vars(one) for one in measured],
             "arguments": {k: str(v) for k, v in vars(arguments).items() if k not in ("out", "work")},
         },
-        machine=describe_machine(device),
+        machine={**describe_machine(device), "epochs_of_the_demo's_prompt_generator": str(arguments.prompt_epochs)},
     )
 
 
