@@ -25,11 +25,11 @@ from nnunetv2_muduo.datasets.phantom import draw_phantom
 from nnunetv2_muduo.datasets.simulated_dataset import GROUPS, ORGANS, organ_labels
 from nnunetv2_muduo.demo.recipe import CONFIGURATION, DATASET, FOLD
 from nnunetv2_muduo.evaluation.comparison import dice_score
-from nnunetv2_muduo.interactive.case_quality import DROP, KEEP, OrganQuality, Thresholds
-from nnunetv2_muduo.interactive.claims import Claims
-from nnunetv2_muduo.interactive.prompt_maps import PromptModel
-from nnunetv2_muduo.interactive.pseudo_dataset import masked_labels
-from nnunetv2_muduo.interactive.pseudo_label import PseudoLabels, pseudo_label
+from nnunetv2_muduo.pseudo_labelling.case_quality import DROP, KEEP, OrganQuality, Thresholds
+from nnunetv2_muduo.pseudo_labelling.claims import Claims
+from nnunetv2_muduo.pseudo_labelling.layout import masked_labels
+from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel
+from nnunetv2_muduo.pseudo_labelling.recipe import PseudoLabels, pseudo_label
 from nnunetv2_muduo.settings import Settings
 
 RESULTS = Path(__file__).resolve().parent / "results"

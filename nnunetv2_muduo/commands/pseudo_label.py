@@ -12,7 +12,7 @@ from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
 if TYPE_CHECKING:
     import torch
 
-    from nnunetv2_muduo.interactive.prompt_maps import PromptModel
+    from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel
     from nnunetv2_muduo.settings import Settings
 
 PROMPT_TRAINER = "nnUNetTrainerMuDuoPrompt"
@@ -77,9 +77,9 @@ def _run(arguments: Namespace) -> None:
     raw = nnunet_folder("nnUNet_raw") / name
     read_json(raw / "dataset.json")  # mistakes are told before what is slow to import
 
-    from nnunetv2_muduo.interactive.case_quality import Thresholds
-    from nnunetv2_muduo.interactive.pseudo_dataset import dataset_name, lay_out
-    from nnunetv2_muduo.interactive.pseudo_label import pseudo_label, with_teachers
+    from nnunetv2_muduo.pseudo_labelling.case_quality import Thresholds
+    from nnunetv2_muduo.pseudo_labelling.layout import dataset_name, lay_out
+    from nnunetv2_muduo.pseudo_labelling.recipe import pseudo_label, with_teachers
 
     target = None if arguments.as_labels is None else dataset_name(arguments.as_labels, name)
     thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou)
@@ -112,7 +112,7 @@ def _run(arguments: Namespace) -> None:
 
 
 def _prompts(arguments: Namespace, dataset: str) -> "Path | PromptModel":
-    from nnunetv2_muduo.interactive.prompt_maps import PromptModel
+    from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel
 
     if arguments.predictions is not None:
         return arguments.predictions

@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of, write_text
-from nnunetv2_muduo.interactive.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
-from nnunetv2_muduo.interactive.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
-from nnunetv2_muduo.interactive.dual_scan import DualScan
-from nnunetv2_muduo.interactive.prompt_maps import PromptModel, predict_prompts
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
+from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
+from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
+from nnunetv2_muduo.pseudo_labelling.dual_scan import DualScan
+from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 from nnunetv2_muduo.semisupervised.worker_pool import read_ahead
@@ -189,7 +189,7 @@ class _Labelling:
         assert geometry is not None
         result = self.dual.label(read.case, ct, pet, prompts, geometry=geometry, organs=self.organs)
         if self.thresholds is not None:
-            from nnunetv2_muduo.interactive.case_figure import draw_case
+            from nnunetv2_muduo.pseudo_labelling.case_figure import draw_case
 
             figure = self.target.figure(read.case)
             draw_case(figure, ct, pet, prompts, result, geometry=geometry, thresholds=self.thresholds)

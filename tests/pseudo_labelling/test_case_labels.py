@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from nnunetv2_muduo.interactive.dual_scan import DualScan, Geometry
+from nnunetv2_muduo.pseudo_labelling.dual_scan import DualScan, Geometry
 from nnunetv2_muduo.settings import Settings
 from tests.support.bright_teacher import BrightTeacher
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nnunetv2_muduo.interactive.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
+from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
 
 GOOD = OrganQuality(
     "pat 1.v2",

@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing, write_text
-from nnunetv2_muduo.interactive.case_labels import CERTAIN
-from nnunetv2_muduo.interactive.case_quality import DROP, Thresholds
-from nnunetv2_muduo.interactive.claims import Claims
-from nnunetv2_muduo.interactive.pseudo_label import PseudoLabels, plain_organs
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
+from nnunetv2_muduo.pseudo_labelling.case_labels import CERTAIN
+from nnunetv2_muduo.pseudo_labelling.case_quality import DROP, Thresholds
+from nnunetv2_muduo.pseudo_labelling.claims import Claims
+from nnunetv2_muduo.pseudo_labelling.recipe import PseudoLabels, plain_organs
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 _RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other

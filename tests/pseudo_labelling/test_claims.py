@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunetv2_muduo.interactive.claims import Claims
+from nnunetv2_muduo.pseudo_labelling.claims import Claims
 
 SHAPE = (5, 6, 7)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nnunetv2_muduo.interactive.coverage import ask_with_masks, ask_with_points, covering_windows
+from nnunetv2_muduo.pseudo_labelling.coverage import ask_with_masks, ask_with_points, covering_windows
 from nnunetv2_muduo.teachers.windows import ScanWindows
 from tests.support.bright_teacher import BrightTeacher
 

@@ -9,8 +9,8 @@ import torch
 from nnunetv2.inference import predict_from_raw_data
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.interactive.case_files import CaseJob
-from nnunetv2_muduo.interactive.prompt_maps import PromptModel, predict_prompts
+from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob
+from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
 from tests.support.pseudo_project import DATASET_JSON, SHAPE, PseudoProject, write, write_project
 
 LABELS = {"background": 0, "liver": 1, "spleen": 2, "bladder": 3}

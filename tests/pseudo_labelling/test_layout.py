@@ -9,8 +9,8 @@ import SimpleITK as sitk
 
 from nnunetv2_muduo.cli import main
 from nnunetv2_muduo.interactive import pseudo_label
-from nnunetv2_muduo.interactive.claims import Claims
-from nnunetv2_muduo.interactive.pseudo_dataset import dataset_name, masked_labels
+from nnunetv2_muduo.pseudo_labelling.claims import Claims
+from nnunetv2_muduo.pseudo_labelling.layout import dataset_name, masked_labels
 from tests.support.pseudo_project import PseudoProject, organs, write, write_project, write_scan
 from tests.support.stub_teachers import EchoTeacher
 

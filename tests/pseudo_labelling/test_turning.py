@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunetv2_muduo.interactive.turning import Turn
+from nnunetv2_muduo.pseudo_labelling.turning import Turn
 
 ALL_ORIENTATIONS = ["".join(word) for axes in permutations(("RL", "AP", "SI")) for word in product(*axes)]
 

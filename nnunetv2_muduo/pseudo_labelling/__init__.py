@@ -1,0 +1,1 @@
+"""Whole scans labelled by both teachers, prompted by a trained nnU-Net model."""
