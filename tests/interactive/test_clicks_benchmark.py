@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bright_teacher import BrightTeacher
+from clickable_dataset import DATASET, LABELS, label_map, write_clickable_dataset
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.errors import UserError
@@ -14,8 +16,6 @@ from nnunetv2_muduo.interactive.clicks_benchmark import CaseScan, ClickSettings,
 from nnunetv2_muduo.interactive.dataset_scans import find_cases
 from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.weights import save_teacher
-from tests.support.bright_teacher import BrightTeacher
-from tests.support.clickable_dataset import DATASET, LABELS, label_map, write_clickable_dataset
 
 TINY = ClickUNetConfig(
     cube_size=8, spacing_in_mm=8.0, embedding_channels=3, features_per_stage=(4, 8), strides=(2, 2),

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from clickable_dataset import label_map, write_clickable_dataset
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.interactive.dataset_scans import choose, find_cases, organ_values, read_channel, read_labels
-from tests.support.clickable_dataset import label_map, write_clickable_dataset
 
 
 def cases_of(folder: Path, split: str = "Tr"):

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from bright_teacher import BrightTeacher
 
 from nnunetv2_muduo.interactive.one_window import OneWindowSession, middle_of, part_in_window
 from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig, normalise_for_teacher
 from nnunetv2_muduo.teachers.windows import ScanWindows
-from tests.support.bright_teacher import BrightTeacher
 
 TINY = ClickUNetConfig(
     cube_size=16, spacing_in_mm=4.0, embedding_channels=3, features_per_stage=(4, 8), strides=(2, 2),

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from bright_teacher import BrightTeacher
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.interactive.prompts import Point, Target
 from nnunetv2_muduo.interactive.segment import LabelMap, segment_scan
 from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig
-from tests.support.bright_teacher import BrightTeacher
 
 BOX = (slice(10, 16), slice(12, 20), slice(14, 24))
 MIDDLE = (18.5, 15.5, 12.5)  # of the box, as voxel index (i, j, k)

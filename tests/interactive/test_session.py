@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from bright_teacher import BrightTeacher
 
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.teachers.windows import ScanWindows
-from tests.support.bright_teacher import BrightTeacher
 
 SPACING = (4.0, 4.0, 4.0)  # a window of the stub is 16 voxels wide
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from bright_teacher import BrightTeacher
 
 from nnunetv2_muduo.pseudo_labelling.dual_scan import DualScan, Geometry
 from nnunetv2_muduo.settings import Settings
-from tests.support.bright_teacher import BrightTeacher
 
 ORGANS = {"liver": 1, "spleen": 2, "bladder": 3}
 SPACING = (4.0, 5.0, 6.0)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from bright_teacher import BrightTeacher
 
 from nnunetv2_muduo.pseudo_labelling.coverage import ask_with_masks, ask_with_points, covering_windows
 from nnunetv2_muduo.teachers.windows import ScanWindows
-from tests.support.bright_teacher import BrightTeacher
 
 SHAPE = (40, 24, 30)
 SPACING = (4.0, 4.0, 4.0)  # a window of the stub is 16 voxels wide

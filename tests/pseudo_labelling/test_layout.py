@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pseudo_project import PseudoProject, organs, write, write_project, write_scan
+from stub_teachers import EchoTeacher
 
 from nnunetv2_muduo.cli import main
-from nnunetv2_muduo.interactive import pseudo_label
+from nnunetv2_muduo.pseudo_labelling import recipe
 from nnunetv2_muduo.pseudo_labelling.claims import Claims
 from nnunetv2_muduo.pseudo_labelling.layout import dataset_name, masked_labels
-from tests.support.pseudo_project import PseudoProject, organs, write, write_project, write_scan
-from tests.support.stub_teachers import EchoTeacher
 
 CASES = ("pat 0.v1", "pat 1.v1")
 NEW = "Dataset022_Better"
@@ -70,7 +70,7 @@ def test_dataset_holds_both_kinds_of_cases_and_the_highest_label_is_ignored(proj
 def test_dropped_organs_prompt_carries_the_ignore_label_and_a_kept_ones_does_not(
     project: PseudoProject, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(pseudo_label, "load_teacher", lambda name: EchoTeacher())  # untrained ones outline nothing
+    monkeypatch.setattr(recipe, "load_teacher", lambda name: EchoTeacher())  # untrained ones outline nothing
     lay_out(project, *DROP_ALL)
     folder = project.raw.with_name(NEW)
     dropped = array(folder / "labelsTr" / f"{CASES[0]}.nii.gz")

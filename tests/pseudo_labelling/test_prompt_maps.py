@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from nnunetv2.inference import predict_from_raw_data
+from pseudo_project import DATASET_JSON, SHAPE, PseudoProject, write, write_project
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob
 from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
-from tests.support.pseudo_project import DATASET_JSON, SHAPE, PseudoProject, write, write_project
 
 LABELS = {"background": 0, "liver": 1, "spleen": 2, "bladder": 3}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pseudo_project import DATASET_JSON, PseudoProject, organs, write, write_project, write_teachers
 
 from nnunetv2_muduo.cli import main
-from tests.support.pseudo_project import DATASET_JSON, PseudoProject, organs, write, write_project, write_teachers
 
 CASES = ("pat 0.v1", "pat 1.v1")
 

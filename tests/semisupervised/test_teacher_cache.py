@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
-from small_teachers import small_sam, small_unet
 from stub_teachers import EchoTeacher
+from tiny_teachers import small_sam, small_unet
 from torch import Tensor, nn
 
 from nnunetv2_muduo.errors import UserError

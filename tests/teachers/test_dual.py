@@ -1,7 +1,7 @@
 import pytest
 import torch
-from small_teachers import small_sam, small_unet
 from stub_teachers import EchoTeacher
+from tiny_teachers import small_sam, small_unet
 from torch import Tensor
 
 from nnunetv2_muduo.teachers import DualTeacher

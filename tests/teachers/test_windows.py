@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from bright_teacher import BrightTeacher
 
 from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
 from nnunetv2_muduo.teachers.windows import ScanWindows
-from tests.support.bright_teacher import BrightTeacher
 
 SPACING = (8.0, 4.0, 2.0)  # (z, y, x) in mm; a window is 64 mm wide: 8, 16 and 32 voxels
 
