@@ -4,14 +4,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from nnunetv2_muduo.commands.command import Command
-from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-d", metavar="ID", required=True, help="dataset, as number (221) or name (Dataset221_X)")
     parser.add_argument(
-        "--teacher", required=True, metavar="NAME", help="as `muduo weights` lists them, or a file there"
+        "--teacher", required=True, metavar="NAME", help="a name that `muduo weights` lists, or a file with weights"
     )
     parser.add_argument("--split", choices=("Tr", "Ts"), default="Tr", help="imagesTr (default) or imagesTs")
     parser.add_argument("--cases", nargs="+", metavar="CASE", help="default: all that have a label map")
@@ -20,7 +19,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--clicks", nargs="+", type=int, default=[1, 3, 5, 10], metavar="N", help="compare after so many: 1 3 5 10"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the clicks (default: 0)")
-    parser.add_argument("--modality", choices=("CT", "PET"), help="default: what a known teacher was trained on")
+    parser.add_argument("--modality", choices=("CT", "PET"), help="needed for weights that do not say theirs")
     parser.add_argument("--channel", type=int, metavar="N", help="input channel, where channel_names do not tell")
     parser.add_argument(
         "--protocol",
@@ -41,19 +40,20 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace) -> None:
     folder = nnunet_folder("nnUNet_raw") / find_dataset(arguments.d)
-    modality = _modality(arguments.teacher, arguments.modality)
 
-    import torch  # slow, so mistakes are told first
+    import torch
 
     from nnunetv2_muduo.interactive.clicks_benchmark import ClickSettings, run_clicks
-    from nnunetv2_muduo.teachers.weights import load_teacher
+    from nnunetv2_muduo.teachers.weights import load_teacher, locate_teacher, modality_of
 
+    name, weights = locate_teacher(arguments.teacher)
+    modality = modality_of(name, folder=weights, given=arguments.modality)
     settings = ClickSettings(tuple(arguments.clicks), arguments.seed, arguments.protocol, arguments.share_windows)
-    output = arguments.o or Path(f"clicks_{Path(arguments.teacher).stem}")
+    output = arguments.o or Path(f"clicks_{Path(name).stem}")
     summary = run_clicks(
         folder,
-        load_teacher(arguments.teacher),
-        teacher_name=arguments.teacher,
+        load_teacher(name, folder=weights),
+        teacher_name=name,
         modality=modality,
         output=output,
         split=arguments.split,
@@ -65,15 +65,6 @@ def _run(arguments: Namespace) -> None:
     )
     print(f"\n{summary.as_table()}\n")
     print(f"{summary.seconds_per_click:.2f} seconds a click. Rows, table and curve: {output}/clicks.csv, .md, .png")
-
-
-def _modality(teacher: str, given: str | None) -> str:
-    from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS
-
-    known = KNOWN_TEACHERS.get(teacher)
-    if given is None and known is None:
-        raise UserError(f"Teacher {teacher} is not a known one; say with --modality CT or PET what it looks at.")
-    return given or (known.modality if known else "")
 
 
 COMMAND = Command(

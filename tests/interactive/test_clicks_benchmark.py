@@ -96,7 +96,7 @@ def test_command_writes_rows_table_and_curve_and_goes_on_where_it_stopped(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--teacher", "tiny.pth"], "say with --modality CT or PET"),
+        (["--teacher", "tiny.pth"], "add --modality CT or --modality PET"),
         (
             ["--teacher", "tiny.pth", "--modality", "CT", "--labels", "lver"],
             "no label lver; there are: liver, spleen, bl",
@@ -106,7 +106,7 @@ def test_command_writes_rows_table_and_curve_and_goes_on_where_it_stopped(
         (["--teacher", "tiny.pth", "--modality", "CT", "--split", "Ts"], "no labelled case in imagesTs and labelsTs"),
         (["--teacher", "tiny.pth", "--modality", "CT", "--clicks", "0", "3"], "must be at least 1, not 0, 3"),
         (["--teacher", "standin_ct", "--protocol", "crop", "--share-windows"], "cannot share windows"),
-        (["--teacher", "standin_pt"], "not a known one"),
+        (["--teacher", "standin_pt"], "did you mean standin_pet?"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -182,7 +182,7 @@ def long_bar() -> np.ndarray:
 
 
 def test_scan_follows_a_target_that_crop_cuts(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from tests.support import clickable_dataset
+    import clickable_dataset
 
     monkeypatch.setattr(clickable_dataset, "label_map", long_bar)
     folder = write_clickable_dataset(raw, cases=1)
