@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -90,3 +91,5 @@ def _end(workers: Sequence[BaseProcess]) -> None:
         worker.terminate()
     for worker in workers:
         worker.join()
+        while worker.exitcode is None:  # a thread of the pool was faster to hear of its end and is about to note it
+            time.sleep(0.001)

@@ -77,7 +77,7 @@ def test_a_teachers_file_may_lie_anywhere(weights, scan, tmp_path, monkeypatch):
         (["--teacher", "tiny.pth", "--point", "99", "2", "3"], "outside the scan"),
         (["--teacher", "silent.pth", "--point", "9", "9", "9"], "--modality"),
         (["--teacher", "tiny.pth", "--point", "9", "9", "9", "--modality", "CT"], "trained on PET"),
-        (["--teacher", "tiny", "--point", "9", "9", "9"], "No teacher is called 'tiny'"),
+        (["--teacher", "tinny", "--point", "9", "9", "9"], "No teacher is called 'tinny'"),
         (["--teacher", "tiny.pth", "--prompts", "missing.json"], "no file missing.json"),
     ],
 )
