@@ -23,7 +23,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 torch.set_num_threads(1)
 folder = os.path.join(os.environ["nnUNet_preprocessed"], sys.argv[1])
 read = lambda name: json.load(open(os.path.join(folder, name)))
-trainer = nnUNetTrainer(read("nnUNetPlans.json"), "3d_fullres", 0, read("dataset.json"), device=torch.device("cpu"))
+plans = {**read("nnUNetPlans.json"), "continue_training": False}  # as nnUNetv2_train hands them over
+trainer = nnUNetTrainer(plans, "3d_fullres", 0, read("dataset.json"), device=torch.device("cpu"))
 trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = 1, 2, 1
 trainer.run_training()
 trainer.perform_actual_validation()
