@@ -2,9 +2,10 @@
 
     python benchmarks/cpcl.py --anatomy ../shared/anatomy --out cpcl
 
-A teacher of the other modality learns PET (as SegAnyPET came from SAM-Med3D) on bodies around the organ maps 000-023
-whose labels are corrupted: plainly, and with CPCL in both readings; and, for comparison, on the clean labels. Measured
-against clean labels of bodies around the maps 024-063. Stop and repeat to continue; `--steps` may grow.
+A teacher learns PET on bodies around the organ maps 000-023 whose labels are corrupted: plainly, and with CPCL in both
+readings; and, for comparison, on the clean labels. It starts as the teacher of the other modality (as SegAnyPET came
+from SAM-Med3D) or, with `--start same`, as one that knows PET from clean labels. Measured against clean labels of
+bodies around the maps 024-063. Stop and repeat to continue; `--steps` may grow.
 """
 
 import argparse
@@ -68,12 +69,13 @@ def corrupted_cases(cases: Sequence[TrainingCase], *, share: float, seed: int) -
 
 
 def starting_teacher(arguments: argparse.Namespace, seed: int) -> nn.Module:
-    """The shipped stand-in of the other modality, or a small Sam3D with random weights."""
+    """The shipped stand-in of the other or the same modality, or a small Sam3D with random weights."""
     torch.manual_seed(seed)
     if arguments.architecture == "Sam3D":
         return Sam3D(SMALL_SAM3D)
-    other = {"CT": "standin_pet", "PET": "standin_ct"}[arguments.modality]
-    return cast(nn.Module, load_teacher(other, log=lambda line: None)).requires_grad_(True)
+    other = {"CT": "PET", "PET": "CT"}[arguments.modality]
+    modality = arguments.modality if arguments.start == "same" else other
+    return cast(nn.Module, load_teacher(f"standin_{modality.lower()}", log=lambda line: None)).requires_grad_(True)
 
 
 def run_arm(
@@ -96,7 +98,8 @@ def run_arm(
         progress=sys.stderr.isatty(),
     )
     scans = corrupted_cases(cases, share=arguments.share, seed=seed) if corrupted else cases
-    name = f"{arguments.architecture}_{arguments.modality}_{arm.replace(', ', '_').replace(' ', '_')}_{seed}"
+    arm_name = arm.replace(", ", "_").replace(" ", "_")
+    name = f"{arguments.architecture}_{arguments.start}_{arguments.modality}_{arm_name}_{seed}"
     state = train_teacher(
         starting_teacher(arguments, seed),
         scans,
@@ -163,6 +166,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--pool", type=Path, help="folder of simulated scans (default: OUT/pool)")
     parser.add_argument("--modality", choices=("CT", "PET"), default="PET")
     parser.add_argument("--architecture", choices=("ClickUNet", "Sam3D"), default="ClickUNet")
+    parser.add_argument("--start", choices=("other", "same"), default="other", help="stand-in a ClickUNet starts as")
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=list(ARMS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--share", type=float, default=0.3, help="of the labels that are corrupted")
@@ -190,10 +194,11 @@ def main() -> None:
     for seed in arguments.seeds:
         for arm in arms:
             results[arm].append(run_arm(arguments, arm, seed, cases=cases, validation=validation))
-    name = f"cpcl_{arguments.architecture.lower()}_{arguments.modality.lower()}"
+    name = f"cpcl_{arguments.architecture.lower()}_{arguments.start}_{arguments.modality.lower()}"
     write_results(
         arguments.results / name,
-        title=f"{arguments.architecture} on {arguments.modality} labels of which {arguments.share:.0%} are corrupted: "
+        title=f"{arguments.architecture} (start: {arguments.start} modality) on {arguments.modality} labels of which "
+        f"{arguments.share:.0%} are corrupted: "
         f"Dice against clean labels, {len(arguments.seeds)} seeds",
         header=["training", *PROMPTS, "gain at 5 clicks", "seeds it wins"],
         rows=table_rows(results),
