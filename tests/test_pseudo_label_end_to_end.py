@@ -43,7 +43,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def run(environment: dict[str, str], *arguments: str) -> str:
     program = Path(sys.executable).parent / arguments[0]
     done = subprocess.run(
-        [str(program), *arguments[1:]], env=environment, capture_output=True, text=True, timeout=900, check=False
+        [str(program), *arguments[1:]], env=environment, capture_output=True, encoding="utf-8", timeout=900, check=False
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return done.stdout + done.stderr
