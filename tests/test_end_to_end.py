@@ -56,7 +56,7 @@ class Project:
     def run(self, *arguments: str, expect: int = 0, without: tuple[str, ...] = ()) -> str:
         environment = {key: value for key, value in self.environment.items() if key not in without}
         done = subprocess.run(
-            self.command(*arguments), env=environment, capture_output=True, text=True, timeout=600, check=False
+            self.command(*arguments), env=environment, capture_output=True, encoding="utf-8", timeout=600, check=False
         )
         output = done.stdout + done.stderr
         assert done.returncode == expect, output[-4000:]

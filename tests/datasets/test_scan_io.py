@@ -1,11 +1,21 @@
 """Scans in and masks out, in any format and orientation."""
 
+import locale
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from nnunetv2_muduo.datasets.scan_io import OrientedScan, check_same_grid, read_image, write_image
 from nnunetv2_muduo.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _locale_of_the_process():
+    """Writing DICOM files, which these tests do, sets it to "C"; tests that follow in this process must not notice."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 def an_image(orientation: str = "RPI", *, angle: float = 0.0) -> sitk.Image:
