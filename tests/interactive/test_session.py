@@ -135,3 +135,12 @@ def test_a_session_cannot_begin_with_background():
         one.click(torch.tensor([[10.0, 10.0, 10.0]]), torch.zeros(1, dtype=torch.int64))
     with pytest.raises(ValueError, match="empty"):
         one.rough_mask(torch.zeros(20, 20, 20))
+
+
+def test_a_background_click_where_nothing_is_known_asks_no_window():
+    volume = bright_box((40, 40, 80), (slice(18, 22), slice(10, 15), slice(20, 26)))
+    one = session(volume, (20.0, 12.0, 23.0))
+    one.click(torch.tensor([[20.0, 12.0, 23.0]]), FOREGROUND)
+    before = set(one.logits)
+    one.click(torch.tensor([[20.0, 12.0, 70.0]]), torch.zeros(1, dtype=torch.int64))
+    assert set(one.logits) == before
