@@ -1,7 +1,7 @@
 """What the teacher cache buys and costs: seconds of a step, seconds and bytes of a tile, agreement of the labels.
 
-    python benchmarks/teacher_cache.py --work /tmp/teacher_cache
-    python benchmarks/teacher_cache.py --device cuda --rounds 20 --work /tmp/teacher_cache
+    python benchmarks/teacher_cache.py --work teacher_cache
+    python benchmarks/teacher_cache.py --device cuda --rounds 20 --work teacher_cache
 
 Two settings, each once with the student prompting the CT teacher and once with the prompt generator:
 
