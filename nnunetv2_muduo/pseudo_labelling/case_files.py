@@ -167,8 +167,3 @@ def write_image(array: np.ndarray, geometry: Geometry, path: Path) -> None:
     image.SetDirection(geometry.direction)
     with replacing(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
-
-
-def read_array(path: Path) -> np.ndarray:
-    """[Z, Y, X] of an image file."""
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
