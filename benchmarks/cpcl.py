@@ -35,11 +35,13 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 RESULTS = Path(__file__).resolve().parent / "results"
-ARMS = {
-    "plain": ("off", True),
-    "CPCL, complement": ("complement", True),
-    "CPCL, ensemble": ("ensemble", True),
-    "plain on clean labels": ("off", False),
+ARMS: dict[str, dict[str, Any]] = {  # settings of the training
+    "plain": {},
+    "CPCL, complement": {"cpcl": "complement"},
+    "CPCL, ensemble": {"cpcl": "ensemble"},
+    "CPCL, confident": {"cpcl": "confident"},
+    "CPCL, confident alone": {"cpcl": "confident", "rectified_share": 1.0},
+    "plain on clean labels": {},
 }
 PROMPTS = ("1 click", "3 clicks", "5 clicks")
 UNSEEN_MAPS = range(24, 64)
@@ -59,13 +61,23 @@ SMALL_SAM3D = Sam3DConfig(
 )
 
 
-def corrupted_cases(cases: Sequence[TrainingCase], *, share: float, seed: int) -> list[TrainingCase]:
-    """The cases with corrupted labels, the same for the same seed, all of them of low quality."""
+def corrupted_cases(
+    cases: Sequence[TrainingCase], *, share: float, seed: int, whole: bool = False
+) -> list[TrainingCase]:
+    """The cases with a share of their labels corrupted, the same ones for the same seed.
+
+    Anywhere, so that every case is of low quality; or, with `whole`, all labels of a share of the cases, which alone
+    are of low quality.
+    """
     rng = np.random.default_rng([seed, 30])
-    return [
-        case._replace(labels=corrupt_labels(case.labels, TARGETS, share=share, rng=rng), low_quality=True)
-        for case in cases
-    ]
+    if not whole:
+        return [_corrupted(case, share, rng) for case in cases]
+    chosen = set(rng.choice(len(cases), max(1, round(share * len(cases))), replace=False).tolist())
+    return [_corrupted(case, 1.0, rng) if index in chosen else case for index, case in enumerate(cases)]
+
+
+def _corrupted(case: TrainingCase, share: float, rng: np.random.Generator) -> TrainingCase:
+    return case._replace(labels=corrupt_labels(case.labels, TARGETS, share=share, rng=rng), low_quality=True)
 
 
 def starting_teacher(arguments: argparse.Namespace, seed: int) -> nn.Module:
@@ -82,12 +94,11 @@ def run_arm(
     arguments: argparse.Namespace, arm: str, seed: int, *, cases: Sequence[TrainingCase], validation: Sequence[Crops]
 ) -> list[dict[str, Any]]:
     """Train one arm with one seed; rows of its validation at every step measured."""
-    cpcl, corrupted = ARMS[arm]
     settings = TrainingSettings(
         steps=arguments.steps,
         scheme="published",
         clicks_per_round=arguments.clicks,
-        cpcl=cpcl,
+        cpcl_after=arguments.after,
         learning_rate=arguments.learning_rate,
         warmup_steps=10,
         seed=seed,
@@ -96,8 +107,11 @@ def run_arm(
         validate_every=max(1, arguments.steps // 4),
         save_every=20,
         progress=sys.stderr.isatty(),
+        **ARMS[arm],
     )
-    scans = corrupted_cases(cases, share=arguments.share, seed=seed) if corrupted else cases
+    scans = cases
+    if arm != "plain on clean labels":
+        scans = corrupted_cases(cases, share=arguments.share, seed=seed, whole=arguments.known)
     arm_name = arm.replace(", ", "_").replace(" ", "_")
     name = f"{arguments.architecture}_{arguments.start}_{arguments.modality}_{arm_name}_{seed}"
     state = train_teacher(
@@ -170,6 +184,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=list(ARMS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--share", type=float, default=0.3, help="of the labels that are corrupted")
+    parser.add_argument("--known", action="store_true", help="corrupt whole cases, and say which; others are trusted")
+    parser.add_argument("--cases", type=int, default=len(TRAINING_MAPS), help="bodies to train on")
+    parser.add_argument("--after", type=int, default=0, help="steps before CPCL starts")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--clicks", type=int, default=6, help="prompts a round; 11 as published, for those with time")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -186,7 +203,7 @@ def main() -> None:
     pool = arguments.pool or arguments.out / "pool"
     cases, unseen = (
         load_cases(anatomy_cases(pool, arguments.anatomy, maps, simulations=1), modality=arguments.modality)
-        for maps in (TRAINING_MAPS, UNSEEN_MAPS)
+        for maps in (TRAINING_MAPS[: arguments.cases], UNSEEN_MAPS)
     )
     validation = validation_crops(unseen, modality=arguments.modality, crops=arguments.crops)
     arms = ["plain", *[arm for arm in arguments.arms if arm != "plain"]]

@@ -10,6 +10,8 @@ _TRAINING = (
     "steps",
     "scheme",
     "cpcl",
+    "cpcl_after",
+    "rectified_share",
     "learning_rate",
     "decoder_rate_share",
     "schedule",
@@ -54,7 +56,10 @@ def _add_training_arguments(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("training (defaults: as published for Sam3D, as the stand-ins for ClickUNet)")
     group.add_argument("--steps", type=int, metavar="N", help="default: 200 epochs")
     group.add_argument("--scheme", choices=("published", "mixed"), help="11 clicks a step, or mixed prompts (MuDuo's)")
-    group.add_argument("--cpcl", choices=("complement", "ensemble", "off"), help="on --lq (default: ensemble)")
+    readings = ("complement", "ensemble", "confident", "off")
+    group.add_argument("--cpcl", choices=readings, help="how labels of --lq are rectified (default: ensemble)")
+    group.add_argument("--cpcl-after", type=int, metavar="N", help="steps before that starts (default: 0)")
+    group.add_argument("--rectified-share", type=float, metavar="SHARE", help="of the loss on --lq (default: 1/3)")
     group.add_argument("--learning-rate", type=float, metavar="RATE", help="of the encoder")
     group.add_argument("--decoder-rate-share", type=float, metavar="SHARE", help="the decoder's rate, as its share")
     group.add_argument("--schedule", choices=("steps", "cosine"))

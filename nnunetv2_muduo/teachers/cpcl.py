@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-READINGS = ("complement", "ensemble")
-GIVEN_WEIGHT, RECTIFIED_WEIGHT = 2 / 3, 1 / 3  # (2 L(given) + L(rectified)) / 3
+READINGS = ("complement", "ensemble", "confident")
+PUBLISHED_RECTIFIED_SHARE = 1 / 3  # (2 L(given) + L(rectified)) / 3
+DOUBT_MARGIN = 0.2
 
 
 @dataclass
@@ -63,14 +64,39 @@ def uncertain_voxels(variance: Tensor) -> Tensor:
     return variance > mean + 1e-6
 
 
+def doubtful_targets(given: Tensor, mean: Tensor, *, margin: float = DOUBT_MARGIN) -> Tensor:
+    """Targets whose answers agree with one another by `margin` of soft Dice better than with the given label.
+
+    How well the answers agree with one another is the soft Dice of their mean with its own decision (> 0.5): 1 where
+    all say the same, less where they waver.
+
+    Args:
+        given: bool [..., X, Y, Z].
+        mean: of the answers' probabilities, same shape.
+        margin: in soft Dice.
+
+    Returns:
+        bool [...].
+    """
+    return _soft_dice(mean, mean > 0.5) - _soft_dice(mean, given) > margin
+
+
+def _soft_dice(probabilities: Tensor, mask: Tensor) -> Tensor:
+    """[...] of two [..., X, Y, Z]; 0 where both are empty."""
+    shared = (probabilities * mask).flatten(-3).sum(-1)
+    total = probabilities.flatten(-3).sum(-1) + mask.flatten(-3).sum(-1)
+    return 2 * shared / total.clamp_min(1e-6)
+
+
 def rectified_labels(given: Tensor, mean: Tensor, variance: Tensor, *, reading: str) -> Tensor:
-    """The given labels, changed where the answers are uncertain.
+    """The given labels, changed where the answers tell so.
 
     Args:
         given: bool [..., X, Y, Z], the labels of the dataset.
         mean, variance: of the answers' probabilities, same shape.
         reading: "complement" turns uncertain voxels over, as the published formula says; "ensemble" lets the mean
-            decide there (> 0.5).
+            decide there (> 0.5); "confident", which is ours, does the reverse: the mean decides where the answers are
+            certain, in doubtful targets only.
 
     Returns:
         bool, same shape; a target that would lose all its voxels keeps its given label.
@@ -80,7 +106,10 @@ def rectified_labels(given: Tensor, mean: Tensor, variance: Tensor, *, reading: 
     """
     if reading not in READINGS:
         raise ValueError(f"unknown reading {reading!r}; known are {', '.join(READINGS)}")
-    instead = ~given if reading == "complement" else mean > 0.5
-    rectified = torch.where(uncertain_voxels(variance), instead, given)
+    uncertain, decided = uncertain_voxels(variance), mean > 0.5
+    if reading == "confident":
+        rectified = torch.where(~uncertain & doubtful_targets(given, mean)[..., None, None, None], decided, given)
+    else:
+        rectified = torch.where(uncertain, ~given if reading == "complement" else decided, given)
     lost = ~rectified.flatten(-3).any(-1)[..., None, None, None]
     return torch.where(lost, given, rectified)

@@ -9,7 +9,7 @@ is the interactive scheme of SAM-Med3D and SegAnyPET (METHODS.md, section 2), on
 import csv
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -124,7 +124,8 @@ def train_teacher(
         crops = sampler.draw(
             settings.crops_per_step * settings.accumulate, settings.targets_per_crop, generator=generator
         ).to(device)
-        state.losses.append(take_step(teacher, crops, optimiser, settings=settings, generator=generator))
+        now = settings if state.step >= settings.cpcl_after else replace(settings, cpcl="off")
+        state.losses.append(take_step(teacher, crops, optimiser, settings=now, generator=generator))
         state.step += 1
         state.seconds = time.monotonic() - started
         bar.update()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-from nnunetv2_muduo.teachers.cpcl import READINGS
+from nnunetv2_muduo.teachers.cpcl import PUBLISHED_RECTIFIED_SHARE, READINGS
 from nnunetv2_muduo.teachers.prompt_rounds import PromptMix
 
 SCHEMES, SCHEDULES, CPCL = ("mixed", "published"), ("cosine", "steps"), ("off", *READINGS)
@@ -25,7 +25,10 @@ class TrainingSettings:
         max_rounds: the number of rounds is drawn uniformly from 1 to this.
         clicks_per_round: prompts of a published round, two of which are the previous mask alone.
         accumulate: batches whose gradients are added up before a published step, as if they were one.
-        cpcl: reading of cross prompting confident learning on cubes of low quality: "complement", "ensemble" or "off".
+        cpcl: reading of cross prompting confident learning on cubes of low quality: "complement", "ensemble",
+            "confident" (`cpcl.rectified_labels`) or "off".
+        cpcl_after: steps before it starts; a teacher that knows nothing yet doubts good labels, too.
+        rectified_share: weight of the loss on the rectified label, that on the given one has the rest; published: 1/3.
         learning_rate, weight_decay, warmup_steps: AdamW; the rate rises linearly over the warm-up.
         decoder_rate_share: the decoder's learning rate as a share of the encoder's; published: 0.1.
         schedule: "cosine", or "steps": times 0.1 at 60 % and once more at 90 % of the steps, as published.
@@ -51,6 +54,8 @@ class TrainingSettings:
     clicks_per_round: int = 11
     accumulate: int = 1
     cpcl: str = "off"
+    cpcl_after: int = 0
+    rectified_share: float = PUBLISHED_RECTIFIED_SHARE
     learning_rate: float = 2e-3
     decoder_rate_share: float = 1.0
     weight_decay: float = 1e-3
@@ -76,6 +81,10 @@ class TrainingSettings:
         for name in ("learning_rate", "decoder_rate_share", "largest_gradient"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be greater than 0")
+        if self.cpcl_after < 0:
+            raise ValueError(f"cpcl_after is {self.cpcl_after}; it must be at least 0")
+        if not 0 <= self.rectified_share <= 1:
+            raise ValueError(f"rectified_share is {self.rectified_share}; it must lie between 0 and 1")
         if self.clicks_per_round < 2:
             raise ValueError(f"clicks_per_round is {self.clicks_per_round}; it must be at least 2")
         if self.scheme == "mixed" and (self.accumulate > 1 or self.cpcl != "off"):

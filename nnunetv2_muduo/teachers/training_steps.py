@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_muduo.teachers.cpcl import GIVEN_WEIGHT, RECTIFIED_WEIGHT, Ensemble, rectified_labels
+from nnunetv2_muduo.teachers.cpcl import PUBLISHED_RECTIFIED_SHARE, Ensemble, rectified_labels
 from nnunetv2_muduo.teachers.crops import Crops
 from nnunetv2_muduo.teachers.prompt_rounds import click_prompts, correct, corrected_rounds, first_prompts, to_cube
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
@@ -111,7 +111,8 @@ def add_gradients(
         )
         total = 0.0
         for _, logits in answers:
-            loss = share * round_loss(logits, crops, rectified) / settings.clicks_per_round
+            blend = round_loss(logits, crops, rectified, rectified_share=settings.rectified_share)
+            loss = share * blend / settings.clicks_per_round
             loss.backward()
             total += loss.item()
     if embedding.requires_grad and leaf.grad is not None:
@@ -119,18 +120,21 @@ def add_gradients(
     return total
 
 
-def round_loss(logits: Tensor, crops: Crops, rectified: Tensor | None) -> Tensor:
+def round_loss(
+    logits: Tensor, crops: Crops, rectified: Tensor | None, *, rectified_share: float = PUBLISHED_RECTIFIED_SHARE
+) -> Tensor:
     """Mean loss of one prompt's answers: plain on good labels, (2 L(given) + L(rectified)) / 3 on low-quality ones.
 
     Args:
         logits: [B, K, S, S, S].
         crops: the cubes.
         rectified: bool [B, K, S, S, S]; None: all labels are taken as they are.
+        rectified_share: weight of the rectified label; the given one has the rest.
     """
     given = target_losses(logits, crops.targets, crops.known)
     if rectified is None or crops.low_quality is None:
         return given.mean()
-    blended = GIVEN_WEIGHT * given + RECTIFIED_WEIGHT * target_losses(logits, rectified, crops.known)
+    blended = torch.lerp(given, target_losses(logits, rectified, crops.known), rectified_share)
     return torch.where(crops.low_quality[:, None], blended, given).mean()
 
 
@@ -173,7 +177,8 @@ def _rectify(
     ):
         ensemble.add(torch.sigmoid(logits.float()))
         sent.append(prompt)
-    return rectified_labels(crops.targets, ensemble.mean, ensemble.variance, reading=settings.cpcl), sent
+    mean = ensemble.mean * crops.known  # answers where nobody knows are no reason for doubt
+    return rectified_labels(crops.targets, mean, ensemble.variance, reading=settings.cpcl), sent
 
 
 def _ask_again(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nnunetv2_muduo.teachers.cpcl import READINGS, Ensemble, rectified_labels, uncertain_voxels
+from nnunetv2_muduo.teachers.cpcl import READINGS, Ensemble, doubtful_targets, rectified_labels, uncertain_voxels
 
 
 def line(*values: float) -> torch.Tensor:
@@ -43,7 +43,7 @@ def test_doubted_voxels_turn_over_or_follow_the_ensemble(reading: str, expected:
     assert rectified.int().tolist() == [[list(expected)]]
 
 
-@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("reading", ["complement", "ensemble"])
 def test_where_all_answers_agree_the_given_label_stays_even_against_them(reading: str) -> None:
     collected = ensemble(*[1 - GIVEN.float()] * 3)
     assert torch.equal(rectified_labels(GIVEN, collected.mean, collected.variance, reading=reading), GIVEN)
@@ -53,6 +53,33 @@ def test_where_all_answers_agree_the_given_label_stays_even_against_them(reading
 def test_equal_doubt_everywhere_is_no_doubt(reading: str) -> None:
     collected = ensemble(line(0.1, 0.1, 0.1, 0.1), line(0.8, 0.8, 0.8, 0.8))
     assert torch.equal(rectified_labels(GIVEN, collected.mean, collected.variance, reading=reading), GIVEN)
+
+
+# a body of 4 voxels, of which the label lacks one half; the answers waver about its edge alone
+WHOLE = (line(0, 0.9, 1, 1, 1, 0, 0, 0), line(0, 0.2, 1, 1, 1, 0, 0, 0), line(0, 0.9, 1, 1, 1, 0, 0, 0))
+CUT = line(0, 1, 1, 0, 0, 0, 0, 0).bool()
+
+
+def test_the_confident_reading_mends_what_all_answers_contradict_and_leaves_the_uncertain_edge() -> None:
+    collected = ensemble(*WHOLE)
+    edge_given_empty = line(0, 0, 1, 0, 0, 0, 0, 0).bool()
+    for given in (CUT, edge_given_empty):
+        rectified = rectified_labels(given, collected.mean, collected.variance, reading="confident")
+        assert rectified.flatten().tolist() == [False, bool(given[0, 0, 1]), True, True, True, False, False, False]
+
+
+def test_a_target_is_doubtful_where_answers_agree_better_with_one_another_than_with_its_label() -> None:
+    mean = ensemble(*WHOLE).mean
+    given = torch.stack([CUT, mean > 0.5])
+    assert doubtful_targets(given, torch.stack([mean, mean])).tolist() == [True, False]
+    wavering = torch.where(mean > 0.5, 0.55, 0.45)  # agrees with nothing, not even with itself
+    assert not doubtful_targets(CUT, wavering)
+
+
+def test_the_confident_reading_keeps_the_label_of_a_target_that_is_not_doubtful() -> None:
+    given = line(1, 1, 1, 1, 1, 0, 0, 0).bool()  # one voxel too many, which all answers contradict
+    collected = ensemble(*WHOLE)
+    assert torch.equal(rectified_labels(given, collected.mean, collected.variance, reading="confident"), given)
 
 
 def test_each_target_has_a_mean_uncertainty_of_its_own() -> None:
@@ -79,5 +106,5 @@ def test_a_target_that_would_be_lost_keeps_its_given_label(reading: str) -> None
 
 
 def test_another_reading_is_refused() -> None:
-    with pytest.raises(ValueError, match="complement, ensemble"):
+    with pytest.raises(ValueError, match="complement, ensemble, confident"):
         rectified_labels(GIVEN, GIVEN.float(), GIVEN.float(), reading="union")

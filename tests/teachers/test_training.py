@@ -98,6 +98,14 @@ def test_a_published_training_continues_as_if_it_had_not_stopped(tmp_path: Path,
         assert torch.equal(tensor, whole_teacher.state_dict()[name]), name
 
 
+def test_labels_are_doubted_only_after_the_steps_that_were_asked_for(tmp_path: Path) -> None:
+    published = {"scheme": "published", "clicks_per_round": 5, "crops_per_step": 4}
+    plain = run(tmp_path / "plain", **published)
+    doubting = run(tmp_path / "doubting", cpcl="complement", cpcl_after=2, **published)
+    assert doubting[:2] == plain[:2]
+    assert doubting[2] != plain[2]
+
+
 def test_a_published_training_lowers_the_loss(tmp_path: Path) -> None:
     torch.manual_seed(0)
     losses = run(tmp_path, Sam3D(SAM3D), steps=30, scheme="published", clicks_per_round=5, learning_rate=3e-3)

@@ -131,6 +131,8 @@ def test_cpcl_leaves_good_labels_to_the_plain_formula(teacher: nn.Module) -> Non
     given, other = target_losses(logits, mixed.targets), target_losses(logits, rectified)
     expected = torch.cat([given[:1], (2 * given[1:] + other[1:]) / 3]).mean()
     torch.testing.assert_close(round_loss(logits, mixed, rectified), expected)
+    replaced = torch.cat([given[:1], other[1:]]).mean()
+    torch.testing.assert_close(round_loss(logits, mixed, rectified, rectified_share=1.0), replaced)
     torch.testing.assert_close(round_loss(logits, mixed, None), dice_and_cross_entropy(logits, mixed.targets))
 
 
