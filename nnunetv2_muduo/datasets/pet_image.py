@@ -22,11 +22,15 @@ class PetAcquisition:
 
 @dataclass(frozen=True)
 class HotSpot:
-    """A round focus of uptake: centre and radius in mm (z, y, x from the volume's first corner), uptake in SUV."""
+    """A round focus of uptake: centre and radius in mm (z, y, x from the volume's first corner), uptake in SUV.
+
+    It is a lesion, or the site of an injection.
+    """
 
     centre: tuple[float, float, float]
     radius: float
     uptake: float
+    is_lesion: bool = True
 
 
 def draw_pet_acquisition(rng: np.random.Generator) -> PetAcquisition:
@@ -40,14 +44,22 @@ def draw_pet_acquisition(rng: np.random.Generator) -> PetAcquisition:
 
 
 def draw_hot_spots(
-    tissues: np.ndarray, *, spacing_in_mm: tuple[float, float, float], rng: np.random.Generator
+    tissues: np.ndarray,
+    *,
+    spacing_in_mm: tuple[float, float, float],
+    rng: np.random.Generator,
+    fewest_lesions: int = 0,
 ) -> list[HotSpot]:
-    """None to six lesions of SUV 3 to 14 and 4 to 14 mm radius below the head, now and then an injection site."""
+    """None to six lesions of SUV 3 to 14 and 4 to 14 mm radius below the head, now and then an injection site.
+
+    There are at least `fewest_lesions` lesions wherever there is a body.
+    """
     body = np.flatnonzero(((tissues != Tissue.AIR) & (tissues != Tissue.BRAIN)).ravel())
     if body.size == 0:
         return []
     spots = []
-    for _ in range(int(rng.choice(7, p=(0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.05)))):
+    count = int(rng.choice(7, p=(0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.05)))
+    for _ in range(max(count, fewest_lesions)):
         place = int(body[rng.integers(body.size)])
         uptake = float(np.exp(rng.uniform(np.log(3), np.log(14))))
         spots.append(HotSpot(_centre_in_mm(place, tissues.shape, spacing_in_mm), float(rng.uniform(4, 14)), uptake))
@@ -55,8 +67,8 @@ def draw_hot_spots(
         places = body[rng.integers(body.size, size=60)]
         columns = np.unravel_index(places, tissues.shape)[2]
         place = int(places[np.argmax(np.abs(columns - tissues.shape[2] / 2))])
-        uptake = float(rng.uniform(6, 30))
-        spots.append(HotSpot(_centre_in_mm(place, tissues.shape, spacing_in_mm), float(rng.uniform(4, 9)), uptake))
+        uptake, radius = float(rng.uniform(6, 30)), float(rng.uniform(4, 9))
+        spots.append(HotSpot(_centre_in_mm(place, tissues.shape, spacing_in_mm), radius, uptake, is_lesion=False))
     return spots
 
 

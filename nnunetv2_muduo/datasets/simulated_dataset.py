@@ -1,15 +1,16 @@
-"""A dataset of simulated scans in nnU-Net's raw format: channel 0 CT (HU), channel 1 PET (SUV), six organs."""
+"""A dataset of simulated scans in nnU-Net's raw format: channel 0 CT (HU), channel 1 PET (SUV); organs or lesions."""
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import SimpleITK
 
-from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
+from nnunetv2_muduo.datasets.simulation import simulate_visit
 from nnunetv2_muduo.datasets.tissues import Tissue
 from nnunetv2_muduo.files import write_text
 
@@ -22,6 +23,7 @@ ORGANS: dict[str, int] = {
     "lungs": 5,
     "bladder": 6,
 }
+LESIONS: dict[str, int] = {"background": 0, "lesion": 1}
 # group -> folders of images and labels
 GROUPS: Mapping[str, tuple[str, str | None]] = {
     "labelled": ("imagesTr", "labelsTr"),
@@ -47,6 +49,8 @@ def write_scan(
     draw_tissues: Callable[[np.random.Generator], np.ndarray],
     seed: np.random.SeedSequence,
     spacing_in_mm: tuple[float, float, float],
+    fewest_lesions: int = 0,
+    label_lesions: bool = False,
 ) -> None:
     """Simulate one scan and write it, with its labels where the group has any; a complete scan is kept.
 
@@ -57,6 +61,8 @@ def write_scan(
         draw_tissues: gives the tissue map, uint8 [Z,Y,X] in LPS order.
         seed: of the person and the scan.
         spacing_in_mm: (z, y, x) of the tissue map.
+        fewest_lesions: that the scan has at least.
+        label_lesions: the labels are `LESIONS` instead of `ORGANS`; the images are the same.
     """
     images, labels = GROUPS[group]
     targets = [folder / images / f"{name}_{channel:04d}.nii.gz" for channel in (0, 1)]
@@ -66,21 +72,24 @@ def write_scan(
         return
     rng = np.random.default_rng(seed)
     tissues = draw_tissues(rng)
-    ct, pet = simulate_pet_ct(tissues, spacing_in_mm=spacing_in_mm, rng=rng)
-    arrays = (np.rint(ct).astype(np.int16), pet, organ_labels(tissues))
+    visit = simulate_visit(tissues, spacing_in_mm=spacing_in_mm, rng=rng, fewest_lesions=fewest_lesions)
+    label_map = visit.lesions.astype(np.uint8) if label_lesions else organ_labels(tissues)
+    arrays = (np.rint(visit.ct).astype(np.int16), visit.pet, label_map)
     for target, array in zip(targets, arrays, strict=False):
         _write_image(array, target, spacing_in_mm, partial=folder / _PARTIAL / target.name)
 
 
-def finish_dataset(folder: Path, *, labelled: int, description: str) -> None:
+def finish_dataset(
+    folder: Path, *, labelled: int, description: str, labels: Mapping[str, int] = MappingProxyType(ORGANS)
+) -> None:
     """Write dataset.json and clear away what a killed run left."""
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     content = {
         "channel_names": {"0": "CT", "1": "PET"},
-        "labels": ORGANS,
+        "labels": dict(labels),
         "numTraining": labelled,
         "file_ending": ".nii.gz",
-        "name": "phantom",
+        "name": folder.name.partition("_")[2].lower() or folder.name,
         "description": description,
     }
     write_text(folder / "dataset.json", json.dumps(content, indent=2) + "\n")

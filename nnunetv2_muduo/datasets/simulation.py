@@ -1,11 +1,21 @@
 """From a tissue map to a registered pair of CT and FDG PET."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from nnunetv2_muduo.datasets.ct_image import draw_ct_acquisition, simulate_ct
 from nnunetv2_muduo.datasets.fields import Grid
 from nnunetv2_muduo.datasets.pet_image import draw_hot_spots, draw_pet_acquisition, simulate_pet, sphere_mask
 from nnunetv2_muduo.datasets.tissues import Tissue
+
+
+class Visit(NamedTuple):
+    """One visit to the scanner, all [Z,Y,X]: CT in HU and PET in SUV, float32; where lesions are in the CT, bool."""
+
+    ct: np.ndarray
+    pet: np.ndarray
+    lesions: np.ndarray
 
 
 def simulate_pet_ct(
@@ -18,12 +28,30 @@ def simulate_pet_ct(
     Returns CT in HU and PET in SUV (never negative), float32 [Z,Y,X] each, on the grid of `tissues`. PET follows the
     breath: around the diaphragm it lies up to 15 mm off the CT (and off `tissues`), in head and pelvis it does not.
     """
+    visit = simulate_visit(tissues, spacing_in_mm=spacing_in_mm, rng=rng)
+    return visit.ct, visit.pet
+
+
+def simulate_visit(
+    tissues: np.ndarray,
+    *,
+    spacing_in_mm: tuple[float, float, float],
+    rng: np.random.Generator,
+    fewest_lesions: int = 0,
+) -> Visit:
+    """As `simulate_pet_ct`, with the mask of the lesions, of which there are at least `fewest_lesions`.
+
+    Lesions are where the CT and `tissues` have them; an injection site is none.
+    """
     grid = Grid.of_shape(tissues.shape, spacing_in_mm)
     ct_acquisition, pet_acquisition = draw_ct_acquisition(rng), draw_pet_acquisition(rng)
-    hot_spots = draw_hot_spots(tissues, spacing_in_mm=spacing_in_mm, rng=rng)
-    visible = tissues.copy()
+    hot_spots = draw_hot_spots(tissues, spacing_in_mm=spacing_in_mm, rng=rng, fewest_lesions=fewest_lesions)
+    visible, lesions = tissues.copy(), np.zeros(tissues.shape, dtype=bool)
     for spot in hot_spots:  # a lesion in the lung is seen in CT, elsewhere it hides in its surroundings
-        visible[sphere_mask(grid, spot) & (tissues == Tissue.LUNG)] = Tissue.SOFT
+        inside = sphere_mask(grid, spot)
+        visible[inside & (tissues == Tissue.LUNG)] = Tissue.SOFT
+        if spot.is_lesion:
+            lesions |= inside & (tissues != Tissue.AIR)
     ct = simulate_ct(visible, spacing_in_mm=spacing_in_mm, acquisition=ct_acquisition, rng=rng)
     pet = simulate_pet(tissues, spacing_in_mm=spacing_in_mm, acquisition=pet_acquisition, hot_spots=hot_spots, rng=rng)
-    return ct, pet
+    return Visit(ct, pet, lesions)

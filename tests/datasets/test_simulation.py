@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_muduo.datasets.phantom import Phantom, draw_phantom
-from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
+from nnunetv2_muduo.datasets.simulation import simulate_pet_ct, simulate_visit
 from nnunetv2_muduo.datasets.tissues import Tissue
 
 SPACING = (10.0, 10.0, 10.0)
@@ -64,3 +64,15 @@ def test_pet_is_off_the_ct_at_the_diaphragm_and_not_in_the_pelvis(person):
     bladder = [edge_shift(scan(person, seed)[1], Tissue.BLADDER) for seed in range(12)]
     assert np.std(liver) > 2.5 * np.std(bladder)
     assert np.ptp(liver) > 8
+
+
+def test_lesions_are_marked_where_they_take_up_tracer_and_injections_are_not(person):
+    for seed in range(6):
+        visit = simulate_visit(person.tissues, spacing_in_mm=SPACING, rng=np.random.default_rng(seed), fewest_lesions=3)
+        assert visit.lesions.any()
+        assert not visit.lesions[person.tissues == Tissue.AIR].any()
+        pelvis = np.zeros_like(visit.lesions)
+        pelvis[: len(pelvis) // 4] = True  # breath does not move it
+        soft = pelvis & (person.tissues == Tissue.SOFT)
+        if (visit.lesions & soft).any():
+            assert visit.pet[visit.lesions & soft].mean() > 1.5 * visit.pet[soft & ~visit.lesions].mean()
