@@ -144,29 +144,36 @@ def final_dice(rows: Sequence[dict[str, Any]], prompt: str) -> float:
 
 
 def table_rows(results: dict[str, list[list[dict[str, Any]]]]) -> list[list[str]]:
-    """A line an arm: mean and standard deviation over the seeds, and how many seeds beat plain training at 5 clicks."""
-    plain = [final_dice(rows, "5 clicks") for rows in results["plain"]]
+    """A line an arm: mean and standard deviation over the seeds, mean gain over plain training, seeds won."""
+    plain = {prompt: [final_dice(rows, prompt) for rows in results["plain"]] for prompt in PROMPTS}
     lines = []
     for arm, runs in results.items():
         scores = {prompt: [final_dice(rows, prompt) for rows in runs] for prompt in PROMPTS}
         spread = [f"{mean(values):.3f} ± {stdev(values) if len(values) > 1 else 0:.3f}" for values in scores.values()]
-        gains = [ours - theirs for ours, theirs in zip(scores["5 clicks"], plain, strict=True)]
-        wins = f"{sum(gain > 0 for gain in gains)} of {len(gains)}"
-        lines.append([arm, *spread, f"{mean(gains):+.3f}", "" if arm == "plain" else wins])
+        gains = [_gain(scores[prompt], plain[prompt]) if arm != "plain" else "" for prompt in (PROMPTS[0], PROMPTS[-1])]
+        lines.append([arm, *spread, *gains])
     return lines
 
 
+def _gain(scores: Sequence[float], plain: Sequence[float]) -> str:
+    """Mean difference, and in how many seeds it is one for the better."""
+    gains = [ours - theirs for ours, theirs in zip(scores, plain, strict=True)]
+    return f"{mean(gains):+.3f} ({sum(gain > 0 for gain in gains)} of {len(gains)})"
+
+
 def draw(results: dict[str, list[list[dict[str, Any]]]], path: Path) -> None:
-    """Dice after 5 clicks over the steps, one line a seed, one colour an arm."""
-    figure, axis = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    for number, (arm, runs) in enumerate(results.items()):
-        for seed, rows in enumerate(runs):
-            steps = sorted({row["step"] for row in rows})
-            dice = [mean_over_targets([row for row in rows if row["step"] == step])["5 clicks"] for step in steps]
-            axis.plot(steps, dice, color=f"C{number}", marker=".", label=None if seed else arm)
-    axis.set(xlabel="step", ylabel="Dice after 5 clicks, clean labels, unseen bodies")
-    axis.grid(alpha=0.3)
-    axis.legend()
+    """Dice after 1 and after 5 clicks over the steps, one line a seed, one colour an arm."""
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
+    for axis, prompt in zip(axes, ("1 click", "5 clicks"), strict=True):
+        for number, (arm, runs) in enumerate(results.items()):
+            for seed, rows in enumerate(runs):
+                steps = sorted({row["step"] for row in rows})
+                dice = [mean_over_targets([row for row in rows if row["step"] == step])[prompt] for step in steps]
+                axis.plot(steps, dice, color=f"C{number}", marker=".", label=None if seed else arm)
+        axis.set(xlabel="step", title=f"after {prompt}")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("Dice, clean labels, unseen bodies")
+    axes[1].legend()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
@@ -212,12 +219,13 @@ def main() -> None:
         for arm in arms:
             results[arm].append(run_arm(arguments, arm, seed, cases=cases, validation=validation))
     name = f"cpcl_{arguments.architecture.lower()}_{arguments.start}_{arguments.modality.lower()}"
+    name += f"_{arguments.cases}_cases" + ("_known" if arguments.known else "")
     write_results(
         arguments.results / name,
         title=f"{arguments.architecture} (start: {arguments.start} modality) on {arguments.modality} labels of which "
-        f"{arguments.share:.0%} are corrupted: "
+        f"{arguments.share:.0%} are corrupted, {arguments.cases} bodies, {arguments.steps} steps: "
         f"Dice against clean labels, {len(arguments.seeds)} seeds",
-        header=["training", *PROMPTS, "gain at 5 clicks", "seeds it wins"],
+        header=["training", *PROMPTS, "gain at 1 click (seeds)", "gain at 5 clicks (seeds)"],
         rows=table_rows(results),
         record={"validation": results, "seeds": arguments.seeds, "command": shlex.join(["python", *sys.argv])},
         machine=describe_machine(torch.device(arguments.device)),
