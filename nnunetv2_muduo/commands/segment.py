@@ -112,19 +112,22 @@ def _targets(given: Sequence[tuple[str, list[list[str]]]], space: str) -> list:
 
 
 def _draw(path: Path, image: Any, segmentation: Any, targets: list, modality: str) -> None:
-    from nnunetv2_muduo.datasets.scan_io import OrientedScan
+    import SimpleITK as sitk
+
+    from nnunetv2_muduo.datasets.turning import Turn
     from nnunetv2_muduo.evaluation.mask_figure import draw_masks
     from nnunetv2_muduo.interactive.jobs import positions_of
     from nnunetv2_muduo.interactive.segment import names_of
 
-    scan, labels = (OrientedScan.of(which, "LPS") for which in (image, segmentation.labels))
+    turn = Turn.of(image.GetDirection(), "LPS")
+    scan, labels = (turn.there(sitk.GetArrayFromImage(which)) for which in (image, segmentation.labels))
     draw_masks(
         path,
-        scan.array,
-        labels.array,
+        scan,
+        labels,
         names=names_of(segmentation),
-        points={label: positions_of(scan, target) for label, target in enumerate(targets, start=1)},
-        spacing_in_mm=scan.spacing_in_mm,
+        points={label: positions_of(image, turn, target) for label, target in enumerate(targets, start=1)},
+        spacing_in_mm=turn.spacing(image.GetSpacing()[::-1]),
         modality=modality,
     )
 

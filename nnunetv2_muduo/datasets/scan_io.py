@@ -1,6 +1,5 @@
-"""Scans in and masks out, in any format and orientation: nothing about the patient's space may get lost."""
+"""Scans in and masks out, in any format: nothing about the patient's space may get lost."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,53 +13,6 @@ from nnunetv2_muduo.files import replacing
 _FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
-
-
-@dataclass(frozen=True)
-class OrientedScan:
-    """A scan turned so that its axes grow as a teacher expects; nothing is resampled.
-
-    Attributes:
-        original: the image as it was read.
-        turned: the same voxels with axes permuted and flipped.
-    """
-
-    original: sitk.Image
-    turned: sitk.Image
-
-    @classmethod
-    def of(cls, image: sitk.Image, orientation: str) -> "OrientedScan":
-        """Turn an image; "LPS" lets x grow to the left, y to the back (posterior), z upwards (superior).
-
-        An oblique scan keeps its axes; each is named after the direction that it is nearest to.
-        """
-        return cls(image, sitk.DICOMOrient(image, orientation))
-
-    @property
-    def array(self) -> NDArray:
-        """[Z, Y, X], a copy of the turned voxels."""
-        return sitk.GetArrayFromImage(self.turned)
-
-    @property
-    def spacing_in_mm(self) -> tuple[float, ...]:
-        """(z, y, x) of the turned voxels."""
-        return tuple(reversed(self.turned.GetSpacing()))
-
-    def voxel(self, index: tuple[float, float, float]) -> tuple[float, float, float]:
-        """Voxel index (i, j, k) of the original scan -> index (z, y, x) in the turned one; may be fractional."""
-        x, y, z = self.turned.TransformPhysicalPointToContinuousIndex(
-            self.original.TransformContinuousIndexToPhysicalPoint(index)
-        )
-        return z, y, x
-
-    def back(self, array: NDArray) -> sitk.Image:
-        """[Z, Y, X] on the turned grid -> an image on exactly the original grid."""
-        image = sitk.GetImageFromArray(array)
-        image.CopyInformation(self.turned)
-        code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(self.original.GetDirection())
-        image = sitk.DICOMOrient(image, code)
-        image.CopyInformation(self.original)
-        return image
 
 
 def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
@@ -88,6 +40,13 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         size = " x ".join(map(str, image.GetSize()))
         raise UserError(f"{path} is no 3d image of one channel but {size} with {channels}; give one scan.")
     return image
+
+
+def image_like(array: NDArray, image: sitk.Image) -> sitk.Image:
+    """An array [Z, Y, X] as an image on exactly the grid of another one."""
+    made = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    made.CopyInformation(image)
+    return made
 
 
 def write_image(image: sitk.Image, path: Path) -> None:

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.datasets.scan_io import OrientedScan
+from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.interactive.prompts import Point, Target
 from nnunetv2_muduo.interactive.session import PromptSession
@@ -31,7 +31,7 @@ class Job:
     prompt: Callable[[PromptSession], None]
 
 
-def jobs_from_points(scan: OrientedScan, targets: Sequence[Target]) -> list[Job]:
+def jobs_from_points(image: sitk.Image, turn: Turn, targets: Sequence[Target]) -> list[Job]:
     """A job for each target, labelled 1, 2, ...
 
     Raises:
@@ -39,7 +39,9 @@ def jobs_from_points(scan: OrientedScan, targets: Sequence[Target]) -> list[Job]
     """
     if len(targets) > 255:
         raise UserError(f"There are {len(targets)} targets, but a label map holds 255; segment them in several calls.")
-    return [_points_job(scan, target, label) for label, target in enumerate(targets, start=1)]
+    return [
+        _points_job(target, positions_of(image, turn, target), label) for label, target in enumerate(targets, start=1)
+    ]
 
 
 def jobs_from_masks(masks: NDArray) -> list[Job]:
@@ -56,19 +58,22 @@ def jobs_from_masks(masks: NDArray) -> list[Job]:
     return [_mask_job(masks, int(value)) for value in values]
 
 
-def positions_of(scan: OrientedScan, target: Target) -> list[tuple[float, float, float, bool]]:
+def positions_of(image: sitk.Image, turn: Turn, target: Target) -> list[tuple[float, float, float, bool]]:
     """The points of a target as voxels (z, y, x) of the turned scan, and whether each is in the foreground.
 
     Raises:
         UserError: for a point outside the scan.
     """
-    return [(*scan.voxel(_index(scan.original, point, target.name)), point.foreground) for point in target.points]
+    shape = tuple(reversed(image.GetSize()))
+    indices = [_index(image, point, target.name) for point in target.points]
+    return [
+        (*turn.position(index, shape), point.foreground) for index, point in zip(indices, target.points, strict=True)
+    ]
 
 
-def _points_job(scan: OrientedScan, target: Target, label: int) -> Job:
+def _points_job(target: Target, points: Sequence[tuple[float, float, float, bool]], label: int) -> Job:
     if not any(point.foreground for point in target.points):
         raise UserError(f"Target '{target.name}' has no point in the foreground; give one inside of it.")
-    points = positions_of(scan, target)
     coords = torch.tensor([point[:3] for point in points]) + 0.5  # from centres to edges
     kinds = torch.tensor([int(foreground) for *_, foreground in points])
     inside = coords[kinds == 1]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from nnunetv2_muduo.datasets.scan_io import OrientedScan, check_same_grid
+from nnunetv2_muduo.datasets.scan_io import check_same_grid, image_like
+from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.interactive.jobs import jobs_from_masks, jobs_from_points
 from nnunetv2_muduo.interactive.prompts import Target
@@ -90,19 +91,19 @@ def segment_scan(
             point, masks on another grid, or prompts around which nothing can be seen.
     """
     device = device or torch.device("cpu")
-    scan = OrientedScan.of(image, teacher.spec.orientation)
+    turn = Turn.of(image.GetDirection(), teacher.spec.orientation)
     if bool(targets) == (rough_masks is not None):
         raise UserError("Give points or a rough mask, one of the two.")
     if rough_masks is None:
-        jobs = jobs_from_points(scan, targets)
+        jobs = jobs_from_points(image, turn, targets)
     else:
         check_same_grid(rough_masks, image, names=("The mask", "the scan"))
-        jobs = jobs_from_masks(OrientedScan.of(rough_masks, teacher.spec.orientation).array)
-    array = scan.array
+        jobs = jobs_from_masks(turn.there(sitk.GetArrayFromImage(rough_masks)))
+    array = turn.there(sitk.GetArrayFromImage(image))
     windows = ScanWindows(
         teacher.to(device) if isinstance(teacher, torch.nn.Module) else teacher,
         torch.from_numpy(_for_torch(array)),
-        scan.spacing_in_mm,
+        turn.spacing(image.GetSpacing()[::-1]),
         centre=jobs[0].centre,
         clamp=CLAMP[modality],
         device=device,
@@ -121,7 +122,7 @@ def segment_scan(
     for job in jobs:
         voxels = int(np.count_nonzero(labels.values == job.label))
         lines.append(SegmentedTarget(job.name, job.label, voxels, voxels * voxel_in_ml, *sessions[job.label]))
-    return Segmentation(scan.back(labels.values), tuple(lines), windows.encoded)
+    return Segmentation(image_like(turn.back(labels.values), image), tuple(lines), windows.encoded)
 
 
 class LabelMap:

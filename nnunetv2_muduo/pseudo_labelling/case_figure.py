@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels
 from nnunetv2_muduo.pseudo_labelling.case_quality import ABSENT, DROP, Thresholds
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
-from nnunetv2_muduo.pseudo_labelling.turning import Turn
 
 _PAIRS = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
 _COLOURS = [*_PAIRS[::2], *_PAIRS[1::2]]  # strong ones first, then the pale ones

@@ -8,11 +8,11 @@ import torch
 from scipy.ndimage import generate_binary_structure
 from scipy.ndimage import label as connected_components
 
+from nnunetv2_muduo.datasets.turning import Part, Turn
 from nnunetv2_muduo.distillation import both_streams, soft_iou
 from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality
 from nnunetv2_muduo.pseudo_labelling.claims import Claims
 from nnunetv2_muduo.pseudo_labelling.coverage import Answers
-from nnunetv2_muduo.pseudo_labelling.turning import Part, Turn
 from nnunetv2_muduo.teachers.windows import ScanWindows
 
 CERTAIN = 100  # of an agreement map, in per cent

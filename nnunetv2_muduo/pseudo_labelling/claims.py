@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from nnunetv2_muduo.datasets.turning import Part
 from nnunetv2_muduo.files import replacing
-from nnunetv2_muduo.pseudo_labelling.turning import Part
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels, Stream, fuse_case
 from nnunetv2_muduo.pseudo_labelling.coverage import Answers, ask_with_masks, ask_with_points
-from nnunetv2_muduo.pseudo_labelling.turning import Turn
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.precision import computes_in_bfloat16

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.scan_io import image_like
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing, write_text
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
@@ -182,10 +183,8 @@ def _write_pseudo_labels(
             min_agreement=min_agreement,
         )
         ignored, voxels = ignored + int((masked == ignore).sum()), voxels + masked.size
-        written = sitk.GetImageFromArray(masked)
-        written.CopyInformation(image)
         with replacing(folder / "labelsTr" / f"{case}{result.output.file_ending}") as partial:
-            sitk.WriteImage(written, str(partial), useCompression=True)
+            sitk.WriteImage(image_like(masked, image), str(partial), useCompression=True)
     return ignored / voxels
 
 

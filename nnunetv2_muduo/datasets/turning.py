@@ -1,4 +1,4 @@
-"""A scan turned so that its axes grow as a teacher expects, and answers turned back: voxels move, none is changed."""
+"""Scans turned so that their axes grow as a teacher expects, and answers turned back: voxels move, none is changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +48,23 @@ class Turn:
     def spacing(self, spacing_in_mm: Sequence[float]) -> tuple[float, ...]:
         """The turned array's spacing, from the scan's; both in array order."""
         return tuple(spacing_in_mm[axis] for axis in self.order)
+
+    def position(self, index: Sequence[float], shape: Sequence[int]) -> tuple[float, float, float]:
+        """Where a place of the scan lies in the turned array.
+
+        Args:
+            index: (x, y, z) as SimpleITK counts, from 0 at the first voxel's centre; may be fractional.
+            shape: of the whole scan's array, as it is.
+
+        Returns:
+            (z, y, x) in the turned array, likewise from 0 at the first voxel's centre.
+        """
+        there = tuple(reversed(index))
+        z, y, x = (
+            shape[axis] - 1 - there[axis] if flipped else there[axis]
+            for axis, flipped in zip(self.order, self.flipped, strict=True)
+        )
+        return z, y, x
 
     def part_back(self, part: Part, shape: Sequence[int]) -> Part:
         """Where a part of the turned array lies in the scan.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunetv2_muduo.pseudo_labelling.turning import Turn
+from nnunetv2_muduo.datasets.turning import Turn
 
 ALL_ORIENTATIONS = ["".join(word) for axes in permutations(("RL", "AP", "SI")) for word in product(*axes)]
 
@@ -41,3 +41,16 @@ def test_part_of_a_turned_scan_comes_back_to_its_place(orientation: str):
     part = tuple(slice(1, length) for length in turned.shape)
     place = turn.part_back(part, array.shape)
     np.testing.assert_array_equal(turn.back(turned[part]), array[place])
+
+
+@pytest.mark.parametrize("orientation", ALL_ORIENTATIONS)
+@pytest.mark.parametrize("askew", [False, True])
+def test_index_of_simpleitk_is_followed_through_the_turn(orientation: str, askew: bool):
+    image = scan(orientation, askew=askew)
+    array = sitk.GetArrayFromImage(image)
+    turn = Turn.of(image.GetDirection(), "RAS")
+    wanted = sitk.DICOMOrient(image, "RAS")
+    index = tuple(length - 1.25 for length in image.GetSize())  # off the middle of every axis, between two voxels
+    place = image.TransformContinuousIndexToPhysicalPoint(index)
+    there = wanted.TransformPhysicalPointToContinuousIndex(place)
+    np.testing.assert_allclose(turn.position(index, array.shape), there[::-1], atol=1e-6)
