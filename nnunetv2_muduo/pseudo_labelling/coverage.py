@@ -62,16 +62,18 @@ def ask_with_points(
     *,
     points: int = 3,
     strategy: str = "spread",
+    point_mask: str = "zeros",
     generator: torch.Generator | None = None,
 ) -> Answers:
     """Point a teacher at each organ, in every window that the organ needs; all organs of a window in one batch.
 
-    Points lie on voxels of the organ inside the window, and are sent with a zero mask, as in the teachers' training.
+    Points lie on voxels of the organ inside the window.
 
     Args:
         scan, labels, organs: as in `ask_with_masks`.
         points: at most so many an organ and window.
         strategy: of `points_from_masks`; "uptake" looks at the scan itself.
+        point_mask: sent along with them, a mask of "zeros" (as in the teachers' training) or "none" (as published).
         generator: for the strategy "random".
     """
     prompts: Prompts = defaultdict(dict)
@@ -84,7 +86,8 @@ def ask_with_points(
     size = scan.spec.mask_size
 
     def decode(window: Window, coords: Tensor, kinds: Tensor) -> Tensor:
-        return scan.decode(window, coords, kinds, torch.zeros(1).expand(len(coords), size, size, size))
+        zeros = torch.zeros(1).expand(len(coords), size, size, size)
+        return scan.decode(window, coords, kinds, zeros if point_mask == "zeros" else None)
 
     return _ask(prompts, decode)
 

@@ -35,13 +35,16 @@ class Geometry:
         return float(np.prod(self.spacing)) / 1000
 
 
+PROMPTING = ("mask_prompt", "point_mask", "points", "point_strategy", "seed")  # settings that answers depend on
+
+
 @dataclass(frozen=True)
 class DualScan:
     """The teachers and how they are prompted.
 
     Attributes:
         ct, pet: frozen teachers on `device`, in eval mode; None for one that is switched off.
-        settings: `mask_prompt`, `points`, `point_strategy` and `seed` count.
+        settings: those of `PROMPTING` count.
         device: where they compute.
     """
 
@@ -73,14 +76,21 @@ class DualScan:
             organs: name -> label, all that get a row.
         """
         asked = [organ for organ in organs.values() if (prompts == organ).any()]
-        number, strategy = self.settings.points, self.settings.point_strategy
         drawn = torch.Generator().manual_seed(_seed(case, self.settings.seed))
 
         def show_masks(scan: ScanWindows, labels: torch.Tensor) -> Answers:
             return ask_with_masks(scan, labels, asked, kind=self.settings.mask_prompt)
 
         def point(scan: ScanWindows, labels: torch.Tensor) -> Answers:
-            return ask_with_points(scan, labels, asked, points=number, strategy=strategy, generator=drawn)
+            return ask_with_points(
+                scan,
+                labels,
+                asked,
+                points=self.settings.points,
+                strategy=self.settings.point_strategy,
+                point_mask=self.settings.point_mask,
+                generator=drawn,
+            )
 
         def stream(
             teacher: PromptableTeacher | None,

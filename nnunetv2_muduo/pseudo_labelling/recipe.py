@@ -12,7 +12,7 @@ from nnunetv2_muduo.files import sha256_of, write_text
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
 from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
-from nnunetv2_muduo.pseudo_labelling.dual_scan import DualScan
+from nnunetv2_muduo.pseudo_labelling.dual_scan import PROMPTING, DualScan
 from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
@@ -154,7 +154,7 @@ def _common_stamp(settings: Settings, organs: Mapping[str, int]) -> dict:
     files = {key: None if name is None else find_weights(name, download=True) for key, name in named.items()}
     return {
         "teachers": {key: None if file is None else sha256_of(file) for key, file in files.items()},
-        "settings": {key: getattr(settings, key) for key in ("mask_prompt", "points", "point_strategy", "seed")},
+        "settings": {key: getattr(settings, key) for key in PROMPTING},
         "organs": dict(organs),
     }
 

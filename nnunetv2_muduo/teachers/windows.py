@@ -121,14 +121,15 @@ class ScanWindows:
             self._embeddings.popitem(last=False)
         return embedding
 
-    def decode(self, window: Window, coords: Tensor | None, labels: Tensor | None, masks: Tensor) -> Tensor:
+    def decode(self, window: Window, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None) -> Tensor:
         """Ask for K targets of a window at once.
 
         Args:
             window: where.
             coords: [K, N, 3] voxels of its S-cube (x, y, z), or None.
             labels: [K, N] 1 foreground, 0 background, -1 unused slot, or None.
-            masks: [K, M, M, M] mask prompts (logits), axes (z, y, x); zeros are "no hint".
+            masks: [K, M, M, M] mask prompts (logits), axes (z, y, x); zeros are "no hint". None: points without a mask,
+                for which SAM-Med3D has a learned vector of its own.
 
         Returns:
             logits [K, M, M, M], float32, on the CPU, axes (z, y, x).
@@ -136,9 +137,9 @@ class ScanWindows:
         embedding = self.embedding(window)
         points = None if coords is None else coords[None].to(self.device)
         kinds = None if labels is None else labels[None].to(self.device)
-        masks = masks.permute(0, 3, 2, 1)[None].to(self.device)
+        hints = None if masks is None else masks.permute(0, 3, 2, 1)[None].to(self.device)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            logits, _ = self.teacher.decode(embedding, points, kinds, masks)
+            logits, _ = self.teacher.decode(embedding, points, kinds, hints)
         return logits[0].permute(0, 3, 2, 1).float().cpu()
 
     def to_scan(self, logits: Mapping[Window, Tensor]) -> tuple[Tensor, tuple[slice, slice, slice]]:

@@ -162,3 +162,13 @@ def test_nothing_prompted_gives_an_empty_map():
     assert not result.labels.any()
     assert (result.agreement == 100).all()
     assert all(quality.prompt_ml == 0 for quality in result.qualities)
+
+
+@pytest.mark.parametrize("point_mask", ["zeros", "none"])
+def test_mask_beside_the_pet_teachers_points_is_the_one_of_the_settings(point_mask: str):
+    ct, pet, prompts = scan()
+    dual = teachers(point_mask=point_mask)
+    dual.label("case", ct, pet, prompts, geometry=geometry(), organs=ORGANS)
+    masks = [prompt["masks"] for prompt in dual.pet.prompts]
+    assert masks
+    assert all((mask is None) == (point_mask == "none") for mask in masks)

@@ -74,6 +74,11 @@ def test_points_lie_on_the_organ_inside_their_window_and_come_with_a_zero_mask(s
         assert not prompt["masks"].any()
 
 
+def test_points_come_without_any_mask_where_that_is_wished(scan: ScanWindows):
+    ask_with_points(scan, label_map(), [1, 4], point_mask="none")
+    assert all(prompt["masks"] is None for prompt in scan.teacher.prompts)
+
+
 def test_organ_of_one_voxel_gets_one_point(scan: ScanWindows):
     ask_with_points(scan, label_map(), [2])
     (prompt,) = scan.teacher.prompts
