@@ -12,6 +12,7 @@ from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
 if TYPE_CHECKING:
     import torch
 
+    from nnunetv2_muduo.pseudo_labelling.layout import PseudoDataset
     from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel
     from nnunetv2_muduo.settings import Settings
 
@@ -59,6 +60,21 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--as-labels", metavar="DATASET", help="lay out a new nnU-Net dataset, 321 or Dataset321_Name, to train on"
     )
+    parser.add_argument(
+        "--require-organs",
+        nargs="+",
+        default=["usual"],
+        metavar="ORGAN",
+        help="organs that every scan should show; a case where one is not found is incomplete. Names, or usual: those "
+        "that at least 90 %% of the labelled cases have (default), or none",
+    )
+    parser.add_argument(
+        "--incomplete",
+        choices=("ignore", "leave-out", "keep"),
+        default="ignore",
+        help="new dataset: what becomes of an incomplete case, in whose background the missing organ lies: all of that "
+        "carries the ignore label (default), the case is left out, or it is kept and teaches that the organ is absent",
+    )
     parser.add_argument("--without-labelled", action="store_true", help="new dataset: leave the labelled cases out")
     parser.add_argument("--copy", action="store_true", help="new dataset: copy images instead of linking them")
     parser.add_argument("-device", choices=("cpu", "cuda", "mps"), help="default: cuda where there is one, else cpu")
@@ -75,14 +91,15 @@ def _share(text: str) -> float:
 def _run(arguments: Namespace) -> None:
     name = find_dataset(arguments.d)
     raw = nnunet_folder("nnUNet_raw") / name
-    read_json(raw / "dataset.json")  # mistakes are told before what is slow to import
+    dataset_json = read_json(raw / "dataset.json")  # mistakes are told before what is slow to import
 
     from nnunetv2_muduo.pseudo_labelling.case_quality import Thresholds
     from nnunetv2_muduo.pseudo_labelling.layout import dataset_name, lay_out
     from nnunetv2_muduo.pseudo_labelling.recipe import pseudo_label, with_teachers
 
     target = None if arguments.as_labels is None else dataset_name(arguments.as_labels, name)
-    thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou)
+    required = _required_organs(arguments, raw, dataset_json)
+    thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou, required)
     result = pseudo_label(
         name,
         prompts=_prompts(arguments, name),
@@ -100,15 +117,40 @@ def _run(arguments: Namespace) -> None:
             source=name,
             target=target,
             thresholds=thresholds,
+            incomplete=arguments.incomplete,
             with_labelled=not arguments.without_labelled,
             copy=arguments.copy,
         )
-        print(
-            f"{made.folder}: {made.pseudo_labelled} pseudo-labelled and {made.labelled} labelled cases, "
-            f"{100 * made.ignored_share:.1f} % of the pseudo-labelled voxels carry the ignore label.\n"
-            f"Train with: nnUNetv2_plan_and_preprocess -d {int(target[7:10])} -c {arguments.c} && "
-            f"nnUNetv2_train {int(target[7:10])} {arguments.c} 0"
-        )
+        _tell(made, target, configuration=arguments.c)
+
+
+def _required_organs(arguments: Namespace, raw: Path, dataset_json: dict) -> frozenset[str]:
+    from nnunetv2_muduo.pseudo_labelling.expected_organs import expected_organs
+    from nnunetv2_muduo.pseudo_labelling.layout import labelled_cases
+    from nnunetv2_muduo.pseudo_labelling.recipe import plain_organs
+
+    return expected_organs(
+        arguments.require_organs,
+        plain_organs(dataset_json),
+        [label_map for _, label_map in labelled_cases(raw, dataset_json["file_ending"]).values()],
+        num_processes=arguments.np,
+    )
+
+
+def _tell(made: "PseudoDataset", target: str, *, configuration: str) -> None:
+    print(
+        f"{made.folder}: {made.pseudo_labelled} pseudo-labelled and {made.labelled} labelled cases, "
+        f"{100 * made.ignored_share:.1f} % of the pseudo-labelled voxels carry the ignore label."
+    )
+    if made.incomplete:
+        print(f"An organ that every scan should show is missing in {len(made.incomplete)} case(s); see quality.csv.")
+    if made.left_out:
+        print(f"Left out: {', '.join(made.left_out)}")
+    number = int(target[7:10])
+    print(
+        f"Train with: nnUNetv2_plan_and_preprocess -d {number} -c {configuration} && "
+        f"nnUNetv2_train {number} {configuration} 0"
+    )
 
 
 def _prompts(arguments: Namespace, dataset: str) -> "Path | PromptModel":
@@ -153,8 +195,9 @@ COMMAND = Command(
         "Label whole PET/CT scans: a trained nnU-Net model (or its predictions) prompts both teachers, whose answers\n"
         "are fused. Writes labels/, agreement/ (per cent: how far both teachers agree, voxel by voxel), figures/ and\n"
         "quality.csv, which suggests what to keep. --as-labels lays out a dataset that stock nnU-Net trains on, with\n"
-        "the ignore label where an organ is dropped or the teachers disagree. Run again to continue: finished cases\n"
-        "are skipped unless their scan, prompts, teachers or settings changed; other thresholds ask no teacher again."
+        "the ignore label where an organ is dropped, where the teachers disagree, and in the background of scans that\n"
+        "lack an organ which every scan should show. Run again to continue: finished cases are skipped unless their\n"
+        "scan, prompts, teachers or settings changed; other thresholds ask no teacher again."
     ),
     example=(
         "  muduo pseudo-label -d 221 --prompt-generator -f 0 -o pseudo --as-labels 321\n"

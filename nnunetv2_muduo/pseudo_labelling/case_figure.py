@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels
-from nnunetv2_muduo.pseudo_labelling.case_quality import ABSENT, DROP, Thresholds
+from nnunetv2_muduo.pseudo_labelling.case_quality import ABSENT, DROP, MISSING, Thresholds
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
 
 _PAIRS = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
@@ -49,6 +49,7 @@ def draw_case(
         "coronal": (lambda volume: volume[::-1, y], spacing[0] / spacing[2]),
     }
     judged = {quality.label: thresholds.judge(quality)[0] for quality in result.qualities}
+    styles = {organ: "--" if word in (DROP, MISSING) else "-" for organ, word in judged.items()}
     figure, axes = plt.subplots(2, 2, figsize=(13, 13), constrained_layout=True)
     for row, (plane, (cut, aspect)) in enumerate(planes.items()):
         shown_ct, shown_pet, prompted, labels = (cut(volume) for volume in volumes)
@@ -58,7 +59,7 @@ def draw_case(
             axis.set_title(f"{modality}, {plane}")
             axis.set_axis_off()
             _draw(axis, prompted, dict.fromkeys(judged, ":"), width=1.0)
-            _draw(axis, labels, {organ: "--" if word == DROP else "-" for organ, word in judged.items()}, width=1.6)
+            _draw(axis, labels, styles, width=1.6)
     figure.legend(handles=_legend(result, judged), loc="outside lower center", ncols=4)
     figure.suptitle(f"{result.qualities[0].case}: dotted what was prompted, solid what came out, dashed what to drop")
     save_figure(figure, path)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-ABSENT, KEEP, DROP = "absent", "keep", "drop"
+ABSENT, KEEP, DROP, MISSING = "absent", "keep", "drop", "missing"
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,30 @@ class Thresholds:
     Attributes:
         min_iou: least soft IoU of the teachers; 0 switches it off.
         min_prompt_iou: least soft IoU of their mean with the prompt mask; 0 switches it off.
+        required: names of the organs that every case ought to show. One that was not found, or found in a place that
+            the prompt did not mean, is somewhere else in the scan: missing, not absent.
     """
 
     min_iou: float = 0.5
     min_prompt_iou: float = 0.2
+    required: frozenset[str] = frozenset()
 
     def judge(self, quality: OrganQuality) -> tuple[str, str]:
-        """Suggestion ("keep", "drop" or "absent") and the reason for it, empty for "keep"."""
+        """Suggestion ("keep", "drop", "absent" or "missing") and the reason for it, empty for "keep"."""
+        required = quality.organ in self.required
         if quality.prompt_ml == 0:
-            return ABSENT, "not found by the prompts"
-        reasons = []
+            found = "not found by the prompts"
+            return (MISSING, f"{found}, but every scan should show it") if required else (ABSENT, found)
+        elsewhere = []
         if quality.fused_ml == 0:
-            reasons.append("no voxel in the label map")
+            elsewhere.append("no voxel in the label map")
+        if (quality.prompt_iou or 0.0) < self.min_prompt_iou:
+            elsewhere.append(f"not what was prompted: soft IoU {quality.prompt_iou:.2f} < {self.min_prompt_iou:g}")
+        reasons = list(elsewhere)
         if (quality.teacher_iou or 0.0) < self.min_iou:
             reasons.append(f"teachers disagree: soft IoU {quality.teacher_iou:.2f} < {self.min_iou:g}")
-        if (quality.prompt_iou or 0.0) < self.min_prompt_iou:
-            reasons.append(f"not what was prompted: soft IoU {quality.prompt_iou:.2f} < {self.min_prompt_iou:g}")
+        if required and elsewhere:
+            return MISSING, "; ".join(reasons)
         return (DROP, "; ".join(reasons)) if reasons else (KEEP, "")
 
 

@@ -15,13 +15,18 @@ from nnunetv2_muduo.datasets.scan_io import image_like
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing, write_text
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
+from nnunetv2_muduo.pseudo_labelling.case_files import OutputFolder
 from nnunetv2_muduo.pseudo_labelling.case_labels import CERTAIN
-from nnunetv2_muduo.pseudo_labelling.case_quality import DROP, Thresholds
+from nnunetv2_muduo.pseudo_labelling.case_quality import DROP, MISSING, OrganQuality, Thresholds
 from nnunetv2_muduo.pseudo_labelling.claims import Claims
 from nnunetv2_muduo.pseudo_labelling.recipe import PseudoLabels, plain_organs
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 _RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other
+
+
+LabelledCase = tuple[tuple[Path, ...], Path]  # images and label map
+INCOMPLETE = ("ignore", "leave-out", "keep")
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,16 @@ class PseudoDataset:
     Attributes:
         folder: in nnUNet_raw.
         pseudo_labelled, labelled: how many cases.
+        incomplete: cases in which a required organ is missing.
+        left_out: those of them that are not in the dataset.
         ignored_share: of the voxels of all pseudo-labelled cases.
     """
 
     folder: Path
     pseudo_labelled: int
     labelled: int
+    incomplete: tuple[str, ...]
+    left_out: tuple[str, ...]
     ignored_share: float
 
 
@@ -48,6 +57,7 @@ def masked_labels(
     dropped: Sequence[int],
     ignore: int,
     min_agreement: float = 0.5,
+    background_known: bool = True,
 ) -> np.ndarray:
     """A label map whose doubtful voxels carry the ignore label: none is trained on, as an organ or as background.
 
@@ -61,11 +71,14 @@ def masked_labels(
         dropped: labels of the dropped organs.
         ignore: the ignore label.
         min_agreement: less, in [0, 1], is in doubt.
+        background_known: False where an organ lies somewhere in what passes for background: all of that is in doubt.
 
     Returns:
         [Z, Y, X], uint8 where it suffices, else uint16.
     """
     doubtful = claims.of(dropped, labels.shape) | np.isin(labels, dropped) | (agreement < min_agreement * CERTAIN)
+    if not background_known:
+        doubtful |= labels == 0
     return np.where(doubtful, ignore, labels).astype(np.uint8 if ignore < 256 else np.uint16)
 
 
@@ -75,6 +88,7 @@ def lay_out(
     source: str,
     target: str,
     thresholds: Thresholds,
+    incomplete: str = "ignore",
     with_labelled: bool = True,
     copy: bool = False,
     min_agreement: float = 0.5,
@@ -88,42 +102,37 @@ def lay_out(
         result: of `pseudo_label`.
         source: name of the dataset the labelled cases come from.
         target: number or name of the new one.
-        thresholds: organs below them are dropped.
+        thresholds: organs below them are dropped; those that it requires make a case incomplete where they are missing.
+        incomplete: what becomes of such a case, in whose background that organ lies: "ignore" gives its background the
+            ignore label, so that only the organs that were found are learnt from it; "leave-out" leaves the case out;
+            "keep" teaches that the organ is not there. A case of which nothing is left to learn is left out, too.
         with_labelled: add the source's own cases.
         copy: copy images instead of linking them.
         min_agreement: voxels with less agreement carry the ignore label.
 
     Raises:
-        UserError: if the target belongs to another dataset, a case's name occurs twice, labels are regions or there is
-            no pseudo-labelled case.
+        UserError: if the target belongs to another dataset, a case's name occurs twice, labels are regions, or there is
+            no pseudo-labelled case, or nothing that would teach the background.
     """
-    if not result.qualities:
-        raise UserError("There is no pseudo-labelled case to lay out; see why above.")
     raw = nnunet_folder("nnUNet_raw")
     dataset_json = read_json(raw / source / "dataset.json")
     labels = _labels_with_ignore(dataset_json)
-    labelled = _labelled_cases(raw / source, dataset_json["file_ending"]) if with_labelled else {}
-    twice = sorted(set(labelled) & set(result.qualities))
-    if twice:
-        raise UserError(
-            f"Labelled and pseudo-labelled cases share the name(s) {', '.join(twice[:5])}; rename the scans."
-        )
+    labelled = labelled_cases(raw / source, dataset_json["file_ending"]) if with_labelled else {}
+    lacking = _incomplete_cases(result, thresholds)
+    _check_cases(result, labelled, lacking, incomplete)
     folder = _claim(raw, dataset_name(target, source))
-    ignored = _write_pseudo_labels(result, folder, labels["ignore"], thresholds, min_agreement)
-    for images, label_map in labelled.values():
-        _place(label_map, folder / "labelsTr" / label_map.name, copy=copy)
-        for image in images:
-            _place(image, folder / "imagesTr" / image.name, copy=copy)
-    for images in (result.scans[case] for case in result.qualities):
-        for image in images:
-            _place(image, folder / "imagesTr" / image.name, copy=copy)
+    masking = _Masking(labels["ignore"], thresholds, min_agreement, incomplete)
+    written = _write_pseudo_labels(result, folder, masking)
+    _place_images(result, list(written), labelled, folder, copy=copy)
     kept = ("channel_names", "modality", "file_ending", "overwrite_image_reader_writer")
     content = {key: dataset_json[key] for key in kept if key in dataset_json}
-    content |= {"labels": labels, "numTraining": len(labelled) + len(result.qualities)}
+    content |= {"labels": labels, "numTraining": len(labelled) + len(written)}
     write_text(folder / "dataset.json", json.dumps(content, indent=2) + "\n")
     if labelled:
-        _write_splits(source, folder.name, sorted(labelled), sorted(result.qualities))
-    return PseudoDataset(folder, len(result.qualities), len(labelled), ignored)
+        _write_splits(source, folder.name, sorted(labelled), sorted(written))
+    left_out = tuple(case for case in result.qualities if case not in written)
+    ignored, voxels = (sum(counts) for counts in zip(*written.values(), strict=True))
+    return PseudoDataset(folder, len(written), len(labelled), lacking, left_out, ignored / voxels)
 
 
 def dataset_name(target: str, source: str) -> str:
@@ -145,11 +154,38 @@ def _labels_with_ignore(dataset_json: Mapping) -> dict[str, int]:
     return {"background": 0, **organs, "ignore": max(organs.values()) + 1}
 
 
-def _labelled_cases(source: Path, ending: str) -> dict[str, tuple[tuple[Path, ...], Path]]:
+def labelled_cases(source: Path, ending: str) -> dict[str, LabelledCase]:
     """Case -> images and label map, of the cases that have both."""
-    scans, _ = find_scans(source / "imagesTr", ending)
+    images = source / "imagesTr"
+    scans = find_scans(images, ending)[0] if images.is_dir() else {}
     label_maps = {case: source / "labelsTr" / f"{case}{ending}" for case in scans}
     return {case: (scans[case], path) for case, path in label_maps.items() if path.is_file()}
+
+
+def _incomplete_cases(result: PseudoLabels, thresholds: Thresholds) -> tuple[str, ...]:
+    """Cases in which a required organ is missing."""
+    return tuple(
+        case for case, rows in result.qualities.items() if any(thresholds.judge(row)[0] == MISSING for row in rows)
+    )
+
+
+def _check_cases(
+    result: PseudoLabels, labelled: Mapping[str, LabelledCase], lacking: Sequence[str], incomplete: str
+) -> None:
+    if not result.qualities:
+        raise UserError("There is no pseudo-labelled case to lay out; see why above.")
+    twice = sorted(set(labelled) & set(result.qualities))
+    if twice:
+        raise UserError(
+            f"Labelled and pseudo-labelled cases share the name(s) {', '.join(twice[:5])}; rename the scans."
+        )
+    all_lack = len(lacking) == len(result.qualities)
+    if all_lack and (incomplete == "leave-out" or (incomplete == "ignore" and not labelled)):
+        raise UserError(
+            f"In each of the {len(lacking)} cases an organ is missing that every scan should show (quality.csv tells "
+            "which), so nothing would teach the background; name fewer organs with --require-organs, or take their "
+            "absence at its word with --incomplete keep."
+        )
 
 
 def _claim(raw: Path, name: str) -> Path:
@@ -167,25 +203,61 @@ def _claim(raw: Path, name: str) -> Path:
     return folder
 
 
-def _write_pseudo_labels(
-    result: PseudoLabels, folder: Path, ignore: int, thresholds: Thresholds, min_agreement: float
-) -> float:
-    """Write the label maps; returns the share of voxels that are ignored."""
-    ignored = voxels = 0
-    for case, rows in tqdm(result.qualities.items(), desc="label maps", unit="case"):
-        image = sitk.ReadImage(str(result.output.labels(case)))
+@dataclass(frozen=True)
+class _Masking:
+    """What decides which voxels of a pseudo-label carry the ignore label; see `lay_out`."""
+
+    ignore: int
+    thresholds: Thresholds
+    min_agreement: float
+    incomplete: str
+
+    def masked(self, case: str, rows: Sequence[OrganQuality], output: OutputFolder) -> sitk.Image | None:
+        """The label map of a case; None for one that is left out."""
+        words = {row.label: self.thresholds.judge(row)[0] for row in rows}
+        complete = MISSING not in words.values()
+        if not complete and self.incomplete == "leave-out":
+            return None
+        image = sitk.ReadImage(str(output.labels(case)))
         masked = masked_labels(
             sitk.GetArrayFromImage(image),
-            sitk.GetArrayFromImage(sitk.ReadImage(str(result.output.agreement(case)))),
-            Claims.load(result.output.claims(case)),
-            dropped=[row.label for row in rows if thresholds.judge(row)[0] == DROP],
-            ignore=ignore,
-            min_agreement=min_agreement,
+            sitk.GetArrayFromImage(sitk.ReadImage(str(output.agreement(case)))),
+            Claims.load(output.claims(case)),
+            dropped=[label for label, word in words.items() if word in (DROP, MISSING)],
+            ignore=self.ignore,
+            min_agreement=self.min_agreement,
+            background_known=complete or self.incomplete == "keep",
         )
-        ignored, voxels = ignored + int((masked == ignore).sum()), voxels + masked.size
+        return None if (masked == self.ignore).all() else image_like(masked, image)
+
+
+def _write_pseudo_labels(result: PseudoLabels, folder: Path, masking: _Masking) -> dict[str, tuple[int, int]]:
+    """Write the label maps; returns the cases written, each with how many voxels are ignored and how many there are."""
+    counts = {}
+    for case, rows in tqdm(result.qualities.items(), desc="label maps", unit="case"):
+        image = masking.masked(case, rows, result.output)
+        if image is None:
+            continue
         with replacing(folder / "labelsTr" / f"{case}{result.output.file_ending}") as partial:
-            sitk.WriteImage(image_like(masked, image), str(partial), useCompression=True)
-    return ignored / voxels
+            sitk.WriteImage(image, str(partial), useCompression=True)
+        values = sitk.GetArrayViewFromImage(image)
+        counts[case] = (int((values == masking.ignore).sum()), values.size)
+    if not counts:
+        raise UserError("No pseudo-labelled case has anything left to learn from; see quality.csv for the reasons.")
+    return counts
+
+
+def _place_images(
+    result: PseudoLabels, pseudo: Sequence[str], labelled: Mapping[str, LabelledCase], folder: Path, *, copy: bool
+) -> None:
+    """Images of all cases, and the label maps of the labelled ones."""
+    for images, label_map in labelled.values():
+        _place(label_map, folder / "labelsTr" / label_map.name, copy=copy)
+        for image in images:
+            _place(image, folder / "imagesTr" / image.name, copy=copy)
+    for case in pseudo:
+        for image in result.scans[case]:
+            _place(image, folder / "imagesTr" / image.name, copy=copy)
 
 
 def _place(source: Path, target: Path, *, copy: bool) -> None:

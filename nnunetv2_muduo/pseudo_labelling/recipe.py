@@ -1,5 +1,6 @@
 """What `muduo pseudo-label` does: prompts, both teachers, label maps, agreement and a table of quality."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of, write_text
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
-from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
+from nnunetv2_muduo.pseudo_labelling.case_quality import MISSING, OrganQuality, Thresholds, quality_csv, summary_table
 from nnunetv2_muduo.pseudo_labelling.dual_scan import PROMPTING, DualScan
 from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
@@ -217,6 +218,10 @@ def _report(
     if rows:
         log(summary_table(rows, thresholds))
         log(f"{len(qualities)} cases pseudo-labelled; a row per case and organ in {table}")
+        missing = Counter(row.organ for row in rows if thresholds.judge(row)[0] == MISSING)
+        if missing:
+            told = ", ".join(f"{organ} ({number})" for organ, number in missing.items())
+            log(f"Organs that every scan should show, but (so many) cases do not: {told}")
     if problems:
         log(f"{len(problems)} left out:")
         for name, reason in sorted(problems.items()):

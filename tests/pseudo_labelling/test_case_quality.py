@@ -42,6 +42,22 @@ def test_organ_is_kept_only_where_it_reaches_every_threshold(change: dict, sugge
     assert reason in judged[1]
 
 
+@pytest.mark.parametrize(
+    ("change", "suggestion"),
+    [
+        ({}, "keep"),
+        ({"teacher_iou": 0.49}, "drop"),  # they outline the same place, not quite the same thing
+        ({"prompt_iou": 0.19}, "missing"),
+        ({"fused_ml": 0.0}, "missing"),
+        ({"prompt_ml": 0.0}, "missing"),
+    ],
+)
+def test_required_organ_is_missing_where_its_place_is_not_known(change: dict, suggestion: str):
+    thresholds = Thresholds(required=frozenset({"liver"}))
+    assert thresholds.judge(replace(GOOD, **change))[0] == suggestion
+    assert thresholds.judge(ABSENT)[0] == "absent"
+
+
 def test_zero_switches_a_threshold_off():
     assert Thresholds(0.0, 0.0).judge(replace(GOOD, teacher_iou=0.0, prompt_iou=0.0)) == ("keep", "")
 

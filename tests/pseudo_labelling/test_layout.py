@@ -1,5 +1,6 @@
 """Pseudo-labels laid out as an nnU-Net dataset."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ CASES = ("pat 0.v1", "pat 1.v1")
 NEW = "Dataset022_Better"
 DROP_ALL = ("--min-iou", "1", "--min-prompt-iou", "1")
 KEEP_ALL = ("--min-iou", "0", "--min-prompt-iou", "0")
+ECHO = (*KEEP_ALL, "--pet-teacher", "none")
 
 
 @pytest.fixture
@@ -83,6 +85,62 @@ def test_dropped_organs_prompt_carries_the_ignore_label_and_a_kept_ones_does_not
     assert (certain & (labels > 0)).any()
     np.testing.assert_array_equal(kept, np.where(certain, labels, 4))
     assert (kept == 4).sum() < (dropped == 4).sum()
+
+
+@pytest.fixture
+def lacking(project: PseudoProject, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A teacher that outlines what it is shown, and a first case whose prompts miss the spleen."""
+    monkeypatch.setattr(recipe, "load_teacher", lambda name: EchoTeacher())
+    write(np.where(organs() == 1, 1, 0).astype(np.uint8), project.predictions / f"{CASES[0]}.nii.gz")
+    return CASES[0]
+
+
+def laid_out(project: PseudoProject) -> dict[str, np.ndarray]:
+    folder = project.raw.with_name(NEW) / "labelsTr"
+    return {case: array(folder / f"{case}.nii.gz") for case in CASES if (folder / f"{case}.nii.gz").exists()}
+
+
+def test_case_whose_prompts_miss_a_required_organ_teaches_no_background(project: PseudoProject, lacking: str, capsys):
+    lay_out(project, *ECHO, "--require-organs", "none")
+    before = laid_out(project)
+    assert (before[lacking] == 0).any()
+    lay_out(project, *ECHO, "--require-organs", "spleen")
+    after = laid_out(project)
+    np.testing.assert_array_equal(after[lacking], np.where(before[lacking] == 0, 4, before[lacking]))
+    assert (after[lacking] == 1).any()
+    np.testing.assert_array_equal(after[CASES[1]], before[CASES[1]])
+    said = capsys.readouterr().out
+    assert "missing in 1 case(s)" in said
+    assert "do not: spleen (1)" in said
+    rows = list(csv.DictReader((project.out / "quality.csv").open()))
+    assert [(row["case"], row["organ"]) for row in rows if row["suggestion"] == "missing"] == [(lacking, "spleen")]
+
+
+def test_incomplete_case_is_left_out_or_kept_as_wished(project: PseudoProject, lacking: str, capsys):
+    lay_out(project, *ECHO, "--require-organs", "spleen", "--incomplete", "leave-out")
+    folder = project.raw.with_name(NEW)
+    assert set(laid_out(project)) == {CASES[1]}
+    assert not (folder / "imagesTr" / f"{lacking}_0000.nii.gz").exists()
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 3
+    assert f"Left out: {lacking}" in capsys.readouterr().out
+    lay_out(project, *ECHO, "--require-organs", "spleen", "--incomplete", "keep")
+    assert (laid_out(project)[lacking] == 0).any()
+
+
+def test_dataset_that_would_teach_no_background_is_refused(project: PseudoProject, lacking: str, capsys):
+    required = ("--require-organs", "bladder")  # which no case has
+    assert lay_out(project, *ECHO, *required) == 0  # the labelled cases teach it
+    for more in (("--without-labelled",), ("--incomplete", "leave-out")):
+        assert lay_out(project, *ECHO, *required, *more) == 2
+        assert "nothing would teach the background" in capsys.readouterr().err
+    assert lay_out(project, *ECHO, *required, "--without-labelled", "--incomplete", "keep") == 0
+
+
+def test_case_with_nothing_left_to_learn_is_left_out(project: PseudoProject, lacking: str, capsys):
+    write(np.zeros_like(organs()), project.predictions / f"{lacking}.nii.gz")
+    assert lay_out(project, *ECHO, "--require-organs", "spleen") == 0
+    assert set(laid_out(project)) == {CASES[1]}
+    assert f"Left out: {lacking}" in capsys.readouterr().out
 
 
 def test_images_are_linked_or_copied(project: PseudoProject):
