@@ -43,7 +43,8 @@ def _run(arguments: Namespace) -> None:
 
     import torch
 
-    from nnunetv2_muduo.interactive.clicks_benchmark import ClickSettings, run_clicks
+    from nnunetv2_muduo.interactive.click_settings import ClickSettings
+    from nnunetv2_muduo.interactive.clicks_benchmark import run_clicks
     from nnunetv2_muduo.teachers.weights import load_teacher, locate_teacher, modality_of
 
     name, weights = locate_teacher(arguments.teacher)

@@ -2,71 +2,24 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.click_figure import draw_click_curves
-from nnunetv2_muduo.evaluation.click_summary import ClickRow, ClickSummary
+from nnunetv2_muduo.evaluation.click_summary import ClickSummary
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.interactive.case_scan import CaseScan
 from nnunetv2_muduo.interactive.click_record import ClickRecord
-from nnunetv2_muduo.interactive.clicked_dice import ClickSession, clicked_dice, clicks_generator
-from nnunetv2_muduo.interactive.dataset_scans import (
-    DatasetCase,
-    choose,
-    find_cases,
-    organ_values,
-    read_channel,
-    read_labels,
-)
-from nnunetv2_muduo.interactive.one_window import OneWindowSession, middle_of, part_in_window
-from nnunetv2_muduo.interactive.session import PromptSession
+from nnunetv2_muduo.interactive.click_settings import ClickSettings
+from nnunetv2_muduo.interactive.dataset_scans import choose, find_cases, organ_values
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.semisupervised.channels import find_channel
 from nnunetv2_muduo.teachers import PromptableTeacher
-from nnunetv2_muduo.teachers.intensity import CLAMP
-from nnunetv2_muduo.teachers.windows import ScanWindows
-
-PROTOCOLS = ("scan", "crop")
-
-
-@dataclass(frozen=True)
-class ClickSettings:
-    """What is measured.
-
-    Attributes:
-        clicks: after how many clicks to compare, ascending.
-        seed: of the clicks; each organ of each case has randomness of its own.
-        protocol: "scan" is what a user of `muduo segment` gets: the window is centred on the first click, the mask is
-            followed beyond it, Dice counts the whole scan. "crop" is the papers': one window centred on the target's
-            bounding box; clicks and Dice stay within it.
-        share_windows: with "scan", lay the windows around the middle of the scan, the same for all organs, so that each
-            is encoded once a case; the first click then lies up to a quarter of a window off the middle of its window.
-
-    Raises:
-        UserError: if one of them is out of range, or they do not go together.
-    """
-
-    clicks: tuple[int, ...] = (1, 3, 5, 10)
-    seed: int = 0
-    protocol: str = "scan"
-    share_windows: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.clicks or min(self.clicks) < 1:
-            raise UserError(f"Numbers of clicks must be at least 1, not {', '.join(map(str, self.clicks)) or 'none'}.")
-        if self.protocol not in PROTOCOLS:
-            raise UserError(f"There is no protocol '{self.protocol}'; use one of: {', '.join(PROTOCOLS)}.")
-        if self.share_windows and self.protocol == "crop":
-            raise UserError("Protocol crop centres a window on each target, so organs cannot share windows; use scan.")
-        object.__setattr__(self, "clicks", tuple(sorted(set(self.clicks))))
 
 
 def run_clicks(
@@ -133,81 +86,6 @@ def run_clicks(
     summary = ClickSummary.of(record.rows, list(values))
     _write(output, summary, told, settings)
     return summary
-
-
-class CaseScan:
-    """One case; label map and scan are read when they are needed."""
-
-    def __init__(
-        self,
-        case: DatasetCase,
-        teacher: PromptableTeacher,
-        *,
-        channel: int,
-        modality: str,
-        ignore: int | None,
-        device: torch.device,
-    ) -> None:
-        self.case, self.teacher, self.channel, self.ignore, self.device = case, teacher, channel, ignore, device
-        self.clamp = CLAMP[modality]
-
-    def measure(self, organ: str, value: int, settings: ClickSettings) -> list[ClickRow]:
-        """A row for each number of clicks; none if the organ is absent, or (crop) outside its own window."""
-        truth = torch.from_numpy(np.equal(self.labels, value))
-        if not truth.any():
-            return []
-        counted = None if self.ignore is None else torch.from_numpy(np.not_equal(self.labels, self.ignore))
-        if settings.protocol == "crop":
-            windows = self.windows_around(middle_of(truth))
-            within = torch.zeros_like(truth)
-            within[part_in_window(windows)] = True
-            counted = within if counted is None else counted & within
-
-        voxels = int((truth if counted is None else truth & counted).sum())
-        if not voxels:
-            tqdm.write(f"{self.case.name}: no voxel of {organ} lies in the window around its middle; skipped")
-            return []
-
-        def begin(position: Tensor) -> ClickSession:
-            if settings.protocol == "crop":
-                return OneWindowSession(windows)
-            return PromptSession(self.shared if settings.share_windows else self.windows_around(position.tolist()))
-
-        generator = clicks_generator(settings.seed, self.case.name, organ)
-        found = clicked_dice(begin, truth, clicks=settings.clicks, generator=generator, counted=counted)
-        return [
-            ClickRow(self.case.name, organ, voxels, at.clicks, round(at.dice, 6), at.windows, round(at.seconds, 3))
-            for at in found
-        ]
-
-    @cached_property
-    def labels(self) -> NDArray:
-        """The label map [Z, Y, X] as the teacher has its axes."""
-        return read_labels(self.case, self.teacher.spec.orientation)
-
-    @cached_property
-    def volume(self) -> tuple[Tensor, tuple[float, ...]]:
-        """Intensities [Z, Y, X] and spacing (z, y, x) in mm."""
-        array, spacing = read_channel(self.case, self.channel, self.teacher.spec.orientation)
-        return torch.from_numpy(array), spacing
-
-    @cached_property
-    def shared(self) -> ScanWindows:
-        """Windows around the middle of the scan, one for all organs."""
-        return self.windows_around([length / 2 for length in self.labels.shape])
-
-    def windows_around(self, centre: Sequence[float]) -> ScanWindows:
-        """Windows of the scan, the first one centred on a position (z, y, x); they remember what they encoded."""
-        volume, spacing = self.volume
-        return ScanWindows(
-            self.teacher,
-            volume,
-            spacing,
-            centre=centre,
-            clamp=self.clamp,
-            device=self.device,
-            bfloat16=self.device.type == "cuda",
-        )
 
 
 def _digest(teacher: PromptableTeacher) -> str:

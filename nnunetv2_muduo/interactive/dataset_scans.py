@@ -11,6 +11,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
+from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
@@ -89,17 +90,25 @@ def organ_values(dataset_json: Mapping) -> tuple[dict[str, int], int | None]:
     return {name: value for name, value in values.items() if value != 0}, ignore
 
 
-def read_labels(case: DatasetCase, orientation: str) -> NDArray:
-    """A label map [Z, Y, X], axes growing as `orientation` has it (letters of x, y, z).
+def read_labels(case: DatasetCase) -> sitk.Image:
+    """A label map as it lies on the disk.
 
     Raises:
         UserError: naming the file that cannot be read.
     """
-    return sitk.GetArrayFromImage(sitk.DICOMOrient(read_image(case.label), orientation))
+    return read_image(case.label)
 
 
-def read_channel(case: DatasetCase, channel: int, orientation: str) -> tuple[NDArray[np.float32], tuple[float, ...]]:
+def read_channel(
+    case: DatasetCase, channel: int, orientation: str, *, labels: sitk.Image
+) -> tuple[NDArray[np.float32], tuple[float, ...]]:
     """One channel of a case.
+
+    Args:
+        case: to be read.
+        channel: number of the channel.
+        orientation: letters of x, y, z.
+        labels: the case's label map, on whose grid the channel must lie.
 
     Returns:
         Intensities as stored (HU or SUV), [Z, Y, X], axes growing as `orientation` has it; spacing (z, y, x) in mm.
@@ -111,6 +120,7 @@ def read_channel(case: DatasetCase, channel: int, orientation: str) -> tuple[NDA
         raise UserError(f"Case {case.name} has no file of channel {channel:04d} beside {case.images[0]}.")
     file = case.images[channel]
     image = read_image(file)
-    check_same_grid(image, read_image(case.label), names=(file, case.label))
-    image = sitk.DICOMOrient(image, orientation)
-    return sitk.GetArrayFromImage(image).astype(np.float32, copy=False), tuple(reversed(image.GetSpacing()))
+    check_same_grid(image, labels, names=(file, case.label))
+    turn = Turn.of(image.GetDirection(), orientation)
+    array = turn.there(sitk.GetArrayFromImage(image)).astype(np.float32, copy=False)
+    return array, turn.spacing(image.GetSpacing()[::-1])

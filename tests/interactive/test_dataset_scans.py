@@ -19,11 +19,13 @@ def cases_of(folder: Path, split: str = "Tr"):
 @pytest.mark.parametrize("orientation", ["LPS", "RAS", "SAL", "PIR"])
 def test_any_orientation_of_the_files_gives_the_same_voxels(tmp_path: Path, orientation: str):
     case = cases_of(write_clickable_dataset(tmp_path, cases=1, orientation=orientation))["box_0"]
-    np.testing.assert_array_equal(read_labels(case, "LPS"), label_map())
-    ct, spacing = read_channel(case, 0, "LPS")
+    labels = read_labels(case)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(labels, "LPS")), label_map())
+    ct, spacing = read_channel(case, 0, "LPS", labels=labels)
     np.testing.assert_array_equal(ct > 50, label_map() > 0)
     assert spacing == pytest.approx((4.0, 4.0, 4.0))
-    np.testing.assert_array_equal(read_labels(case, "RAS"), label_map()[:, ::-1, ::-1])
+    turned, _ = read_channel(case, 0, "RAS", labels=labels)
+    np.testing.assert_array_equal(turned > 50, label_map()[:, ::-1, ::-1] > 0)
 
 
 def test_spacing_goes_with_the_axes(tmp_path: Path):
@@ -32,7 +34,7 @@ def test_spacing_goes_with_the_axes(tmp_path: Path):
         image = sitk.ReadImage(str(file))
         image.SetSpacing((2.0, 3.0, 5.0))
         sitk.WriteImage(sitk.DICOMOrient(image, "SRA"), str(file))
-    assert read_channel(case, 1, "LPS")[1] == pytest.approx((5.0, 3.0, 2.0))
+    assert read_channel(case, 1, "LPS", labels=read_labels(case))[1] == pytest.approx((5.0, 3.0, 2.0))
 
 
 def test_scans_without_a_label_map_are_no_cases(tmp_path: Path):
@@ -52,7 +54,7 @@ def test_a_list_of_files_stands_for_the_folders(tmp_path: Path):
     images = [f"imagesTr/box_0_000{channel}.nii.gz" for channel in (0, 1)]
     content["dataset"] = {"one": {"images": images, "label": "labelsTr/box_0.nii.gz"}}
     case = find_cases(folder, content, split="Tr")["one"]
-    assert read_channel(case, 1, "LPS")[0].max() == 9
+    assert read_channel(case, 1, "LPS", labels=read_labels(case))[0].max() == 9
     assert content["dataset"]["one"]["label"] == "labelsTr/box_0.nii.gz"
 
 
@@ -62,19 +64,19 @@ def test_another_grid_is_one_sentence_with_both_files(tmp_path: Path):
     image.SetOrigin((0.0, 0.0, 3.0))
     sitk.WriteImage(image, str(case.images[0]))
     with pytest.raises(UserError, match=r"box_0_0000.*box_0\.nii\.gz lie on different grids"):
-        read_channel(case, 0, "LPS")
+        read_channel(case, 0, "LPS", labels=read_labels(case))
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path):
     case = cases_of(write_clickable_dataset(tmp_path, cases=1))["box_0"]
     with pytest.raises(UserError, match="no file of channel 0002"):
-        read_channel(case, 2, "LPS")
+        read_channel(case, 2, "LPS", labels=read_labels(case))
     case.images[0].write_bytes(case.images[0].read_bytes()[:200])
     with pytest.raises(UserError, match=r"box_0_0000.nii.gz is truncated"):
-        read_channel(case, 0, "LPS")
+        read_channel(case, 0, "LPS", labels=read_labels(case))
     case.images[0].write_bytes(b"nothing of the kind")
     with pytest.raises(UserError, match=r"box_0_0000.nii.gz cannot be read"):
-        read_channel(case, 0, "LPS")
+        read_channel(case, 0, "LPS", labels=read_labels(case))
 
 
 def test_background_and_ignore_are_no_organs():
