@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.teachers.click_unet import ClickUNet
 from nnunetv2_muduo.teachers.crops import Crops
+from nnunetv2_muduo.teachers.descent import descend
 from nnunetv2_muduo.teachers.training import TrainingSettings
 
 
@@ -52,8 +53,4 @@ def organ_step(
     with torch.autocast(crops.images.device.type, torch.bfloat16, enabled=settings.bfloat16):
         logits = cast(ClickUNet, teacher).tissue_logits(crops.images).float()
     loss = organ_loss(logits, organ_labels(crops, TARGETS))
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(teacher.parameters(), settings.largest_gradient)
-    optimiser.step()
-    return loss.item()
+    return descend(loss, teacher, optimiser, largest_gradient=settings.largest_gradient)

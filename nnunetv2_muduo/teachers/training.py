@@ -8,8 +8,9 @@ is the interactive scheme of SAM-Med3D and SegAnyPET (METHODS.md, section 2), on
 
 import csv
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,51 +93,85 @@ def train_teacher(
     Raises:
         UserError: if the checkpoint in `folder` was made with other settings, or the sizes do not fit.
     """
-    promptable, take_step = cast(PromptableTeacher, teacher), step or STEPS[settings.scheme]
-    if crop_settings.size != promptable.spec.cube_size:
-        raise UserError(
-            f"the teacher takes {promptable.spec.cube_size}-cubes, the crops are {crop_settings.size}-cubes"
-        )
+    take_step = step or STEPS[settings.scheme]
+    _check_size(cast(PromptableTeacher, teacher), crop_settings)
     if settings.num_threads is not None:
         torch.set_num_threads(settings.num_threads)
-    folder.mkdir(parents=True, exist_ok=True)
     device = device or next(teacher.parameters()).device
-    teacher.to(device)
-    validation = [crops.to(device) for crops in validation]
+    run = _begin(teacher.to(device), settings, folder)
+    sampler = CropSampler(cases, targets=targets, settings=crop_settings)
+    validate_now = partial(_validate_now, run, [crops.to(device) for crops in validation], clicks=clicks, log=log)
+    if validate_first and run.state.step == 0:
+        validate_now()
+    started = time.monotonic() - run.state.seconds
+    for _ in _remaining_steps(run):
+        crops = _next_crops(run, sampler).to(device)
+        now = settings if run.state.step >= settings.cpcl_after else replace(settings, cpcl="off")
+        run.state.losses.append(take_step(teacher, crops, run.optimiser, settings=now, generator=run.generator))
+        run.state.step += 1
+        run.state.seconds = time.monotonic() - started
+        if run.is_due(settings.validate_every):
+            validate_now()
+        if run.is_due(settings.save_every):
+            _save(run)
+            after_saving(run.state)
+    return run.state
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a training works on from step to step, all of which is saved."""
+
+    teacher: nn.Module
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+    settings: TrainingSettings
+    folder: Path
+    state: TrainingState
+
+    def is_due(self, every: int) -> bool:
+        """Whether something that is done every so many steps, and at the end, is to be done now."""
+        return self.state.step == self.settings.steps or self.state.step % every == 0
+
+
+def _check_size(teacher: PromptableTeacher, crop_settings: CropSettings) -> None:
+    if crop_settings.size != teacher.spec.cube_size:
+        raise UserError(f"the teacher takes {teacher.spec.cube_size}-cubes, the crops are {crop_settings.size}-cubes")
+
+
+def _begin(teacher: nn.Module, settings: TrainingSettings, folder: Path) -> _Run:
+    """Optimiser and generator as the settings want them, or as the folder's checkpoint left them."""
+    folder.mkdir(parents=True, exist_ok=True)
     groups = parameter_groups(teacher, decoder_rate_share=settings.decoder_rate_share)
     optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     generator = torch.Generator().manual_seed(settings.seed)
     state = _resume(folder, teacher, optimiser, generator, settings)
-    sampler = CropSampler(cases, targets=targets, settings=crop_settings)
+    return _Run(teacher, optimiser, generator, settings, folder, state)
 
-    def validate_now() -> None:
-        rows = validate(promptable, validation, bfloat16=settings.bfloat16, clicks=clicks)
-        state.validation += [{"step": state.step, "seconds": round(state.seconds), **row} for row in rows]
-        log(_summary(state, settings))
 
-    if validate_first and validation and state.step == 0:
-        validate_now()
-    started = time.monotonic() - state.seconds
-    bar = tqdm(total=settings.steps, initial=state.step, unit="step", disable=not settings.progress)
-    while state.step < settings.steps:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate_at(state.step, settings) * group.get("rate_share", 1.0)
-        crops = sampler.draw(
-            settings.crops_per_step * settings.accumulate, settings.targets_per_crop, generator=generator
-        ).to(device)
-        now = settings if state.step >= settings.cpcl_after else replace(settings, cpcl="off")
-        state.losses.append(take_step(teacher, crops, optimiser, settings=now, generator=generator))
-        state.step += 1
-        state.seconds = time.monotonic() - started
-        bar.update()
-        last = state.step == settings.steps
-        if validation and (last or state.step % settings.validate_every == 0):
-            validate_now()
-        if last or state.step % settings.save_every == 0:
-            _save(folder, teacher, optimiser, generator, settings, state)
-            after_saving(state)
-    bar.close()
-    return state
+def _remaining_steps(run: _Run) -> Iterator[int]:
+    """The numbers of the steps to come, under a bar; the learning rate is set for each."""
+    done, settings = run.state.step, run.settings
+    for number in tqdm(
+        range(done, settings.steps), initial=done, total=settings.steps, unit="step", disable=not settings.progress
+    ):
+        for group in run.optimiser.param_groups:
+            group["lr"] = learning_rate_at(number, settings) * group.get("rate_share", 1.0)
+        yield number
+
+
+def _next_crops(run: _Run, sampler: CropSampler) -> Crops:
+    cubes = run.settings.crops_per_step * run.settings.accumulate
+    return sampler.draw(cubes, run.settings.targets_per_crop, generator=run.generator)
+
+
+def _validate_now(run: _Run, validation: Sequence[Crops], *, clicks: Sequence[int], log: Callable[[str], None]) -> None:
+    if not validation:
+        return
+    teacher, state = cast(PromptableTeacher, run.teacher), run.state
+    rows = validate(teacher, validation, bfloat16=run.settings.bfloat16, clicks=clicks)
+    state.validation += [{"step": state.step, "seconds": round(state.seconds), **row} for row in rows]
+    log(_summary(state, run.settings))
 
 
 def validate(
@@ -177,30 +212,23 @@ def _summary(state: TrainingState, settings: TrainingSettings) -> str:
     return f"step {state.step} ({state.seconds:.0f} s): {loss}; Dice: {means}"
 
 
-def _save(
-    folder: Path,
-    teacher: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    generator: torch.Generator,
-    settings: TrainingSettings,
-    state: TrainingState,
-) -> None:
+def _save(run: _Run) -> None:
     """Checkpoint and tables, each written under another name first, so that a kill leaves the last good one."""
     checkpoint = {
-        "model_state_dict": teacher.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "generator": generator.get_state(),
-        "settings": asdict(settings),
-        "state": asdict(state),
+        "model_state_dict": run.teacher.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+        "generator": run.generator.get_state(),
+        "settings": asdict(run.settings),
+        "state": asdict(run.state),
     }
-    with replacing(folder / CHECKPOINT) as partial:
-        torch.save(checkpoint, partial)
+    with replacing(run.folder / CHECKPOINT) as partial_file:
+        torch.save(checkpoint, partial_file)
     losses = [
-        {"step": step, "learning_rate": f"{learning_rate_at(step, settings):.3g}", "loss": f"{loss:.5f}"}
-        for step, loss in enumerate(state.losses)
+        {"step": step, "learning_rate": f"{learning_rate_at(step, run.settings):.3g}", "loss": f"{loss:.5f}"}
+        for step, loss in enumerate(run.state.losses)
     ]
-    _write_table(folder / "losses.csv", losses)
-    _write_table(folder / "validation.csv", state.validation)
+    _write_table(run.folder / "losses.csv", losses)
+    _write_table(run.folder / "validation.csv", run.state.validation)
 
 
 def _resume(
@@ -237,7 +265,7 @@ def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as CSV; nothing where there are none."""
     if not rows:
         return
-    with replacing(path) as partial, partial.open("w", newline="") as file:
+    with replacing(path) as partial_file, partial_file.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.teachers.cpcl import PUBLISHED_RECTIFIED_SHARE, Ensemble, rectified_labels
 from nnunetv2_muduo.teachers.crops import Crops
+from nnunetv2_muduo.teachers.descent import descend, step_clipped
 from nnunetv2_muduo.teachers.prompt_rounds import click_prompts, correct, corrected_rounds, first_prompts, to_cube
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy, target_losses
@@ -55,11 +56,7 @@ def mixed_step(
     with torch.autocast(crops.images.device.type, torch.bfloat16, enabled=settings.bfloat16):
         for logits in corrected_rounds(promptable, crops, prompts, rounds=rounds, generator=generator):
             loss = dice_and_cross_entropy(logits, crops.targets, crops.known)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(teacher.parameters(), settings.largest_gradient)
-            optimiser.step()
-            losses.append(loss.item())
+            losses.append(descend(loss, teacher, optimiser, largest_gradient=settings.largest_gradient))
     return sum(losses) / len(losses)
 
 
@@ -82,8 +79,7 @@ def published_step(
         add_gradients(teacher, part, settings=settings, generator=generator, share=len(part.images) / len(crops.images))
         for part in parts
     )
-    nn.utils.clip_grad_norm_(teacher.parameters(), settings.largest_gradient)
-    optimiser.step()
+    step_clipped(teacher, optimiser, largest_gradient=settings.largest_gradient)
     return float(loss)
 
 
