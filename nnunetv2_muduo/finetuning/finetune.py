@@ -6,22 +6,19 @@ Stop it whenever you like; the same call goes on where it was.
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.teacher_progress import draw_teacher_progress
 from nnunetv2_muduo.files import write_text
-from nnunetv2_muduo.finetuning.case_store import store_cases
-from nnunetv2_muduo.finetuning.recipe import RECIPES, crop_settings, training_settings
-from nnunetv2_muduo.finetuning.sources import CaseSource, hold_out, labelled_cases, read_dataset
-from nnunetv2_muduo.finetuning.starting_point import architecture_of, start_from_config, start_from_teacher
-from nnunetv2_muduo.finetuning.targets import common_targets, stored_values, target_values
+from nnunetv2_muduo.finetuning.case_store import StoredCases, store_cases
+from nnunetv2_muduo.finetuning.plan import FineTuning, Plan, plan_training
+from nnunetv2_muduo.finetuning.targets import stored_values, target_values
 from nnunetv2_muduo.finetuning.teacher_files import check_may_write, write_teacher_files
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings
@@ -30,40 +27,6 @@ from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingSettings, Train
 RECORD = "finetuning.json"  # what a folder's training is about
 CLICKS = (1, 3, 5, 10)
 _VALIDATION_SEED = 2031
-
-
-@dataclass(frozen=True)
-class FineTuning:
-    """What a training is about; a folder belongs to one of these.
-
-    Attributes:
-        modality: "CT" or "PET": which channel is looked at.
-        datasets: with labels to be trusted.
-        low_quality: datasets whose labels are not to be trusted.
-        validation: datasets that are held out as a whole; without, a part of each of `datasets` is.
-        teacher: name or file of the teacher to start from; or
-        config: JSON file of a configuration to start from random weights: {"architecture": ..., "config": {...}}.
-        labels: names of the labels to learn; None: all.
-        val_fraction: share of the cases of each of `datasets` that is held out, the last ones by name; none where there
-            are `validation` datasets.
-        fold: hold out the validation cases of this fold of nnU-Net's splits instead.
-        val_crops: cubes drawn from the held-out cases.
-        spacing_range_in_mm, flips, min_voxels: see `CropSettings`; None: the architecture's own.
-    """
-
-    modality: str
-    datasets: tuple[str, ...] = ()
-    low_quality: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    teacher: str | None = None
-    config: Path | None = None
-    labels: tuple[str, ...] | None = None
-    val_fraction: float = 0.2
-    fold: int | None = None
-    val_crops: int = 24
-    spacing_range_in_mm: tuple[float, float] | None = None
-    flips: bool | None = None
-    min_voxels: int | None = None
 
 
 def finetune_teacher(
@@ -98,49 +61,62 @@ def finetune_teacher(
     Raises:
         UserError: naming what is wrong with the datasets, the labels, the teacher, the settings or the folder.
     """
-    given = dict(training or {})
     name = name or output.resolve().name
     run, record = _identify(output, job)
     check_may_write(name, run=run, overwrite=overwrite, folder=weights)
-    datasets = _datasets(job)
-    names = common_targets(datasets, job.labels)
-    learning, held_out = _divide(job, datasets)
-    network, origin = _starting_point(job, int(given.get("seed", 0)), weights=weights)
-    settings, cubes = _settings(job, network, cases=len(learning), given=given)
+    plan = plan_training(job, training or {}, weights=weights)
     write_text(output / RECORD, json.dumps(record, indent=2) + "\n")  # now that nothing is wrong with it
     log = _logging_to(output, log)
-    log(f"{len(learning)} cases to learn from, {len(held_out)} held out; labels: {', '.join(names)}")
-    stored = store_cases(
-        [*learning, *held_out],
-        output / "cases",
-        tables={dataset: stored_values(content, names) for dataset, content in datasets.items()},
-        orientation=cast(Any, network).spec.orientation,
-        spacing_in_mm=cubes.spacing_range_in_mm[0] / cubes.largest_anisotropy,
+    log(f"{len(plan.learning)} cases to learn from, {len(plan.held_out)} held out; labels: {', '.join(plan.names)}")
+    stored = _store(plan, output / "cases", workers=workers)
+    state = _train(plan, stored, output, val_crops=job.val_crops, title=name, device=device, log=log)
+    info = _info(job, plan.learnt_from, plan.origin, settings=plan.settings, state=state, run=run)
+    path = write_teacher_files(plan.network, output, name, info=info, overwrite=overwrite, folder=weights)
+    log(f"Teacher '{name}' after {state.step} steps: {path}")
+    return path
+
+
+def _store(plan: Plan, folder: Path, *, workers: int) -> StoredCases:
+    """All cases as the teacher looks at them, those to learn from first."""
+    return store_cases(
+        [*plan.learning, *plan.held_out],
+        folder,
+        tables={dataset: stored_values(content, plan.names) for dataset, content in plan.datasets.items()},
+        orientation=cast(Any, plan.network).spec.orientation,
+        spacing_in_mm=plan.cubes.spacing_range_in_mm[0] / plan.cubes.largest_anisotropy,
         workers=workers,
-        progress=settings.progress,
+        progress=plan.settings.progress,
     )
-    targets = target_values(names)
-    state = train_teacher(
-        network,
-        stored[: len(learning)],
+
+
+def _train(
+    plan: Plan,
+    stored: StoredCases,
+    output: Path,
+    *,
+    val_crops: int,
+    title: str,
+    device: torch.device | None,
+    log: Callable[[str], None],
+) -> TrainingState:
+    """Train, or go on training; the progress is drawn whenever it is saved."""
+    targets, number = target_values(plan.names), len(plan.learning)
+    return train_teacher(
+        plan.network,
+        stored[:number],
         targets=targets,
-        settings=settings,
-        crop_settings=cubes,
+        settings=plan.settings,
+        crop_settings=plan.cubes,
         folder=output,
-        validation=_validation_crops(stored[len(learning) :], targets, cubes, count=job.val_crops),
+        validation=_validation_crops(stored[number:], targets, plan.cubes, count=val_crops),
         device=device or torch.device("cuda" if torch.cuda.is_available() else "cpu"),
         clicks=CLICKS,
         validate_first=True,
         log=log,
         after_saving=lambda state: draw_teacher_progress(
-            output / "progress.png", losses=state.losses, validation=state.validation, title=name
+            output / "progress.png", losses=state.losses, validation=state.validation, title=title
         ),
     )
-    learnt_from = list(dict.fromkeys(source.dataset for source in learning))
-    info = _info(job, learnt_from, origin, settings=settings, state=state, run=run)
-    path = write_teacher_files(network, output, name, info=info, overwrite=overwrite, folder=weights)
-    log(f"Teacher '{name}' after {state.step} steps: {path}")
-    return path
 
 
 def _identify(output: Path, job: FineTuning) -> tuple[str, dict[str, Any]]:
@@ -168,68 +144,6 @@ def _identify(output: Path, job: FineTuning) -> tuple[str, dict[str, Any]]:
             "or give another folder with -o."
         )
     return record["run"], record
-
-
-def _datasets(job: FineTuning) -> dict[str, dict]:
-    """Full name -> dataset.json, those with trusted labels first and those held out last.
-
-    Raises:
-        UserError: if there is none to learn from, or one is given twice.
-    """
-    if not job.datasets and not job.low_quality:
-        raise UserError("Give a dataset to learn from, with -d or --lq.")
-    datasets: dict[str, dict] = {}
-    for given in (*job.datasets, *job.low_quality, *job.validation):
-        name, content = read_dataset(given)
-        if name in datasets:
-            raise UserError(f"{name} is given twice; it is of one quality, to learn from or held out: give it once.")
-        datasets[name] = content
-    return datasets
-
-
-def _divide(job: FineTuning, datasets: Mapping[str, dict]) -> tuple[list[CaseSource], list[CaseSource]]:
-    """Cases to learn from and cases held out.
-
-    Raises:
-        UserError: if nothing is left to learn from.
-    """
-    learning: list[CaseSource] = []
-    held_out: list[CaseSource] = []
-    first, second = len(job.datasets), len(job.datasets) + len(job.low_quality)
-    for number, (dataset, content) in enumerate(datasets.items()):
-        sources = labelled_cases(dataset, content, modality=job.modality, low_quality=first <= number < second)
-        kept: list[CaseSource] = [] if number >= second else sources
-        held = sources if number >= second else []
-        if number < first and not job.validation:
-            kept, held = hold_out(sources, fraction=job.val_fraction, fold=job.fold)
-        learning += kept
-        held_out += held
-    if not learning:
-        raise UserError(f"All {len(held_out)} cases are held out; lower --val-fraction, or add cases.")
-    return learning, held_out
-
-
-def _starting_point(job: FineTuning, seed: int, *, weights: Path | None) -> tuple[nn.Module, dict[str, Any]]:
-    if job.config is not None:
-        return start_from_config(job.config, seed=seed)
-    return start_from_teacher(cast(str, job.teacher), folder=weights)
-
-
-def _settings(
-    job: FineTuning, network: nn.Module, *, cases: int, given: Mapping[str, Any]
-) -> tuple[TrainingSettings, CropSettings]:
-    architecture = architecture_of(network, RECIPES)
-    if job.low_quality and given.get("scheme", "published") == "published":
-        given = {"cpcl": "ensemble", **given}
-    cubes = crop_settings(
-        architecture,
-        cast(Any, network).spec,
-        modality=job.modality,
-        spacing_range_in_mm=job.spacing_range_in_mm,
-        flips=job.flips,
-        min_voxels=job.min_voxels,
-    )
-    return training_settings(architecture, cases=cases, given=given), cubes
 
 
 def _validation_crops(
