@@ -1,8 +1,8 @@
 """The interactive benchmark of the teachers' papers on an nnU-Net dataset: Dice after so many simulated clicks."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.interactive.case_scan import CaseScan
 from nnunetv2_muduo.interactive.click_record import ClickRecord
 from nnunetv2_muduo.interactive.click_settings import ClickSettings
-from nnunetv2_muduo.interactive.dataset_scans import choose, find_cases, organ_values
+from nnunetv2_muduo.interactive.dataset_scans import DatasetCase, choose, find_cases, organ_values
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.semisupervised.channels import find_channel
 from nnunetv2_muduo.teachers import PromptableTeacher
@@ -60,6 +60,58 @@ def run_clicks(
             if none of the organs is in any of the cases.
     """
     settings, device = settings or ClickSettings(), device or torch.device("cpu")
+    plan = _plan(folder, modality=modality, split=split, cases=cases, labels=labels, channel=channel)
+    told = plan.told() | {"teacher": teacher_name, "weights": _digest(teacher)}
+    record = ClickRecord(output, settings=told | asdict(settings), clicks=settings.clicks)
+    if isinstance(teacher, nn.Module):
+        teacher.to(device)
+    _click_on_all(plan, teacher, record, settings=settings, device=device, progress=progress)
+    if not record.rows:
+        raise UserError(
+            f"None of the labels {', '.join(plan.organs)} is in any of the {len(plan.cases)} case(s) of {folder}."
+        )
+    summary = ClickSummary.of(record.rows, list(plan.values))
+    _write(output, summary, told, settings)
+    return summary
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """On what is clicked.
+
+    Attributes:
+        dataset, split, modality: names.
+        channel: number of the channel that the teacher looks at.
+        cases: one after the other.
+        organs: names, in their order in dataset.json.
+        values: name -> integer of every label of the dataset.
+        ignore: label of voxels that do not count.
+    """
+
+    dataset: str
+    split: str
+    modality: str
+    channel: int
+    cases: tuple[DatasetCase, ...]
+    organs: tuple[str, ...]
+    values: Mapping[str, int]
+    ignore: int | None
+
+    def told(self) -> dict[str, str | int]:
+        """What all rows of a folder must share, whatever cases and organs they are of."""
+        return {"dataset": self.dataset, "split": self.split, "modality": self.modality, "channel": self.channel}
+
+
+def _plan(
+    folder: Path,
+    *,
+    modality: str,
+    split: str,
+    cases: Sequence[str] | None,
+    labels: Sequence[str] | None,
+    channel: int | None,
+) -> _Plan:
+    """What `run_clicks` was asked for, by name, found in the dataset."""
     dataset_json = read_json(folder / "dataset.json")
     values, ignore = organ_values(dataset_json)
     organs = choose(labels, values, what="label")
@@ -67,25 +119,30 @@ def run_clicks(
     chosen = [known[name] for name in choose(cases, known, what="labelled case")]
     if channel is None:
         channel = find_channel(dataset_json, modality, remedy="name it with --channel N")
-    told: dict[str, str | int] = {"dataset": folder.name, "split": split, "modality": modality, "channel": channel}
-    told |= {"teacher": teacher_name, "weights": _digest(teacher)}
-    record = ClickRecord(output, settings=told | asdict(settings), clicks=settings.clicks)
-    if isinstance(teacher, nn.Module):
-        teacher.to(device)
-    with tqdm(total=len(chosen) * len(organs), unit="organ", disable=not progress) as bar:
-        for case in chosen:
-            missing = [organ for organ in organs if (case.name, organ) not in record.finished]
-            bar.update(len(organs) - len(missing))
+    return _Plan(folder.name, split, modality, channel, tuple(chosen), tuple(organs), values, ignore)
+
+
+def _click_on_all(
+    plan: _Plan,
+    teacher: PromptableTeacher,
+    record: ClickRecord,
+    *,
+    settings: ClickSettings,
+    device: torch.device,
+    progress: bool,
+) -> None:
+    """Measure every organ of every case that has no row yet."""
+    with tqdm(total=len(plan.cases) * len(plan.organs), unit="organ", disable=not progress) as bar:
+        for case in plan.cases:
+            missing = [organ for organ in plan.organs if (case.name, organ) not in record.finished]
+            bar.update(len(plan.organs) - len(missing))
             bar.set_postfix_str(case.name)
-            scan = CaseScan(case, teacher, channel=channel, modality=modality, ignore=ignore, device=device)
+            scan = CaseScan(
+                case, teacher, channel=plan.channel, modality=plan.modality, ignore=plan.ignore, device=device
+            )
             for organ in missing:
-                record.append(scan.measure(organ, values[organ], settings))
+                record.append(scan.measure(organ, plan.values[organ], settings))
                 bar.update()
-    if not record.rows:
-        raise UserError(f"None of the labels {', '.join(organs)} is in any of the {len(chosen)} case(s) of {folder}.")
-    summary = ClickSummary.of(record.rows, list(values))
-    _write(output, summary, told, settings)
-    return summary
 
 
 def _digest(teacher: PromptableTeacher) -> str:
