@@ -78,36 +78,52 @@ def pseudo_label(
     settings, thresholds, device = settings or Settings(), thresholds or Thresholds(), device or torch.device("cpu")
     raw = nnunet_folder("nnUNet_raw") / dataset
     dataset_json = read_json(raw / "dataset.json")
-    organs, ending = plain_organs(dataset_json), dataset_json["file_ending"]
-    scans, problems = _find(scans_folder or raw / "imagesUn", ending)
-    target = OutputFolder(output, ending)
+    organs, target = plain_organs(dataset_json), OutputFolder(output, dataset_json["file_ending"])
+    scans, problems = _find(scans_folder or raw / "imagesUn", target.file_ending)
     prompt_folder = output / "prompts" if isinstance(prompts, PromptModel) else prompts
     jobs = _jobs(scans, prompt_folder, dataset_json, find_channels(dataset_json, settings), organs)
     stamp = _common_stamp(settings, organs)  # first: missing weights are told before anything is predicted
-    if isinstance(prompts, PromptModel):
-        labels = {"background": 0, **organs}
-        problems |= predict_prompts(
-            prompts, jobs, prompt_folder, labels=labels, device=device, num_processes=num_processes
-        )
-    elif not prompt_folder.is_dir():
-        raise UserError(f"There is no folder {prompt_folder}; --predictions wants what nnUNetv2_predict wrote.")
+    problems |= _make_prompts(prompts, jobs, prompt_folder, organs=organs, device=device, num_processes=num_processes)
     stamps = {job.case: case_stamp(job, stamp) for job in jobs if job.case not in problems}
-    done = {case: target.finished(case, stamps[case], figure=figures) for case in stamps}
-    waiting = [job for job in jobs if job.case in done and done[job.case] is None]
-    qualities = {case: rows for case, rows in done.items() if rows is not None}
+    qualities, waiting = _finished(jobs, stamps, target, figures=figures)
     if waiting:
-        dual = _teachers(settings, device)
-        labelling = _Labelling(dual, target, stamps, organs, thresholds if figures else None)
+        labelling = _Labelling(_teachers(settings, device), target, stamps, organs, thresholds if figures else None)
         new, bad = labelling.all(waiting, num_processes)
-        qualities |= new
-        problems |= bad
+        qualities, problems = qualities | new, problems | bad
     elif qualities:
         log(f"All {len(qualities)} cases are finished already; nothing to do but the table.")
-    finished = {case: qualities[case] for case in scans if case in qualities}
-    _report(finished, problems, thresholds, target, log)
-    if not finished:
+    qualities = {case: qualities[case] for case in scans if case in qualities}  # in the order of the scans
+    _report(qualities, problems, thresholds, target, log)
+    if not qualities:
         raise UserError(f"None of the {len(scans)} scans could be pseudo-labelled; the reasons are above.")
-    return PseudoLabels(target, {case: scans[case] for case in finished}, finished, problems, organs)
+    return PseudoLabels(target, {case: scans[case] for case in qualities}, qualities, problems, organs)
+
+
+def _make_prompts(
+    prompts: Path | PromptModel,
+    jobs: Sequence[CaseJob],
+    folder: Path,
+    *,
+    organs: Mapping[str, int],
+    device: torch.device,
+    num_processes: int,
+) -> dict[str, str]:
+    """Let a model, if one is given, predict; case -> reason, for scans that it cannot be shown."""
+    if isinstance(prompts, PromptModel):
+        labels = {"background": 0, **organs}
+        return predict_prompts(prompts, jobs, folder, labels=labels, device=device, num_processes=num_processes)
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}; --predictions wants what nnUNetv2_predict wrote.")
+    return {}
+
+
+def _finished(
+    jobs: Sequence[CaseJob], stamps: Mapping[str, dict], target: OutputFolder, *, figures: bool
+) -> tuple[dict[str, tuple[OrganQuality, ...]], list[CaseJob]]:
+    """Rows of the cases that were made from just this before, and the jobs that are left, of those with a stamp."""
+    done = {case: target.finished(case, stamp, figure=figures) for case, stamp in stamps.items()}
+    waiting = [job for job in jobs if job.case in done and done[job.case] is None]
+    return {case: rows for case, rows in done.items() if rows is not None}, waiting
 
 
 def plain_organs(dataset_json: Mapping) -> dict[str, int]:
