@@ -13,7 +13,7 @@ from tqdm import tqdm
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, image_like
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.interactive.jobs import jobs_from_masks, jobs_from_points
+from nnunetv2_muduo.interactive.jobs import Job, jobs_from_masks, jobs_from_points
 from nnunetv2_muduo.interactive.prompts import Target
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.teachers import PromptableTeacher
@@ -90,39 +90,56 @@ def segment_scan(
         UserError: for both or neither of points and masks, a point outside the scan, a target without a foreground
             point, masks on another grid, or prompts around which nothing can be seen.
     """
-    device = device or torch.device("cpu")
     turn = Turn.of(image.GetDirection(), teacher.spec.orientation)
-    if bool(targets) == (rough_masks is not None):
-        raise UserError("Give points or a rough mask, one of the two.")
-    if rough_masks is None:
-        jobs = jobs_from_points(image, turn, targets)
-    else:
-        check_same_grid(rough_masks, image, names=("The mask", "the scan"))
-        jobs = jobs_from_masks(turn.there(sitk.GetArrayFromImage(rough_masks)))
-    array = turn.there(sitk.GetArrayFromImage(image))
-    windows = ScanWindows(
-        teacher.to(device) if isinstance(teacher, torch.nn.Module) else teacher,
-        torch.from_numpy(_for_torch(array)),
-        turn.spacing(image.GetSpacing()[::-1]),
-        centre=jobs[0].centre,
-        clamp=CLAMP[modality],
-        device=device,
-        bfloat16=device.type == "cuda",
-    )
-    labels = LabelMap(array.shape, several=len(jobs) > 1)
-    sessions = {}
+    jobs = _jobs(image, turn, targets, rough_masks)
+    windows = _windows(image, turn, teacher, centre=jobs[0].centre, modality=modality, device=device)
+    labels = LabelMap(tuple(windows.volume.shape), several=len(jobs) > 1)
+    asked = {}
     for job in tqdm(jobs, desc="targets", unit="target", disable=not progress):
         session = PromptSession(windows, follow=follow, most_windows=most_windows)
         job.prompt(session)
         logits, part = session.result()
         labels.add(logits, part, label=job.label)
-        sessions[job.label] = (len(session.logits), session.stopped)
+        asked[job] = (len(session.logits), session.stopped)
     voxel_in_ml = float(np.prod(image.GetSpacing())) / 1000
-    lines = []
-    for job in jobs:
-        voxels = int(np.count_nonzero(labels.values == job.label))
-        lines.append(SegmentedTarget(job.name, job.label, voxels, voxels * voxel_in_ml, *sessions[job.label]))
-    return Segmentation(image_like(turn.back(labels.values), image), tuple(lines), windows.encoded)
+    lines = tuple(_line(job, labels.values, voxel_in_ml, *counts) for job, counts in asked.items())
+    return Segmentation(image_like(turn.back(labels.values), image), lines, windows.encoded)
+
+
+def _jobs(image: sitk.Image, turn: Turn, targets: Sequence[Target], rough_masks: sitk.Image | None) -> list[Job]:
+    if bool(targets) == (rough_masks is not None):
+        raise UserError("Give points or a rough mask, one of the two.")
+    if rough_masks is None:
+        return jobs_from_points(image, turn, targets)
+    check_same_grid(rough_masks, image, names=("The mask", "the scan"))
+    return jobs_from_masks(turn.there(sitk.GetArrayFromImage(rough_masks)))
+
+
+def _windows(
+    image: sitk.Image,
+    turn: Turn,
+    teacher: PromptableTeacher,
+    *,
+    centre: Sequence[float],
+    modality: str,
+    device: torch.device | None,
+) -> ScanWindows:
+    """The teacher, moved to the device, looks at the whole scan in windows around a centre."""
+    device = device or torch.device("cpu")
+    return ScanWindows(
+        teacher.to(device) if isinstance(teacher, torch.nn.Module) else teacher,
+        torch.from_numpy(_for_torch(turn.there(sitk.GetArrayFromImage(image)))),
+        turn.spacing(image.GetSpacing()[::-1]),
+        centre=centre,
+        clamp=CLAMP[modality],
+        device=device,
+        bfloat16=device.type == "cuda",
+    )
+
+
+def _line(job: Job, labels: NDArray, voxel_in_ml: float, windows: int, stopped: bool) -> SegmentedTarget:
+    voxels = int(np.count_nonzero(labels == job.label))
+    return SegmentedTarget(job.name, job.label, voxels, voxels * voxel_in_ml, windows, stopped)
 
 
 class LabelMap:
