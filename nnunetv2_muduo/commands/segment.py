@@ -36,7 +36,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", type=Path, metavar="FILE", help="points as JSON, or markups of 3D Slicer (.mrk.json)"
     )
-    parser.add_argument("--mask", type=Path, help="rough label map on the scan's grid; each label is a target")
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        help="rough label map on the scan's grid; each label is a target. Points beside it say what is wrong with it: "
+        "they belong to the label that their --target is called like, such as --target 3",
+    )
     parser.add_argument("--modality", choices=("CT", "PET"), help="needed for weights that do not say theirs")
     parser.add_argument("--series", metavar="UID", help="DICOM series, where the folder holds several")
     parser.add_argument("--figure", type=Path, metavar="PNG", help="draw the targets into this file")
@@ -72,8 +77,8 @@ def _run(arguments: Namespace) -> None:
     targets = _targets(arguments.target or [], arguments.space)
     if arguments.prompts is not None:
         targets += read_prompts(arguments.prompts)
-    if bool(targets) == (arguments.mask is not None):
-        raise UserError("Say what to segment with points (--point, --prompts) or with a rough --mask, one of the two.")
+    if not targets and arguments.mask is None:
+        raise UserError("Say what to segment: with points (--point, --prompts), with a rough --mask, or with both.")
     image = read_image(arguments.scan, series=arguments.series)
     rough = None if arguments.mask is None else read_image(arguments.mask)
 
@@ -101,7 +106,7 @@ def _run(arguments: Namespace) -> None:
     print(as_table(segmentation))
     print(f"Written: {arguments.o} ({segmentation.encoded} encoder passes)")
     if arguments.figure is not None:
-        _draw(arguments.figure, image, segmentation, targets, modality)
+        _draw(arguments.figure, image, segmentation, modality)
         print(f"Drawn: {arguments.figure}")
 
 
@@ -111,12 +116,13 @@ def _targets(given: Sequence[tuple[str, list[list[str]]]], space: str) -> list:
     return [Target(name, [parse_point(words, space=space) for words in points]) for name, points in given]
 
 
-def _draw(path: Path, image: Any, segmentation: Any, targets: list, modality: str) -> None:
+def _draw(path: Path, image: Any, segmentation: Any, modality: str) -> None:
     import SimpleITK as sitk
 
     from nnunetv2_muduo.datasets.turning import Turn
     from nnunetv2_muduo.evaluation.mask_figure import draw_masks
     from nnunetv2_muduo.interactive.jobs import positions_of
+    from nnunetv2_muduo.interactive.prompts import Target
     from nnunetv2_muduo.interactive.segment import names_of
 
     turn = Turn.of(image.GetDirection(), "LPS")
@@ -126,7 +132,10 @@ def _draw(path: Path, image: Any, segmentation: Any, targets: list, modality: st
         scan,
         labels,
         names=names_of(segmentation),
-        points={label: positions_of(image, turn, target) for label, target in enumerate(targets, start=1)},
+        points={
+            target.label: positions_of(image, turn, Target(target.name, list(target.points)))
+            for target in segmentation.targets
+        },
         spacing_in_mm=turn.spacing(image.GetSpacing()[::-1]),
         modality=modality,
     )
@@ -138,9 +147,13 @@ COMMAND = Command(
     description=(
         "Segment what you point at in one CT (HU) or PET (SUV) scan and write a label map on the scan's own grid. The\n"
         "teacher sees a cube around the points at its own resolution, as published; masks that reach the cube's edge\n"
-        "are followed into further cubes. Targets, in the order given, get the labels 1, 2, ..."
+        "are followed into further cubes. Targets, in the order given, get the labels 1, 2, ...; those of a rough\n"
+        "mask keep theirs."
     ),
-    example="  muduo segment ct.nii.gz --teacher sam_med3d_turbo --target liver --point 200 180 95 -o mask.nii.gz",
+    example=(
+        "  muduo segment ct.nii.gz --teacher sam_med3d_turbo --target liver --point 200 180 95 -o mask.nii.gz\n"
+        "  muduo segment ct.nii.gz --teacher sam_med3d_turbo --mask mask.nii.gz --point 120 170 90:0 -o better.nii.gz"
+    ),
     add_arguments=_add_arguments,
     run=_run,
 )

@@ -14,7 +14,7 @@ from nnunetv2_muduo.datasets.scan_io import check_same_grid, image_like
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.interactive.jobs import Job, jobs_from_masks, jobs_from_points
-from nnunetv2_muduo.interactive.prompts import Target
+from nnunetv2_muduo.interactive.prompts import Point, Target
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.teachers import PromptableTeacher
 from nnunetv2_muduo.teachers.intensity import CLAMP
@@ -32,6 +32,7 @@ class SegmentedTarget:
         volume_in_ml: of these voxels.
         windows: how many windows were asked.
         stopped: the mask would have gone on, but the limit of windows was reached.
+        points: it was pointed at with.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SegmentedTarget:
     volume_in_ml: float
     windows: int
     stopped: bool
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,16 @@ def segment_scan(
         teacher: frozen, in eval mode.
         modality: "CT" or "PET": CT is clamped to -1000 to 1000 HU.
         targets: what to segment from points; they get the labels 1, 2, ...
-        rough_masks: instead of points, a label map on the scan's grid, where each label is a target.
+        rough_masks: a label map on the scan's grid, where each label is a target; `targets`, if there are any beside
+            it, add points to the labels that they are called like (see `jobs_from_masks`).
         follow: follow masks beyond the first cube.
         most_windows: of one target.
         device: where the teacher computes; it is moved there. None: the CPU.
         progress: show a progress bar.
 
     Raises:
-        UserError: for both or neither of points and masks, a point outside the scan, a target without a foreground
-            point, masks on another grid, or prompts around which nothing can be seen.
+        UserError: for neither points nor masks, a point outside the scan, a target with neither a mask nor a foreground
+            point, points that belong to no label, masks on another grid, or prompts around which nothing can be seen.
     """
     turn = Turn.of(image.GetDirection(), teacher.spec.orientation)
     jobs = _jobs(image, turn, targets, rough_masks)
@@ -107,12 +110,12 @@ def segment_scan(
 
 
 def _jobs(image: sitk.Image, turn: Turn, targets: Sequence[Target], rough_masks: sitk.Image | None) -> list[Job]:
-    if bool(targets) == (rough_masks is not None):
-        raise UserError("Give points or a rough mask, one of the two.")
+    if not targets and rough_masks is None:
+        raise UserError("There is nothing to segment; give points, a rough mask, or both.")
     if rough_masks is None:
         return jobs_from_points(image, turn, targets)
     check_same_grid(rough_masks, image, names=("The mask", "the scan"))
-    return jobs_from_masks(turn.there(sitk.GetArrayFromImage(rough_masks)))
+    return jobs_from_masks(turn.there(sitk.GetArrayFromImage(rough_masks)), image, turn, targets)
 
 
 def _windows(
@@ -139,7 +142,7 @@ def _windows(
 
 def _line(job: Job, labels: NDArray, voxel_in_ml: float, windows: int, stopped: bool) -> SegmentedTarget:
     voxels = int(np.count_nonzero(labels == job.label))
-    return SegmentedTarget(job.name, job.label, voxels, voxels * voxel_in_ml, windows, stopped)
+    return SegmentedTarget(job.name, job.label, voxels, voxels * voxel_in_ml, windows, stopped, job.points)
 
 
 class LabelMap:

@@ -119,6 +119,51 @@ def test_a_rough_mask_is_mended_and_keeps_its_label():
     assert dice(found == 7, sitk.GetArrayFromImage(image) > 50) > 0.7
 
 
+def rough_map(image: sitk.Image, *labels: int) -> sitk.Image:
+    """A part of the box for the first label, pieces beside the box for the others."""
+    rough = np.zeros((30, 32, 40), dtype=np.uint8)
+    rough[11:15, 13:18, 15:20] = labels[0]
+    for number, label in enumerate(labels[1:]):
+        rough[16:18, 12 + 5 * number : 15 + 5 * number, 14:18] = label
+    masks = sitk.GetImageFromArray(rough)
+    masks.CopyInformation(image)
+    return masks
+
+
+@pytest.mark.parametrize("orientation", ["LPS", "SRA"])
+def test_points_beside_a_rough_mask_correct_what_the_teacher_made_of_it(orientation: str):
+    image = sitk.DICOMOrient(a_scan(), orientation)
+    masks = sitk.DICOMOrient(rough_map(a_scan(), 7), orientation)
+    outside = a_scan().TransformContinuousIndexToPhysicalPoint((14.0, 12.0, 11.0))
+    teacher = BrightTeacher()
+    target = Target("box", [Point(outside, foreground=False, space="lps")])
+    result = segment(image, [target], teacher, rough_masks=masks, follow=False)
+    first, second = teacher.prompts
+    assert first["coords"] is None
+    assert float(first["masks"].max()) > 9
+    assert second["labels"].tolist() == [[[0, 1]]]  # never background alone: the middle of the answer goes with it
+    assert float(second["masks"].abs().max()) == 4  # the teacher's own logits
+    (line,) = result.targets
+    assert (line.name, line.label, line.points) == ("box", 7, tuple(target.points))
+    assert dice(sitk.GetArrayFromImage(result.labels) == 7, sitk.GetArrayFromImage(image) > 50) > 0.7
+
+
+def test_of_several_labels_each_gets_the_points_of_the_target_called_like_it():
+    image = a_scan()
+    teacher = BrightTeacher(size=48)  # one cube holds everything
+    result = segment(image, [Target("7", [Point(MIDDLE)])], teacher, rough_masks=rough_map(image, 7, 3), follow=False)
+    assert [(line.name, line.label, len(line.points)) for line in result.targets] == [("label 3", 3, 0), ("7", 7, 1)]
+    assert [prompt["coords"] is None for prompt in teacher.prompts] == [True, True, False]
+
+
+@pytest.mark.parametrize("names", [["box"], ["1"], ["7", "7"]])
+def test_points_that_mean_no_label_of_the_mask_are_refused(names: list[str]):
+    image = a_scan()
+    targets = [Target(name, [Point(MIDDLE)]) for name in names]
+    with pytest.raises(UserError, match=r"does not say which label.*\(3, 7\), for example --target 3"):
+        segment(image, targets, rough_masks=rough_map(image, 7, 3))
+
+
 @pytest.mark.parametrize(
     ("points", "words"),
     [
@@ -147,5 +192,5 @@ def test_masks_must_lie_on_the_scans_grid_and_hold_labels():
         segment(image, [], rough_masks=image * 0)
     with pytest.raises(UserError, match=r"holds 0\.5"):
         segment(image, [], rough_masks=image * 0 + 0.5)
-    with pytest.raises(UserError, match="one of the two"):
+    with pytest.raises(UserError, match="points, a rough mask, or both"):
         segment(image, [])

@@ -63,6 +63,21 @@ def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path):
     assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(out))))) <= {0, 3}
 
 
+def test_a_rough_mask_is_corrected_with_a_point_on_the_background(weights, scan, tmp_path, capsys):
+    image = sitk.ReadImage(str(scan))
+    rough = np.zeros((20, 24, 28), np.uint8)
+    rough[8:12, 8:14, 10:16] = 3
+    masks = sitk.GetImageFromArray(rough)
+    masks.CopyInformation(image)
+    sitk.WriteImage(masks, str(tmp_path / "rough.nii.gz"))
+    command = ["segment", str(scan), "--teacher", "tiny.pth", "--mask", str(tmp_path / "rough.nii.gz")]
+    command += ["--target", "lesion", "--point", "10", "8", "8:0", "-o", str(tmp_path / "better.nii.gz")]
+    assert main([*command, "--figure", str(tmp_path / "better.png")]) == 0
+    assert "3  lesion " in capsys.readouterr().out
+    assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "better.nii.gz"))))) <= {0, 3}
+    assert (tmp_path / "better.png").stat().st_size > 5000
+
+
 def test_a_teachers_file_may_lie_anywhere(weights, scan, tmp_path, monkeypatch):
     monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "nothing here"))
     command = ["segment", str(scan), "--teacher", str(weights / "tiny.pth"), "--point", "10", "12", "9"]
@@ -72,7 +87,7 @@ def test_a_teachers_file_may_lie_anywhere(weights, scan, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--teacher", "tiny.pth"], "one of the two"),
+        (["--teacher", "tiny.pth"], "with a rough --mask, or with both"),
         (["--teacher", "tiny.pth", "--point", "1", "2"], "is no point"),
         (["--teacher", "tiny.pth", "--point", "99", "2", "3"], "outside the scan"),
         (["--teacher", "silent.pth", "--point", "9", "9", "9"], "--modality"),
