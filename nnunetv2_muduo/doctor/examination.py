@@ -3,7 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_muduo.doctor import dataset, disk, folders, gpu, teachers, trainer, unlabelled, versions, workers
+from nnunetv2_muduo.doctor import (
+    dataset,
+    disk,
+    folders,
+    gpu,
+    teacher_cache,
+    teachers,
+    trainer,
+    unlabelled,
+    versions,
+    workers,
+)
 from nnunetv2_muduo.doctor.check import Check, Mark, fail
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
@@ -53,11 +64,20 @@ def examine_dataset(
     checks += teachers.check_teachers(settings)
     if plans is None or channels.mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]
-    return [*checks, *_examine_planned(raw, preprocessed, dataset_json, plans, configuration, settings)]
+    return [
+        *checks,
+        *_examine_planned(raw, preprocessed, dataset_json, plans, configuration, plans_identifier, settings),
+    ]
 
 
 def _examine_planned(
-    raw: Path, preprocessed: Path, dataset_json: dict, plans: dict, configuration: str, settings: Settings
+    raw: Path,
+    preprocessed: Path,
+    dataset_json: dict,
+    plans: dict,
+    configuration: str,
+    plans_identifier: str,
+    settings: Settings,
 ) -> list[Check]:
     """What can only be told of a dataset that has plans."""
     context: dict[str, Any] = {"plans": plans, "configuration": configuration, "dataset_json": dataset_json}
@@ -81,6 +101,7 @@ def _examine_planned(
     return [
         dataset.check_preprocessed(preprocessed, **context),
         unlabelled.judge_fresh(ready, total, dataset=raw.name, configuration=configuration),
+        *teacher_cache.check_teacher_cache(raw, preprocessed, plans_identifier=plans_identifier, **context),
         disk.check_disk(preprocessed, needed_in_bytes=needed),
         gpu.check_gpu(need),
     ]

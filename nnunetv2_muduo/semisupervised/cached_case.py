@@ -27,6 +27,7 @@ class CachedCase:
 
     Attributes:
         centres: [T, 3] (z, y, x) voxels of the preprocessed scan.
+        made_from: see `writing_case`; empty where nothing was told.
 
     Raises:
         FileNotFoundError: where no whole case lies.
@@ -37,6 +38,7 @@ class CachedCase:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         self.fingerprint: str = record["fingerprint"]
         self.centres: NDArray[np.int32] = np.asarray(record["centres"], dtype=np.int32)
+        self.made_from: dict = record.get("made_from", {})
         self._names: list[str] = record["arrays"]
 
     def __len__(self) -> int:
@@ -78,7 +80,12 @@ class CaseWriter:
 
 @contextmanager
 def writing_case(
-    folder: Path, layout: TileLayout, *, centres: NDArray[np.int32], fingerprint: str
+    folder: Path,
+    layout: TileLayout,
+    *,
+    centres: NDArray[np.int32],
+    fingerprint: str,
+    made_from: Mapping | None = None,
 ) -> Iterator[CaseWriter]:
     """Yields what writes the tiles of a case; on success the case is put in place of what was there, whole.
 
@@ -87,6 +94,7 @@ def writing_case(
         layout: of its tiles.
         centres: [T, 3] of its tiles.
         fingerprint: of all it was made from.
+        made_from: what of that can be told without loading a teacher, for those who only look.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{folder.name}")
@@ -95,6 +103,7 @@ def writing_case(
     try:
         yield CaseWriter(partial, layout, len(centres))
         record = {"fingerprint": fingerprint, "centres": centres.tolist(), "arrays": list(layout.arrays)}
+        record["made_from"] = dict(made_from or {})
         (partial / _RECORD).write_text(json.dumps(record), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)

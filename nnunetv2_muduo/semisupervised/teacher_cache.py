@@ -12,21 +12,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.cache_state import CACHE_SETTINGS, made_from, source_of
 from nnunetv2_muduo.semisupervised.cache_tiles import lay_tiles
 from nnunetv2_muduo.semisupervised.cached_case import PARTIAL_PREFIX, CachedCase, is_cached, writing_case
-from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, properties_file
 from nnunetv2_muduo.semisupervised.loading import UnlabelledCase, UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.stored_evidence import LOGIT_BITS, TileLayout, to_stored
 from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, Teaching
 
 FORMAT = 1  # raise it when what is stored, or how tiles are laid, changes
-_SETTINGS = ("grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy", "cache_tiles")
 _MIB, _GIB = 2**20, 2**30
 
 
@@ -60,7 +58,7 @@ def teaching_fingerprint(teaching: Teaching, *, patch_size: Sequence[int], organ
     }
     relevant = {
         "format": [FORMAT, LOGIT_BITS],
-        "settings": {key: getattr(settings, key) for key in _SETTINGS},
+        "settings": {key: getattr(settings, key) for key in CACHE_SETTINGS},
         "seed": settings.seed if drawn else None,
         "channels": [teaching.ct_channel, teaching.pet_channel],
         "patch": [list(map(int, patch_size)), [float(step) for step in teaching.spacing_in_mm], organs],
@@ -121,7 +119,13 @@ def build_teacher_cache(
         for done, case in enumerate(stale, start=1):
             folder, opened = cache_folder / case, loader.open_case(case)
             with (
-                writing_case(folder, layout, centres=centres[case], fingerprint=fingerprints[case]) as writer,
+                writing_case(
+                    folder,
+                    layout,
+                    centres=centres[case],
+                    fingerprint=fingerprints[case],
+                    made_from=made_from(teaching.settings, loader.patch_size, source_of(scans_folder, case)),
+                ) as writer,
                 _draws_of_its_own(teaching, case),
             ):
                 for tile, centre in enumerate(centres[case]):
@@ -142,7 +146,7 @@ def remove_other_cases(cache_folder: Path, cases: Sequence[str]) -> None:
 
 
 def _case_fingerprint(base: str, scans_folder: Path, case: str) -> str:
-    source = load_pickle(str(properties_file(scans_folder, case)))[SOURCE_KEY]
+    source = source_of(scans_folder, case)
     return hashlib.sha256(json.dumps([base, source], sort_keys=True).encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch.distributed as dist
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
+from nnunetv2_muduo.semisupervised.cache_state import caches_of
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.teacher_cache import build_teacher_cache, remove_other_cases
 from nnunetv2_muduo.semisupervised.teaching import Teaching
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 def cache_folder_of(trainer: "SemiSupervisedTrainer") -> Path:
     """A folder for each folder of results, as the prompt generator is one of each fold: trainings never share one."""
     output = Path(trainer.output_folder)
-    scans = trainer.unlabelled_scans.folder
-    return scans.with_name(f"{scans.name}_teacher_cache") / output.parent.name / output.name
+    return caches_of(trainer.unlabelled_scans.folder) / output.parent.name / output.name
 
 
 def prepare_teacher_cache(trainer: "SemiSupervisedTrainer", teaching: Teaching) -> Path:

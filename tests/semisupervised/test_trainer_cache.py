@@ -7,6 +7,7 @@ import pytest
 import torch
 from trainable_dataset import TrainableDataset
 
+from nnunetv2_muduo.doctor.teacher_cache import check_teacher_cache
 from nnunetv2_muduo.semisupervised import teacher_cache
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase
 from nnunetv2_muduo.semisupervised.trainer_cache import cache_folder_of
@@ -87,6 +88,16 @@ def test_no_step_runs_an_encoder_and_a_resumed_training_uses_the_same_cache(data
         "fold_0",
     )
     assert all(1 <= len(CachedCase(folder / case)) <= 6 for case in first.unlabelled_scans.identifiers)
+
+    (check,) = check_teacher_cache(
+        dataset.raw,
+        dataset.preprocessed,
+        plans=first.plans_manager.plans,
+        configuration="3d_fullres",
+        dataset_json=dataset.dataset_json,
+        plans_identifier="nnUNetPlans",
+    )
+    assert "fold_0: 2 of 2 scans up to date" in check.found
 
     monkeypatch.setattr(teacher_cache, "_evidence_at", None)  # nothing may be computed again
     resumed = dataset.trainer(WatchedTrainer, continues=True, **SETTINGS)

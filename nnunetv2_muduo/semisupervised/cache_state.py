@@ -1,0 +1,83 @@
+"""What a teacher cache tells without any teacher being loaded: where it lies, how large it is, how much of it fits."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchgenerators.utilities.file_and_folder_operations import load_pickle
+
+from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached
+from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, properties_file
+from nnunetv2_muduo.settings import Settings
+
+# those that what is stored depends on
+CACHE_SETTINGS = ("grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy", "cache_tiles")
+
+
+@dataclass(frozen=True)
+class CacheState:
+    """The cache of one training.
+
+    Attributes:
+        folder: holds a folder for each case.
+        fitting: cases whose scan, settings and patch size are today's; whether the weights are, only the trainer knows.
+        cases: so many lie there.
+        size_in_bytes: of the whole folder.
+    """
+
+    folder: Path
+    fitting: int
+    cases: int
+    size_in_bytes: int
+
+
+def caches_of(scans_folder: Path) -> Path:
+    """Where the caches of all trainings lie that use these preprocessed scans: TRAINER__PLANS__CONFIGURATION/fold_X."""
+    return scans_folder.with_name(f"{scans_folder.name}_teacher_cache")
+
+
+def made_from(settings: Settings, patch_size: Sequence[int], source: object) -> dict:
+    """What a case is made from, but for the weights of the networks; plain values as JSON has them.
+
+    Args:
+        settings: of the training.
+        patch_size: (Z, Y, X) in voxels.
+        source: of `source_of`.
+    """
+    keys = [*CACHE_SETTINGS, "ct_teacher", "pet_teacher"]
+    keys += ["seed"] if settings.point_strategy == "random" else []
+    told = {"settings": {key: getattr(settings, key) for key in keys}, "patch": list(map(int, patch_size))}
+    return json.loads(json.dumps(told | {"source": source}))
+
+
+def source_of(scans_folder: Path, case: str) -> object:
+    """What a preprocessed scan was made from (see `source_stamp`).
+
+    Raises:
+        OSError: where it is not preprocessed.
+    """
+    return load_pickle(str(properties_file(scans_folder, case)))[SOURCE_KEY]
+
+
+def state_of(
+    folder: Path, cases: Iterable[str], *, scans_folder: Path, settings: Settings, patch_size: Sequence[int]
+) -> CacheState:
+    """Look at the cache of one training.
+
+    Args:
+        folder: of the cache.
+        cases: names of the scans there are today.
+        scans_folder: holds them preprocessed.
+        settings, patch_size: of today's plans.
+    """
+    fitting = 0
+    for case in cases:
+        try:
+            cached = CachedCase(folder / case)
+            wanted = made_from(settings, patch_size, source_of(scans_folder, case))
+        except (OSError, ValueError, KeyError, EOFError):
+            continue
+        fitting += is_cached(folder / case, cached.fingerprint) and cached.made_from == wanted
+    sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+    return CacheState(folder, fitting, sum(path.is_dir() for path in folder.iterdir()), sum(sizes))
