@@ -11,7 +11,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 
 ENTRY_POINT_GROUP = "nnunetv2_muduo.teachers"
-GUIDE = "docs/adding_a_teacher.md"
+PROTOCOL = "nnunetv2_muduo.teachers.PromptableTeacher"  # `help` of it comes with every installation
 # imported when asked for: a teacher that is not used costs nothing
 _OWN = {
     "Sam3D": "nnunetv2_muduo.teachers.sam3d:Sam3D",
@@ -61,7 +61,10 @@ def find_architecture(name: str) -> type[nn.Module]:
     references = [EntryPoint(name, _OWN[name], ENTRY_POINT_GROUP)] if name in _OWN else []
     references += _entry_points(name)
     if not references:
-        raise UserError(f"No installed package offers a teacher of kind '{name}'; known are {_listed()} ({GUIDE}).")
+        raise UserError(
+            f"No installed package offers a teacher of kind '{name}', known are {_listed()}; install the package with "
+            f"the class {name}, which needs an entry point of that name in the group {ENTRY_POINT_GROUP}."
+        )
     if len({reference.value for reference in references}) > 1:
         offers = " and ".join(sorted(reference.value for reference in references))
         raise UserError(f"Teachers of kind '{name}' are offered twice, by {offers}; uninstall one of the packages.")
@@ -76,8 +79,8 @@ def check_teacher(teacher: nn.Module) -> None:
     """
     if not isinstance(getattr(teacher, "spec", None), TeacherSpec):
         raise UserError(
-            f"{type(teacher).__name__} is no teacher: its attribute `spec` must be a TeacherSpec, which tells the size "
-            f"and spacing of its cube ({GUIDE})."
+            f"{type(teacher).__name__} is no teacher: its attribute `spec` must be a TeacherSpec of "
+            "nnunetv2_muduo.teachers, which tells the size and spacing of its cube; set it in the class's __init__."
         )
 
 
@@ -107,13 +110,19 @@ def _loaded(reference: EntryPoint) -> type[nn.Module]:
 def _check_class(model: object) -> None:
     """Refuse what cannot be a teacher, before it is built."""
     if not (isinstance(model, type) and issubclass(model, nn.Module)):
-        raise UserError(f"{model!r} is no teacher: it must be a subclass of torch.nn.Module ({GUIDE}).")
+        raise UserError(
+            f"{model!r} is no teacher: it must be a subclass of torch.nn.Module; wrap your model in one that follows "
+            f"{PROTOCOL}."
+        )
     lacks = [f"method `{method}`" for method in ("encode", "decode") if not callable(getattr(model, method, None))]
     config = getattr(model, "config_class", None)
     if not (callable(getattr(config, "from_dict", None)) and callable(getattr(config, "to_dict", None))):
         lacks.append("class attribute `config_class` with `from_dict` and `to_dict`")
     if lacks:
-        raise UserError(f"{model.__name__} is no teacher: it lacks the {' and the '.join(lacks)} ({GUIDE}).")
+        raise UserError(
+            f"{model.__name__} is no teacher: it lacks the {' and the '.join(lacks)}; add what {PROTOCOL} and "
+            "register_architecture describe."
+        )
 
 
 def _listed() -> str:

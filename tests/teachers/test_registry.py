@@ -137,15 +137,15 @@ def test_a_registered_class_loads_by_name(weights):
     assert torch.equal(loaded.weight, teacher.weight)
 
 
-def test_an_unknown_architecture_is_answered_with_the_known_ones_and_the_page(weights):
+def test_an_unknown_architecture_is_answered_with_the_known_ones_and_what_is_missing(weights):
     register_architecture(Minimal)
     save_teacher(Minimal(ClickUNetConfig()), weights / "mine.pth")
     registry._registered.clear()
     message = refusal(load_teacher, "mine.pth")
     assert str(weights / "mine.pth") in message
-    assert "kind 'Minimal'; known are Sam3D, ClickUNet" in message
-    assert registry.GUIDE in message
-    assert (PAGE.parents[1] / registry.GUIDE).is_file()
+    assert "kind 'Minimal', known are Sam3D, ClickUNet; install the package with the class Minimal" in message
+    assert registry.ENTRY_POINT_GROUP in message
+    assert registry.ENTRY_POINT_GROUP in PAGE.read_text()
 
 
 def test_a_package_that_fails_to_import_is_named_and_harms_no_other_teacher(on_path):
@@ -176,7 +176,14 @@ def test_what_is_no_teacher_is_told_what_it_lacks():
     for part in ("Linear", "`encode`", "`decode`", "`config_class`"):
         assert part in plain
     half = type("Half", (Minimal,), {"decode": None})
-    assert "it lacks the method `decode` (docs" in refusal(register_architecture, half)
+    assert "it lacks the method `decode`; add what" in refusal(register_architecture, half)
+
+
+def test_what_messages_point_to_comes_with_every_installation():
+    module, _, name = registry.PROTOCOL.rpartition(".")
+    assert getattr(importlib.import_module(module), name).decode.__doc__
+    assert registry.PROTOCOL in refusal(register_architecture, nn.Linear)
+    assert "docs/" not in Path(registry.__file__).read_text()
 
 
 def test_a_model_without_spec_is_refused_when_it_is_saved_and_when_it_is_loaded(weights):

@@ -257,7 +257,7 @@ def test_other_files_are_refused(folder):
 
 def test_a_foreign_architecture_or_configuration_is_refused(teacher, folder):
     saved(teacher, folder / "mine.pth", architecture="nnFormer")
-    assert "kind 'nnFormer'; known are Sam3D, ClickUNet" in refusal()
+    assert "kind 'nnFormer', known are Sam3D, ClickUNet" in refusal()
     saved(teacher, folder / "mine.pth", config=TINY.to_dict() | {"heads": 3})
     assert "heads" in refusal()
     saved(teacher, folder / "mine.pth", config=TINY.to_dict() | {"cube_size": 9})
