@@ -116,7 +116,7 @@ def main() -> None:
     scores = {origin: validate(teacher, batches) for origin, batches in crops.items()}
     write_results(
         RESULTS / name,
-        title=f"Stand-in {arguments.modality} teacher: Dice on unseen simulated scans",
+        title=f"Stand-in {arguments.modality} teacher after its first training: Dice on unseen simulated scans",
         header=[
             "scans",
             "target",
