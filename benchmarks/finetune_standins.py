@@ -3,8 +3,8 @@
     python benchmarks/finetune_standins.py --modality CT --anatomy ../shared/anatomy --out finetune
 
 Learns from phantoms and bodies around the organ maps 000-023, is measured on bodies around the maps 024-063. Writes
-benchmarks/results/finetune_ct.{md,json,png}, and OUT/standin_ct.pth, which can replace the shipped file. The tables in the
-repository are of the run that began with the first training (benchmarks/results/standin_ct.md) and ended with the
+benchmarks/results/finetune_ct.{md,json,png}, and OUT/standin_ct.pth, which can replace the shipped file. The tables in
+the repository are of the run that began with the first training (benchmarks/results/standin_ct.md) and ended with the
 teachers that are shipped now.
 """
 
@@ -184,7 +184,8 @@ def main() -> None:
     results = arguments.results / f"finetune_{arguments.modality.lower()}"
     write_results(
         results,
-        title=f"Stand-in {arguments.modality} teacher, before -> after training on: Dice on bodies around unseen organ maps",
+        title=f"Stand-in {arguments.modality} teacher, before -> after training on: "
+        "Dice on bodies around unseen organ maps",
         header=["target", "n", "1 click", "3 clicks", "5 clicks", "10 clicks", "3 points at once", "mended mask"],
         rows=table_rows(before, after),
         record={"before": before, "after": after, "curve": curve, "weights": info, "command": command},

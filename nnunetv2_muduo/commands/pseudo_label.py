@@ -23,6 +23,23 @@ def _add_arguments(parser: ArgumentParser) -> None:
     add_dataset_arguments(parser)
     parser.add_argument("-i", type=Path, metavar="FOLDER", help="scans (default: imagesUn of the dataset)")
     parser.add_argument("-o", type=Path, required=True, metavar="OUT", help="folder to write to; made if missing")
+    _add_prompt_arguments(parser)
+    for modality in ("ct", "pet"):
+        parser.add_argument(
+            f"--{modality}-teacher",
+            metavar="NAME",
+            help=f"{modality.upper()} teacher; none: without (default: as the plans say, else the released one)",
+        )
+    _add_quality_arguments(parser)
+    parser.add_argument(
+        "--figures", action=BooleanOptionalAction, default=True, help="draw a picture of each case (default: yes)"
+    )
+    _add_layout_arguments(parser)
+    parser.add_argument("-device", choices=("cpu", "cuda", "mps"), help="default: cuda where there is one, else cpu")
+    parser.add_argument("-np", type=int, default=2, metavar="N", help="processes that read scans (default: 2)")
+
+
+def _add_prompt_arguments(parser: ArgumentParser) -> None:
     prompts = parser.add_mutually_exclusive_group(required=True)
     prompts.add_argument(
         "--model", type=Path, metavar="FOLDER", help="any trained nnU-Net model, TRAINER__PLANS__CONFIGURATION"
@@ -33,20 +50,18 @@ def _add_arguments(parser: ArgumentParser) -> None:
     prompts.add_argument("--predictions", type=Path, metavar="FOLDER", help="label maps that nnUNetv2_predict wrote")
     parser.add_argument("-f", nargs="+", metavar="FOLD", help="folds of the model (default: all that are trained)")
     parser.add_argument("-chk", metavar="FILE", default="checkpoint_final.pth", help="default: checkpoint_final.pth")
-    for modality in ("ct", "pet"):
-        parser.add_argument(
-            f"--{modality}-teacher",
-            metavar="NAME",
-            help=f"{modality.upper()} teacher; none: without (default: as the plans say, else the released one)",
-        )
-    parser.add_argument(
+
+
+def _add_quality_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("what to trust")
+    group.add_argument(
         "--min-iou",
         type=_share,
         default=0.5,
         metavar="X",
         help="drop an organ where the teachers' soft IoU is lower (default: 0.5, as published)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--min-prompt-iou",
         type=_share,
         default=0.2,
@@ -54,13 +69,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="drop an organ whose soft IoU with its prompt is lower: the teachers outlined something else "
         "(default: 0.2, which stray voxels do not reach and a half-found organ does)",
     )
-    parser.add_argument(
-        "--figures", action=BooleanOptionalAction, default=True, help="draw a picture of each case (default: yes)"
-    )
-    parser.add_argument(
-        "--as-labels", metavar="DATASET", help="lay out a new nnU-Net dataset, 321 or Dataset321_Name, to train on"
-    )
-    parser.add_argument(
+    group.add_argument(
         "--require-organs",
         nargs="+",
         default=["usual"],
@@ -68,17 +77,20 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="organs that every scan should show; a case where one is not found is incomplete. Names, or usual: those "
         "that at least 90 %% of the labelled cases have (default), or none",
     )
-    parser.add_argument(
+
+
+def _add_layout_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("a new dataset to train on")
+    group.add_argument("--as-labels", metavar="DATASET", help="lay it out as 321 or Dataset321_Name")
+    group.add_argument(
         "--incomplete",
         choices=("ignore", "leave-out", "keep"),
         default="ignore",
-        help="new dataset: what becomes of an incomplete case, in whose background the missing organ lies: all of that "
-        "carries the ignore label (default), the case is left out, or it is kept and teaches that the organ is absent",
+        help="what becomes of an incomplete case, in whose background the missing organ lies: all of that carries the "
+        "ignore label (default), the case is left out, or it is kept and teaches that the organ is absent",
     )
-    parser.add_argument("--without-labelled", action="store_true", help="new dataset: leave the labelled cases out")
-    parser.add_argument("--copy", action="store_true", help="new dataset: copy images instead of linking them")
-    parser.add_argument("-device", choices=("cpu", "cuda", "mps"), help="default: cuda where there is one, else cpu")
-    parser.add_argument("-np", type=int, default=2, metavar="N", help="processes that read scans (default: 2)")
+    group.add_argument("--without-labelled", action="store_true", help="leave the labelled cases out")
+    group.add_argument("--copy", action="store_true", help="copy images instead of linking them")
 
 
 def _share(text: str) -> float:

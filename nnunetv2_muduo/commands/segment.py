@@ -1,7 +1,6 @@
 """`muduo segment`: one scan, one teacher, and what you point at."""
 
 from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,18 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--teacher", required=True, metavar="NAME", help="a name that `muduo weights` lists, or a file with weights"
     )
+    _add_prompt_arguments(parser)
+    parser.add_argument("--modality", choices=("CT", "PET"), help="needed for weights that do not say theirs")
+    parser.add_argument("--series", metavar="UID", help="DICOM series, where the folder holds several")
+    parser.add_argument("--figure", type=Path, metavar="PNG", help="draw the targets into this file")
+    parser.add_argument("--most-windows", type=int, default=64, metavar="N", help="of one target (default: 64)")
+    parser.add_argument(
+        "--no-follow", action="store_true", help="one cube only, as published, whatever the target's size"
+    )
+    parser.add_argument("-device", choices=("cuda", "cpu", "mps"), help="default: cuda where there is one")
+
+
+def _add_prompt_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--target", dest="target", action=_BeginTarget, metavar="NAME", help="the points after it belong to this target"
     )
@@ -42,14 +53,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="rough label map on the scan's grid; each label is a target. Points beside it say what is wrong with it: "
         "they belong to the label that their --target is called like, such as --target 3",
     )
-    parser.add_argument("--modality", choices=("CT", "PET"), help="needed for weights that do not say theirs")
-    parser.add_argument("--series", metavar="UID", help="DICOM series, where the folder holds several")
-    parser.add_argument("--figure", type=Path, metavar="PNG", help="draw the targets into this file")
-    parser.add_argument("--most-windows", type=int, default=64, metavar="N", help="of one target (default: 64)")
-    parser.add_argument(
-        "--no-follow", action="store_true", help="one cube only, as published, whatever the target's size"
-    )
-    parser.add_argument("-device", choices=("cuda", "cpu", "mps"), help="default: cuda where there is one")
 
 
 class _BeginTarget(Action):
@@ -69,16 +72,10 @@ class _AddPoint(Action):
 
 def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, write_image
-    from nnunetv2_muduo.errors import UserError
     from nnunetv2_muduo.interactive.plausibility import intensity_warnings
-    from nnunetv2_muduo.interactive.prompts import read_prompts
 
     check_ending(arguments.o)
-    targets = _targets(arguments.target or [], arguments.space)
-    if arguments.prompts is not None:
-        targets += read_prompts(arguments.prompts)
-    if not targets and arguments.mask is None:
-        raise UserError("Say what to segment: with points (--point, --prompts), with a rough --mask, or with both.")
+    targets = _targets(arguments)
     image = read_image(arguments.scan, series=arguments.series)
     rough = None if arguments.mask is None else read_image(arguments.mask)
 
@@ -110,10 +107,20 @@ def _run(arguments: Namespace) -> None:
         print(f"Drawn: {arguments.figure}")
 
 
-def _targets(given: Sequence[tuple[str, list[list[str]]]], space: str) -> list:
-    from nnunetv2_muduo.interactive.prompts import Target, parse_point
+def _targets(arguments: Namespace) -> list:
+    """Everything that was pointed at; nothing where there is a rough mask alone."""
+    from nnunetv2_muduo.errors import UserError
+    from nnunetv2_muduo.interactive.prompts import Target, parse_point, read_prompts
 
-    return [Target(name, [parse_point(words, space=space) for words in points]) for name, points in given]
+    targets = [
+        Target(name, [parse_point(words, space=arguments.space) for words in points])
+        for name, points in arguments.target or []
+    ]
+    if arguments.prompts is not None:
+        targets += read_prompts(arguments.prompts)
+    if not targets and arguments.mask is None:
+        raise UserError("Say what to segment: with points (--point, --prompts), with a rough --mask, or with both.")
+    return targets
 
 
 def _draw(path: Path, image: Any, segmentation: Any, modality: str) -> None:

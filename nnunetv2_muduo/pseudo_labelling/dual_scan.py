@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -76,36 +77,22 @@ class DualScan:
             organs: name -> label, all that get a row.
         """
         asked = [organ for organ in organs.values() if (prompts == organ).any()]
-        drawn = torch.Generator().manual_seed(_seed(case, self.settings.seed))
-
-        def show_masks(scan: ScanWindows, labels: torch.Tensor) -> Answers:
-            return ask_with_masks(scan, labels, asked, kind=self.settings.mask_prompt)
-
-        def point(scan: ScanWindows, labels: torch.Tensor) -> Answers:
-            return ask_with_points(
-                scan,
-                labels,
-                asked,
-                points=self.settings.points,
-                strategy=self.settings.point_strategy,
-                point_mask=self.settings.point_mask,
-                generator=drawn,
-            )
-
-        def stream(
-            teacher: PromptableTeacher | None,
-            image: np.ndarray,
-            ask: Callable[[ScanWindows, torch.Tensor], Answers],
-            clamp: tuple[float, float] | None = None,
-        ) -> Stream | None:
-            return None if teacher is None else self._ask(teacher, image, prompts, geometry, ask, clamp)
-
+        show_masks = partial(ask_with_masks, organs=asked, kind=self.settings.mask_prompt)
+        point = partial(
+            ask_with_points,
+            organs=asked,
+            points=self.settings.points,
+            strategy=self.settings.point_strategy,
+            point_mask=self.settings.point_mask,
+            generator=torch.Generator().manual_seed(_seed(case, self.settings.seed)),
+        )
+        ask = partial(self._ask, prompts=prompts, geometry=geometry)
         return fuse_case(
             case,
             prompts,
             organs,
-            ct=stream(self.ct, ct, show_masks, CLAMP["CT"]),
-            pet=stream(self.pet, pet, point),
+            ct=None if self.ct is None else ask(self.ct, ct, show_masks, clamp=CLAMP["CT"]),
+            pet=None if self.pet is None else ask(self.pet, pet, point, clamp=CLAMP["PET"]),
             voxel_in_ml=geometry.voxel_in_ml,
         )
 
@@ -113,9 +100,10 @@ class DualScan:
         self,
         teacher: PromptableTeacher,
         image: np.ndarray,
+        ask: Callable[[ScanWindows, torch.Tensor], Answers],
+        *,
         prompts: np.ndarray,
         geometry: Geometry,
-        ask: Callable[[ScanWindows, torch.Tensor], Answers],
         clamp: tuple[float, float] | None,
     ) -> Stream:
         turn = Turn.of(geometry.direction, teacher.spec.orientation)

@@ -118,16 +118,11 @@ def build_teacher_cache(
     with tqdm(total=number, desc="Teacher cache", unit="tile", disable=not (progress and stale)) as bar:
         for done, case in enumerate(stale, start=1):
             folder, opened = cache_folder / case, loader.open_case(case)
-            with (
-                writing_case(
-                    folder,
-                    layout,
-                    centres=centres[case],
-                    fingerprint=fingerprints[case],
-                    made_from=made_from(teaching.settings, loader.patch_size, source_of(scans_folder, case)),
-                ) as writer,
-                _draws_of_its_own(teaching, case),
-            ):
+            told = made_from(teaching.settings, loader.patch_size, source_of(scans_folder, case))
+            writing = writing_case(
+                folder, layout, centres=centres[case], fingerprint=fingerprints[case], made_from=told
+            )
+            with writing as writer, _draws_of_its_own(teaching, case):
                 for tile, centre in enumerate(centres[case]):
                     writer.write(tile, to_stored(_evidence_at(teaching, loader, opened, centre), layout))
                     bar.update()
