@@ -49,15 +49,14 @@ def run(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def write_perfect_prompts(folder: Path, raw: Path) -> None:
-    """The truth of the unlabelled phantoms, drawn again from their seeds."""
+def write_prompts(folder: Path, raw: Path) -> None:
+    """The truth of the unlabelled phantoms, drawn again from their seeds; the second one lacks its liver."""
     folder.mkdir()
     seeds = np.random.SeedSequence(0).spawn(3)[1].spawn(2)
     for number, seed in enumerate(seeds):
         case = f"unlabelled_{number:03d}"
-        image = sitk.GetImageFromArray(
-            organ_labels(draw_phantom(np.random.default_rng(seed), spacing_in_mm=SPACING_IN_MM).tissues)
-        )
+        organs = organ_labels(draw_phantom(np.random.default_rng(seed), spacing_in_mm=SPACING_IN_MM).tissues)
+        image = sitk.GetImageFromArray(np.where((organs == 1) & (number == 1), 0, organs).astype(np.uint8))
         image.CopyInformation(sitk.ReadImage(str(raw / "imagesUn" / f"{case}_0000.nii.gz")))
         sitk.WriteImage(image, str(folder / f"{case}.nii.gz"))
 
@@ -65,7 +64,7 @@ def write_perfect_prompts(folder: Path, raw: Path) -> None:
 def test_stock_nnunet_trains_on_pseudo_labels_and_its_model_prompts_again(environment: dict[str, str], tmp_path: Path):
     raw = Path(environment["nnUNet_raw"]) / SOURCE
     write_phantom_dataset(raw, labelled=5, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False)
-    write_perfect_prompts(tmp_path / "prompts", raw)
+    write_prompts(tmp_path / "prompts", raw)
     teachers = ["--ct-teacher", "standin_ct", "--pet-teacher", "standin_pet"]
     common = ["-d", "221", *teachers, "-device", "cpu", "--no-figures"]
     prompts = ["--predictions", str(tmp_path / "prompts")]
@@ -73,6 +72,10 @@ def test_stock_nnunet_trains_on_pseudo_labels_and_its_model_prompts_again(enviro
         environment, "muduo", "pseudo-label", *common, *prompts, "-o", str(tmp_path / "out"), "--as-labels", "321"
     )
     assert "2 pseudo-labelled and 5 labelled cases" in output
+    assert "every scan should show is missing in 1 case(s)" in output
+    incomplete = sitk.GetArrayFromImage(sitk.ReadImage(str(raw.with_name(NEW) / "labelsTr" / "unlabelled_001.nii.gz")))
+    assert not (incomplete == 0).any()
+    assert len(np.unique(incomplete)) > 3  # the organs that were found are still learnt
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "labels" / "unlabelled_000.nii.gz")))
     truth = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "prompts" / "unlabelled_000.nii.gz")))
     liver, real = labels == 1, truth == 1
