@@ -79,6 +79,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--test", type=int, default=8, help="test cases")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings, as of muduo plan")
+    parser.add_argument("--name", default="", help="added to the name of the result files, such as _cached")
     arguments = parser.parse_args()
     if arguments.scans == "anatomies" and arguments.anatomy is None:
         parser.error("--scans anatomies needs --anatomy")
@@ -88,14 +90,15 @@ def main() -> None:
     comparisons = {
         seed: run_demo(
             arguments.out / f"{arguments.scans}_{seed}",
-            size=DemoSize(seed=seed, test=arguments.test),
+            size=DemoSize(seed=seed, test=arguments.test, assignments=tuple(arguments.set)),
             write_scans=write_scans,
         )
         for seed in arguments.seeds
     }
     write_results(
-        RESULTS / f"demo_students_{arguments.scans}",
-        title=f"The demo on {arguments.scans}: Dice on {arguments.test} test cases, same data, iterations and seed",
+        RESULTS / f"demo_students_{arguments.scans}{arguments.name}",
+        title=f"The demo on {arguments.scans}: Dice on {arguments.test} test cases, same data, iterations and seed"
+        + "".join(f"; {assignment}" for assignment in arguments.set),
         header=["", *next(iter(comparisons.values())).dice, "difference"],
         rows=table_rows(comparisons),
         record={
