@@ -2,85 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nnunetv2_muduo.errors import UserError
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """One of a few words."""
-
-    names: tuple[str, ...]
-
-    def describe(self) -> str:
-        return " or ".join(f'"{name}"' for name in self.names)
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, str) and value in self.names
-
-
-@dataclass(frozen=True)
-class _Name:
-    """Any non-empty word (a teacher's name or file name)."""
-
-    def describe(self) -> str:
-        return "a name in quotes"
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, str) and bool(value.strip())
-
-
-@dataclass(frozen=True)
-class _Whole:
-    """A whole number of at least `minimum`; true and false do not count as numbers."""
-
-    minimum: int
-
-    def describe(self) -> str:
-        return f"a whole number of at least {self.minimum}"
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= self.minimum
-
-
-@dataclass(frozen=True)
-class _Real:
-    """A number in a closed interval, or one open at its lower end."""
-
-    minimum: float
-    maximum: float
-    open_below: bool = False
-
-    def describe(self) -> str:
-        opening = "above" if self.open_below else "from"
-        return f"a number {opening} {self.minimum:g} up to {self.maximum:g}"
-
-    def accepts(self, value: Any) -> bool:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return False
-        above = value > self.minimum if self.open_below else value >= self.minimum
-        return above and value <= self.maximum  # NaN fails both comparisons
-
-
-@dataclass(frozen=True)
-class _Switch:
-    """True or false."""
-
-    def describe(self) -> str:
-        return "true or false"
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, bool)
-
-
-_Rule = _Switch | _Choice | _Name | _Whole | _Real
-
-
-def _setting(default: Any, rule: _Rule, *, optional: bool = False) -> Any:
-    return field(default=default, metadata={"rule": rule, "optional": optional})
+from nnunetv2_muduo.setting_rules import (
+    Choice,
+    Name,
+    Real,
+    Switch,
+    Whole,
+    check_settings,
+    setting,
+    settings_from,
+    shown,
+)
 
 
 @dataclass(frozen=True)
@@ -133,41 +69,40 @@ class Settings:
         UserError: for a mistyped or out-of-range value, naming the key, the value and what is allowed.
     """
 
-    ct_teacher: str | None = _setting("sam_med3d_turbo", _Name(), optional=True)
-    pet_teacher: str | None = _setting("seganypet_v1", _Name(), optional=True)
-    grid: str = _setting("patch", _Choice(("patch", "1.5mm")))
-    ct_prompt: str = _setting("student", _Choice(("student", "generator")))
-    mask_prompt: str = _setting("logits", _Choice(("logits", "probabilities")))
-    point_mask: str = _setting("zeros", _Choice(("zeros", "none")))
-    points: int = _setting(3, _Whole(1))
-    point_strategy: str = _setting("spread", _Choice(("spread", "random", "uptake", "centroid", "first")))
-    keep_fraction: float = _setting(0.5, _Real(0.0, 1.0, open_below=True))
-    min_iou: float = _setting(0.0, _Real(0.0, 1.0))
-    min_prompt_iou: float = _setting(0.0, _Real(0.0, 1.0))
-    fusion: str = _setting("random", _Choice(("random", "mean")))
-    reliability: str = _setting("none", _Choice(("none", "report")))
-    consistency_weight: float = _setting(0.1, _Real(0.0, 100.0))
-    ramp_fraction: float = _setting(1.0, _Real(0.0, 1.0))
-    warmup_epochs: int = _setting(0, _Whole(0))
-    unlabelled_batch_size: int | None = _setting(None, _Whole(2), optional=True)
-    num_epochs: int | None = _setting(None, _Whole(1), optional=True)
-    iterations_per_epoch: int | None = _setting(None, _Whole(1), optional=True)
-    val_iterations_per_epoch: int | None = _setting(None, _Whole(1), optional=True)
-    optimizer: str = _setting("sgd", _Choice(("sgd", "adamw")))
-    initial_lr: float | None = _setting(None, _Real(0.0, 1.0, open_below=True), optional=True)
-    mirroring: bool = _setting(True, _Switch())
-    prompt_epochs: int | None = _setting(None, _Whole(1), optional=True)
-    ct_channel: int | None = _setting(None, _Whole(0), optional=True)
-    pet_channel: int | None = _setting(None, _Whole(0), optional=True)
-    teacher_cache: bool = _setting(False, _Switch())
-    cache_tiles: int = _setting(64, _Whole(1))
-    report_every: int = _setting(10, _Whole(1))
-    report_patches: int = _setting(8, _Whole(1))
-    seed: int | None = _setting(None, _Whole(0), optional=True)
+    ct_teacher: str | None = setting("sam_med3d_turbo", Name(), optional=True)
+    pet_teacher: str | None = setting("seganypet_v1", Name(), optional=True)
+    grid: str = setting("patch", Choice(("patch", "1.5mm")))
+    ct_prompt: str = setting("student", Choice(("student", "generator")))
+    mask_prompt: str = setting("logits", Choice(("logits", "probabilities")))
+    point_mask: str = setting("zeros", Choice(("zeros", "none")))
+    points: int = setting(3, Whole(1))
+    point_strategy: str = setting("spread", Choice(("spread", "random", "uptake", "centroid", "first")))
+    keep_fraction: float = setting(0.5, Real(0.0, 1.0, open_below=True))
+    min_iou: float = setting(0.0, Real(0.0, 1.0))
+    min_prompt_iou: float = setting(0.0, Real(0.0, 1.0))
+    fusion: str = setting("random", Choice(("random", "mean")))
+    reliability: str = setting("none", Choice(("none", "report")))
+    consistency_weight: float = setting(0.1, Real(0.0, 100.0))
+    ramp_fraction: float = setting(1.0, Real(0.0, 1.0))
+    warmup_epochs: int = setting(0, Whole(0))
+    unlabelled_batch_size: int | None = setting(None, Whole(2), optional=True)
+    num_epochs: int | None = setting(None, Whole(1), optional=True)
+    iterations_per_epoch: int | None = setting(None, Whole(1), optional=True)
+    val_iterations_per_epoch: int | None = setting(None, Whole(1), optional=True)
+    optimizer: str = setting("sgd", Choice(("sgd", "adamw")))
+    initial_lr: float | None = setting(None, Real(0.0, 1.0, open_below=True), optional=True)
+    mirroring: bool = setting(True, Switch())
+    prompt_epochs: int | None = setting(None, Whole(1), optional=True)
+    ct_channel: int | None = setting(None, Whole(0), optional=True)
+    pet_channel: int | None = setting(None, Whole(0), optional=True)
+    teacher_cache: bool = setting(False, Switch())
+    cache_tiles: int = setting(64, Whole(1))
+    report_every: int = setting(10, Whole(1))
+    report_patches: int = setting(8, Whole(1))
+    seed: int | None = setting(None, Whole(0), optional=True)
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            _check(item.name, getattr(self, item.name), **item.metadata)
+        check_settings(self)
         _check_together(self)
 
     @classmethod
@@ -175,17 +110,13 @@ class Settings:
         """Read `plans["muduo"]`, which may be missing; `plans` itself is left alone."""
         given = plans.get("muduo", {})
         if not isinstance(given, Mapping):
-            raise UserError(f'plans["muduo"] must be a table of settings, not {_shown(given)}.')
+            raise UserError(f'plans["muduo"] must be a table of settings, not {shown(given)}.')
         return cls.from_dict(given)
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> "Settings":
         """Build settings from a table whose keys are all optional; unknown keys raise UserError by name."""
-        known = [item.name for item in fields(cls)]
-        for key, value in given.items():
-            if key not in known:
-                raise UserError(_unknown_key(key, value, known))
-        return cls(**given)
+        return settings_from(cls, given)
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as a table that JSON can hold and `from_dict` reads back."""
@@ -210,13 +141,6 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _check(key: str, value: Any, *, rule: _Rule, optional: bool) -> None:
-    if (optional and value is None) or rule.accepts(value):
-        return
-    allowed = f"null or {rule.describe()}" if optional else rule.describe()
-    raise UserError(f"Setting '{key}' is {_shown(value)}, but must be {allowed}.")
-
-
 def _check_together(settings: Settings) -> None:
     """Refuse values that are fine alone and make no sense together."""
     if settings.ct_teacher is None and settings.pet_teacher is None:
@@ -233,16 +157,3 @@ def _check_together(settings: Settings) -> None:
             f"Setting 'warmup_epochs' is {settings.warmup_epochs}, but must be below 'num_epochs' "
             f"({settings.num_epochs}), or the teachers would never come in."
         )
-
-
-def _unknown_key(key: Any, value: Any, known: list[str]) -> str:
-    close = get_close_matches(str(key), known, n=1, cutoff=0.0)
-    return f"Unknown setting '{key}' ({_shown(value)}); did you mean '{close[0]}'? Known settings: {', '.join(known)}."
-
-
-def _shown(value: Any) -> str:
-    """A value the way a plans file (JSON) would show it."""
-    try:
-        return json.dumps(value)
-    except TypeError:
-        return repr(value)
