@@ -11,8 +11,10 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.network_size import resize_network
 from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder, read_json, read_plans
+from nnunetv2_muduo.preset_plans import complete_folder, plans_of_their_own, refuse_mixed_data
 from nnunetv2_muduo.presets import Preset, load_preset
 from nnunetv2_muduo.settings import Settings, parse_assignment
 
@@ -41,16 +43,18 @@ class WrittenPlans:
         plans_name: what to give nnU-Net's commands with -p.
         settings: in effect from now on.
         changes: what differs from the plans it was made from.
+        notes: what else to know of new plans.
     """
 
     path: Path
     plans_name: str
     settings: Settings
     changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """The path and one line a change, for printing."""
-        lines = [f"  {change}" for change in self.changes] or ["  nothing changed"]
+        """The path and one line a change or note, for printing."""
+        lines = [f"  {line}" for line in (*self.notes, *self.changes)] or ["  nothing changed"]
         return "\n".join([str(self.path), *lines])
 
 
@@ -63,42 +67,69 @@ def write_muduo_plans(
     assignments: Iterable[str] = (),
     output_name: str | None = None,
 ) -> WrittenPlans:
-    """Merge a preset and assignments into a dataset's plans.
+    """Merge a preset and assignments into a dataset's plans, or write the plans that a preset holds by itself.
 
     Settings that are already there stay unless they are given anew; nnU-Net's own planning of the dataset, run again,
-    drops them. Under a new name the plans share the preprocessed data of those they were made from.
+    drops them. Under a new name the plans share the preprocessed data of those they were made from, unless the preset
+    has a `plans_name`: such plans are complete, have data of their own and need no planning by nnU-Net beforehand.
 
     Args:
         dataset: name, such as Dataset221_AutoPET, or number.
         configuration: the one whose network a preset may resize.
         plans_name: of the plans to read, a file in the dataset's folder of nnUNet_preprocessed.
         preset: name of a preset that comes with the package, or path of a JSON file.
-        assignments: "KEY=VALUE" each, applied after the preset.
-        output_name: of the plans to write; None: those that were read.
+        assignments: "KEY=VALUE" each, applied after the preset; "mae.KEY=VALUE" for the settings of pretraining.
+        output_name: of the plans to write; None: those that were read, or the preset's own.
 
     Raises:
         UserError: when the dataset is not planned, a preset, configuration or setting is unknown or out of range, or
             `output_name` is no name or that of plans which are not ours.
     """
-    folder = nnunet_folder("nnUNet_preprocessed") / find_dataset(str(dataset))
-    before = read_plans(folder, plans_name)
-    check_configuration(before, configuration)
-    after = _merged(before, load_preset(preset) if preset else Preset(), configuration)
-    after["muduo"] = {**after.get("muduo", {}), **dict(parse_assignment(text) for text in assignments)}
-    settings = Settings.from_plans(after)
-    path = folder / f"{plans_name}.json"
-    if output_name is not None:
-        path = _output_path(folder, output_name, plans_name)
-        after["plans_name"] = output_name
+    name = find_dataset(str(dataset))
+    folder, chosen = nnunet_folder("nnUNet_preprocessed") / name, load_preset(preset) if preset else Preset()
+    if chosen.plans_name:
+        made = plans_of_their_own(chosen, name, based_on=plans_name, plans_name=output_name or chosen.plans_name)
+        path = _output_path(folder, output_name or chosen.plans_name, None)
+        after, before, notes = made.plans, made.plans, made.notes
+    else:
+        before, notes = read_plans(folder, plans_name), ()
+        check_configuration(before, configuration)
+        after = _merged(before, chosen, configuration)
+        path = folder / f"{plans_name}.json"
+        if output_name is not None:
+            path = _output_path(folder, output_name, plans_name)
+            after["plans_name"] = output_name
+    after = _assigned(after, assignments)
+    settings, _ = Settings.from_plans(after), MAESettings.from_plans(after)
+    if chosen.plans_name or after["configurations"] != before["configurations"]:
+        refuse_mixed_data(folder, path.name, after)
     write_text(path, json.dumps(after, indent=4) + "\n")
-    return WrittenPlans(path, path.stem, settings, tuple(_changes(before, after)))
+    if chosen.plans_name:
+        complete_folder(folder, name)
+    return WrittenPlans(path, path.stem, settings, tuple(_changes(before, after)), notes)
+
+
+def _assigned(plans: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """A copy of the plans with "KEY=VALUE" in plans["muduo"] and "mae.KEY=VALUE" in plans["mae"]."""
+    tables = {"muduo": dict(plans.get("muduo", {})), "mae": dict(plans.get("mae", {}))}
+    for key, value in map(parse_assignment, assignments):
+        table, _, name = key.rpartition(".")
+        if table and table != "mae":
+            raise UserError(f"'{key}' is no setting; settings of pretraining are written mae.KEY, all others KEY.")
+        tables[table or "muduo"][name] = value
+    if not tables["mae"]:
+        del tables["mae"]
+    return {**plans, **tables}
 
 
 def _merged(plans: Mapping[str, Any], preset: Preset, configuration: str) -> dict[str, Any]:
     """A copy of the plans with a preset in it."""
     for name in preset.configurations:
         check_configuration(dict(plans), name)
-    merged = _deep_merge(plans, {"muduo": preset.muduo, "configurations": preset.configurations})
+    merged = _deep_merge(
+        plans,
+        {"muduo": preset.muduo, "configurations": preset.configurations} | ({"mae": preset.mae} if preset.mae else {}),
+    )
     if preset.network:
         resolved = PlansManager(deepcopy(merged)).get_configuration(configuration).configuration
         merged["configurations"][configuration] |= resize_network(resolved, preset.network)
@@ -114,8 +145,8 @@ def _deep_merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _output_path(folder: Path, output_name: str, plans_name: str) -> Path:
-    """Where new plans go; plans of nnU-Net's own making are not overwritten under another name."""
+def _output_path(folder: Path, output_name: str, plans_name: str | None) -> Path:
+    """Where new plans go; plans of nnU-Net's own making are not overwritten, unless they are those that were read."""
     if not output_name or "__" in output_name or Path(output_name).name != output_name:
         raise UserError(f"'{output_name}' cannot name plans: it must be a plain file name without '__'.")
     path = folder / f"{output_name}.json"

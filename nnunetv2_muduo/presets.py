@@ -16,13 +16,18 @@ class Preset:
 
     Attributes:
         description: one sentence for the list of presets.
+        plans_name: of plans of their own: then `configurations` is complete and takes the place of the plans' own
+            instead of being merged into them, and this is the name they are written under by default.
         muduo: settings for plans["muduo"].
+        mae: settings for plans["mae"].
         network: a size for `resize_network`, applied to the chosen configuration.
         configurations: merged into plans["configurations"], table by table.
     """
 
     description: str = ""
+    plans_name: str = ""
     muduo: Mapping[str, Any] = field(default_factory=dict)
+    mae: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     configurations: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,6 +63,7 @@ def _read(path: Path) -> Preset:
     for key, value in content.items():
         if key not in entries:
             raise UserError(f"{path} has an unknown entry '{key}'; a preset holds any of {', '.join(entries)}.")
-        if not isinstance(value, str if key == "description" else dict):
-            raise UserError(f"{path}: '{key}' must be {'a text' if key == 'description' else 'a table'}.")
+        is_text = key in ("description", "plans_name")
+        if not isinstance(value, str if is_text else dict):
+            raise UserError(f"{path}: '{key}' must be {'a text' if is_text else 'a table'}.")
     return Preset(**content)

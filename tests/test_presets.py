@@ -4,6 +4,7 @@ import pytest
 from planned_dataset import unet_plans
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.network_size import resize_network
 from nnunetv2_muduo.presets import load_preset, preset_paths
 from nnunetv2_muduo.settings import Settings
@@ -14,6 +15,7 @@ def test_every_shipped_preset_is_described_and_valid(name):
     preset = load_preset(name)
     assert preset.description
     Settings.from_dict(preset.muduo)
+    MAESettings.from_plans({"mae": preset.mae})
     resize_network(unet_plans()["configurations"]["3d_fullres"], preset.network)
 
 

@@ -14,9 +14,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="settings, applied after the preset; the README lists them",
+        help="settings, applied after the preset; mae.KEY=VALUE for pretraining; the README lists them",
     )
-    parser.add_argument("-o", metavar="PLANS", help="plans to write (default: those that were read)")
+    parser.add_argument(
+        "-o", metavar="PLANS", help="plans to write (default: those that were read, or the preset's own)"
+    )
 
 
 def _run(arguments: Namespace) -> None:
@@ -38,7 +40,8 @@ COMMAND = Command(
     summary="write settings and presets into the plans of a dataset",
     description=(
         "Write MuDuo's settings into the plans of a dataset, where they travel with every model. Settings that are\n"
-        "there already stay unless they are given anew. Run nnUNetv2_plan_and_preprocess first: it writes new plans."
+        "there already stay unless they are given anew. Run nnUNetv2_plan_and_preprocess first: it writes new plans.\n"
+        "The preset petct_mae is plans of its own, for pretraining: it needs no planning and no labels beforehand."
     ),
     example="  muduo plan -d 221 --set keep_fraction=0.5 reliability=report -o nnUNetPlansMuDuo",
     add_arguments=_add_arguments,

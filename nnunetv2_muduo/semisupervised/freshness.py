@@ -14,7 +14,7 @@ SOURCE_KEY = "muduo_source"  # of a case's properties
 
 # What nnU-Net's preprocessing depends on; patch size and network only shape how the result is stored and used.
 _PLANS_KEYS = ("image_reader_writer", "transpose_forward")
-_CONFIGURATION_KEYS = (
+PREPROCESSING_KEYS = (
     "preprocessor_name",
     "spacing",
     "normalization_schemes",
@@ -41,7 +41,7 @@ def preprocessing_fingerprint(plans: dict, configuration: str, *, channels: tupl
         "channels": list(channels),
         "intensities": plans_manager.foreground_intensity_properties_per_channel,
         **{key: plans.get(key) for key in _PLANS_KEYS},
-        **{key: resolved.get(key) for key in _CONFIGURATION_KEYS},
+        **{key: resolved.get(key) for key in PREPROCESSING_KEYS},
     }
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 

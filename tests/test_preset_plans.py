@@ -1,0 +1,159 @@
+"""`muduo plan --preset petct_mae` on datasets that nnU-Net has planned and on those it cannot plan."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from planned_dataset import DATASET, unet_plans, write_planned_dataset
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.mae_settings import MAESettings
+from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
+from nnunetv2_muduo.planning import write_muduo_plans
+
+NAME = "nnUNetPlansPETCTMAE"
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in FOLDER_VARIABLES:
+        (tmp_path / variable).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    return tmp_path
+
+
+def write_unlabelled(folders: Path, *, scans: int = 2, dataset_json: dict | None = None) -> Path:
+    raw = folders / "nnUNet_raw" / DATASET
+    (raw / "imagesUn").mkdir(parents=True)
+    content = {"channel_names": {"0": "CT", "1": "PET"}, "file_ending": ".nii.gz"}
+    (raw / "dataset.json").write_text(json.dumps(dataset_json or content))
+    for number in range(scans):
+        image = SimpleITK.GetImageFromArray(np.zeros((10, 12, 14), np.float32))
+        image.SetSpacing((4.0, 4.0, 6.0))  # x, y, z
+        for channel in range(2):
+            SimpleITK.WriteImage(image, str(raw / "imagesUn" / f"scan{number}_{channel:04d}.nii.gz"))
+    return folders / "nnUNet_preprocessed" / DATASET
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def test_the_preset_is_the_published_network_on_the_published_grid(folders):
+    write_planned_dataset(folders / "nnUNet_preprocessed")
+    written = write_muduo_plans("21", preset="petct_mae")
+    manager = PlansManager(str(written.path))
+    configuration = manager.get_configuration("3d_fullres")
+    assert configuration.spacing == [3.0, 2.0, 2.0]
+    assert configuration.patch_size == [96, 128, 128]
+    assert configuration.normalization_schemes == ["ZScoreNormalization"] * 2
+    with torch.device("meta"):
+        network = nnUNetTrainer.build_network_architecture(manager, configuration, 2, 2, False)
+    once = {id(parameter): parameter.numel() for parameter in network.parameters()}
+    assert sum(once.values()) / 1e6 == pytest.approx(31.2, abs=0.1)
+    settings = MAESettings.from_plans(read(written.path))
+    assert settings == MAESettings(batch_size=16)  # the defaults are the published numbers
+
+
+def test_plans_of_their_own_leave_nnunets_alone_and_share_no_data(folders):
+    folder = write_planned_dataset(folders / "nnUNet_preprocessed")
+    before = (folder / "nnUNetPlans.json").read_bytes()
+    written = write_muduo_plans("21", preset="petct_mae", assignments=["mae.num_epochs=7", "points=2"])
+    assert (written.path, written.plans_name) == (folder / f"{NAME}.json", NAME)
+    plans = read(written.path)
+    assert list(plans["configurations"]) == ["3d_fullres"]
+    assert plans["configurations"]["3d_fullres"]["data_identifier"] == f"{NAME}_3d_fullres"
+    assert (plans["mae"]["num_epochs"], plans["muduo"]) == (7, {"points": 2})
+    assert (
+        plans["foreground_intensity_properties_per_channel"]
+        == unet_plans()["foreground_intensity_properties_per_channel"]
+    )
+    assert (folder / "nnUNetPlans.json").read_bytes() == before
+    assert "from nnUNetPlans.json" in written.summary()
+
+
+def test_axes_that_nnunet_transposed_are_the_readers_again(folders):
+    plans = unet_plans() | {"transpose_forward": [1, 0, 2], "transpose_backward": [1, 0, 2]}
+    plans |= {"original_median_spacing_after_transp": [2.0, 3.0, 4.0], "original_median_shape_after_transp": [9, 8, 7]}
+    write_planned_dataset(folders / "nnUNet_preprocessed", plans)
+    after = read(write_muduo_plans("21", preset="petct_mae").path)
+    assert after["transpose_forward"] == after["transpose_backward"] == [0, 1, 2]
+    assert after["original_median_spacing_after_transp"] == [3.0, 2.0, 4.0]
+    assert after["configurations"]["3d_fullres"]["median_image_size_in_voxels"] == [8.0, 9.0, 14.0]
+
+
+def test_scans_without_any_label_are_planned_straight_from_the_preset(folders):
+    folder = write_unlabelled(folders)
+    written = write_muduo_plans("21", preset="petct_mae")
+    plans = read(written.path)
+    assert plans["image_reader_writer"] == "SimpleITKIO"
+    assert plans["original_median_spacing_after_transp"] == [6.0, 4.0, 4.0]
+    assert plans["configurations"]["3d_fullres"]["median_image_size_in_voxels"] == [20.0, 24.0, 28.0]
+    assert read(folder / "dataset.json") == {
+        "channel_names": {"0": "CT", "1": "PET"},
+        "file_ending": ".nii.gz",
+        "labels": {"background": 0},
+        "numTraining": 0,
+    }
+    assert "straight from the preset" in written.summary()
+    assert f"muduo preprocess-unlabelled -d 21 -p {NAME}" in written.summary()
+
+
+def test_settings_are_added_to_the_plans_later(folders):
+    write_unlabelled(folders)
+    write_muduo_plans("21", preset="petct_mae")
+    written = write_muduo_plans("21", plans_name=NAME, assignments=["mae.ratio=0.75"])
+    assert written.path.name == f"{NAME}.json"
+    settings = MAESettings.from_plans(read(written.path))
+    assert (settings.ratio, settings.batch_size) == (0.75, 16)
+    assert "mae.ratio: 0.5 -> 0.75" in written.summary()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"assignments": ["mae.blok=1"]}, "did you mean 'block'"),
+        ({"assignments": ["mea.block=1"]}, "'mea.block' is no setting"),
+        ({"output_name": "nnUNetPlans"}, "not made by muduo plan"),
+    ],
+)
+def test_a_refused_call_writes_nothing(folders, options, message):
+    folder = write_planned_dataset(folders / "nnUNet_preprocessed")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(UserError, match=message):
+        write_muduo_plans("21", preset="petct_mae", **options)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_preset_that_preprocesses_differently_into_the_same_folder_is_refused(folders, tmp_path):
+    write_planned_dataset(folders / "nnUNet_preprocessed")
+    preset = tmp_path / "coarse.json"
+    preset.write_text(json.dumps({"configurations": {"3d_fullres": {"spacing": [4, 4, 4]}}}))
+    for output_name in (None, "nnUNetPlansCoarse"):
+        with pytest.raises(UserError, match=r"differently \(spacing\) from nnUNetPlans.json .* nnUNetPlans_3d_fullres"):
+            write_muduo_plans("21", preset=str(preset), output_name=output_name)
+    preset.write_text(json.dumps({"configurations": {"3d_fullres": {"spacing": [4, 4, 4], "data_identifier": "own"}}}))
+    write_muduo_plans("21", preset=str(preset), output_name="nnUNetPlansCoarse")
+
+
+def test_statistics_of_labels_are_not_invented(folders, tmp_path):
+    write_unlabelled(folders)
+    preset = tmp_path / "ct.json"
+    content = unet_plans()["configurations"]["3d_fullres"]
+    preset.write_text(json.dumps({"plans_name": "nnUNetPlansCT", "configurations": {"3d_fullres": content}}))
+    with pytest.raises(UserError, match=r"CTNormalization.*nnUNetv2_plan_and_preprocess -d 21"):
+        write_muduo_plans("21", preset=str(preset))
+
+
+def test_a_dataset_without_scans_or_without_channel_names_says_so(folders):
+    write_unlabelled(folders, scans=0, dataset_json={"channel_names": {"0": "CT"}, "file_ending": ".nii.gz"})
+    with pytest.raises(UserError, match="no scan to plan for"):
+        write_muduo_plans("21", preset="petct_mae")
+    (folders / "nnUNet_raw" / DATASET / "dataset.json").write_text("{}")
+    with pytest.raises(UserError, match='lacks "channel_names"'):
+        write_muduo_plans("21", preset="petct_mae")
