@@ -1,0 +1,1 @@
+"""Masked-autoencoder pretraining in nnU-Net's training loop: cases, patches, trainer, checkpoints."""

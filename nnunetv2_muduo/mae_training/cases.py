@@ -1,0 +1,67 @@
+"""Which cases pretraining learns from, and which only its validation loss sees."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
+
+from nnunetv2_muduo.errors import UserError
+
+
+@dataclass(frozen=True)
+class PretrainingCase:
+    """A preprocessed case.
+
+    Attributes:
+        name: nnU-Net's identifier.
+        folder: holds its files.
+        labelled: whether nnU-Net preprocessed it with labels, which nothing here reads.
+    """
+
+    name: str
+    folder: Path
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class CaseSplit:
+    """The cases of a pretraining run, each in one of the two."""
+
+    training: tuple[PretrainingCase, ...]
+    held_out: tuple[PretrainingCase, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind."""
+        everything = (*self.training, *self.held_out)
+        labelled = sum(case.labelled for case in everything)
+        return {"labelled": labelled, "unlabelled": len(everything) - labelled, "held_out": len(self.held_out)}
+
+
+def labelled_cases(folder: Path) -> list[PretrainingCase]:
+    """The cases that nnU-Net preprocessed into a folder; none where there is no such folder."""
+    if not (folder.is_dir() and any(folder.glob("*.pkl"))):
+        return []
+    names = infer_dataset_class(str(folder)).get_identifiers(str(folder))
+    return [PretrainingCase(name, folder, labelled=True) for name in sorted(names)]
+
+
+def hold_out(cases: Sequence[PretrainingCase], share: float) -> CaseSplit:
+    """Set a share of the cases aside, rounded, at least one.
+
+    Which ones follows from their names alone, so that runs of other seeds and settings are measured on the same cases.
+
+    Raises:
+        UserError: where there are fewer than two cases, or none would be left to learn from.
+    """
+    aside = max(1, round(share * len(cases)))
+    if aside >= len(cases):
+        raise UserError(
+            f"Pretraining needs at least one case to learn from and one for its validation loss, but there are "
+            f"{len(cases)} case(s), of which {aside} would be held out; add scans to imagesUn, or lower the setting "
+            "held_out with: muduo plan -d ID -p PLANS --set mae.held_out=0.1"
+        )
+    ranked = sorted(cases, key=lambda case: (zlib.crc32(case.name.encode()), case.name))
+    by_name = sorted(ranked[aside:], key=lambda case: case.name)
+    return CaseSplit(tuple(by_name), tuple(sorted(ranked[:aside], key=lambda case: case.name)))

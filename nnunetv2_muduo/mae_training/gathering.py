@@ -1,0 +1,69 @@
+"""Finding, and where needed preprocessing, all cases that a trainer pretrains on."""
+
+import os
+from pathlib import Path
+
+import torch.distributed as dist
+from nnunetv2.configuration import default_num_processes
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.mae_settings import MAESettings
+from nnunetv2_muduo.mae_training.cases import CaseSplit, PretrainingCase, hold_out, labelled_cases
+from nnunetv2_muduo.nnunet_folders import nnunet_folder
+from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER, preprocess_unlabelled
+
+
+def gather_cases(trainer: nnUNetTrainer, settings: MAESettings) -> CaseSplit:
+    """Labelled cases as nnU-Net preprocessed them, and the scans of imagesUn, which are brought up to date.
+
+    With several GPUs the first process preprocesses and the others look.
+
+    Raises:
+        UserError: where there is no case, too few of them, or labelled ones that are not preprocessed.
+    """
+    preprocessed = Path(trainer.preprocessed_dataset_folder_base)
+    raw = nnunet_folder("nnUNet_raw") / trainer.plans_manager.dataset_name
+    cases: list[PretrainingCase] = []
+    if settings.use_labelled:
+        cases += _labelled(trainer, preprocessed, raw)
+    images = raw / IMAGES_FOLDER
+    if images.is_dir() and any(images.iterdir()):
+        cases += _unlabelled(trainer, preprocessed, raw)
+    if not cases:
+        raise UserError(
+            f"{trainer.plans_manager.dataset_name} has nothing to pretrain on: put scans into {images}, as "
+            f"{{case}}_0000{trainer.dataset_json['file_ending']} and so on, or preprocess labelled cases."
+        )
+    return hold_out(cases, settings.held_out)
+
+
+def _labelled(trainer: nnUNetTrainer, preprocessed: Path, raw: Path) -> list[PretrainingCase]:
+    found = labelled_cases(preprocessed / trainer.configuration_manager.data_identifier)
+    labels = raw / "labelsTr"
+    if not found and labels.is_dir() and any(labels.iterdir()):
+        dataset, name = int(raw.name[7:10]), trainer.plans_manager.plans_name
+        raise UserError(
+            f"The labelled cases of {raw.name} are not preprocessed with {name}; run `nnUNetv2_preprocess -d {dataset} "
+            f"-plans_name {name} -c {trainer.configuration_name} -np 8`, or leave them out with "
+            f"`muduo plan -d {dataset} -p {name} --set mae.use_labelled=false`."
+        )
+    return found
+
+
+def _unlabelled(trainer: nnUNetTrainer, preprocessed: Path, raw: Path) -> list[PretrainingCase]:
+    if trainer.is_ddp and trainer.local_rank > 0:
+        dist.barrier()
+    summary = preprocess_unlabelled(
+        raw.name,
+        plans=trainer.plans_manager.plans,
+        configuration=trainer.configuration_name,
+        dataset_json=trainer.dataset_json,
+        raw_folder=raw,
+        preprocessed_folder=preprocessed,
+        num_processes=min(default_num_processes, os.cpu_count() or 1),
+        log=trainer.print_to_log_file,
+    )
+    if trainer.is_ddp and trainer.local_rank == 0:
+        dist.barrier()
+    return [PretrainingCase(name, summary.folder, labelled=False) for name in summary.identifiers]

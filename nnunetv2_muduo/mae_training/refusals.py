@@ -1,0 +1,59 @@
+"""What pretraining does not support is refused before anything is written, in one sentence each."""
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.mae_settings import MAESettings
+
+_MAY_CHANGE = ("report_every",)  # everything else decides what is learnt, or what the validation loss means
+
+
+def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, fold: int | str) -> None:
+    """Check a configuration before pretraining.
+
+    Raises:
+        NotImplementedError: for 2d configurations, cascades, and folds other than "all".
+        UserError: if the plans have no such configuration.
+    """
+    if configuration not in plans["configurations"]:
+        known = ", ".join(plans["configurations"])
+        raise UserError(f"The plans have no configuration '{configuration}'; use one of: {known}.")
+    manager = PlansManager(plans).get_configuration(configuration)
+    if len(manager.patch_size) != 3:
+        raise NotImplementedError(
+            f"{trainer_name} hides blocks of three dimensions; '{configuration}' is 2d. Use 3d_fullres or 3d_lowres."
+        )
+    if manager.previous_stage_name is not None:
+        raise NotImplementedError(
+            f"{trainer_name} does not support cascades, whose second stage sees labels; '{configuration}' follows "
+            f"'{manager.previous_stage_name}'. Use 3d_fullres or 3d_lowres."
+        )
+    if fold != "all":
+        raise NotImplementedError(
+            f"{trainer_name} knows no folds, because it learns from no label: it trains on all cases but those that it "
+            f"holds out for its own validation loss. Use the fold 'all' instead of {fold}."
+        )
+
+
+def refuse_unknown_channels(settings: MAESettings, number: int) -> None:
+    """Raise UserError when the setting `channels` names a channel that the dataset does not have."""
+    if settings.channels is not None and max(settings.channels) >= number:
+        raise UserError(
+            f"Setting 'channels' is {list(settings.channels)}, but the dataset has {number} channel(s), counted from 0."
+        )
+
+
+def refuse_changed_settings(checkpoint_plans: dict, plans: dict) -> None:
+    """A resumed pretraining must go on as it began.
+
+    Raises:
+        UserError: naming the setting that differs between the checkpoint and the plans.
+    """
+    before, now = (MAESettings.from_plans(each).to_dict() for each in (checkpoint_plans, plans))
+    for key in before:
+        if before[key] != now[key] and key not in _MAY_CHANGE:
+            raise UserError(
+                f"Cannot continue: 'mae.{key}' was {before[key]} when this pretraining began and is now {now[key]}; "
+                "set it back with muduo plan, or start anew without --c (from this checkpoint's weights with "
+                "-pretrained_weights)."
+            )

@@ -1,0 +1,62 @@
+"""A phantom dataset to pretrain on: labelled and unlabelled, or unlabelled alone."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from planned_dataset import unet_plans
+from trainable_dataset import DATASET, PATCH, SPACING_IN_MM, TrainableDataset
+
+from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
+from nnunetv2_muduo.mae_training import gathering
+from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAE import nnUNetTrainerPETCTMAE
+
+MAE = {
+    "block": [4, 4, 4],
+    "num_epochs": 2,
+    "iterations_per_epoch": 2,
+    "val_iterations_per_epoch": 2,
+    "batch_size": 2,
+    "held_out": 0.25,
+    "seed": 0,
+}
+
+
+class PretrainingDataset:
+    """Makes trainers for the folders of a test."""
+
+    def __init__(self, preprocessed: Path, raw: Path, plans: dict, dataset_json: dict) -> None:
+        self.preprocessed, self.raw = preprocessed, raw
+        self.plans, self.dataset_json = plans, dataset_json
+
+    def trainer(self, *, continues: bool = False, fold="all", configuration: str = "3d_fullres", **settings):
+        plans = {**copy.deepcopy(self.plans), "mae": MAE | settings, "continue_training": continues}
+        dataset_json = copy.deepcopy(self.dataset_json)
+        return nnUNetTrainerPETCTMAE(plans, configuration, fold, dataset_json, torch.device("cpu"))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainingDataset:
+    """Two labelled and two unlabelled phantoms, all preprocessed."""
+    monkeypatch.setattr(gathering, "default_num_processes", 1)
+    made = TrainableDataset(tmp_path, monkeypatch)
+    return PretrainingDataset(made.preprocessed, made.raw, made.plans, made.dataset_json)
+
+
+@pytest.fixture
+def without_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainingDataset:
+    """Three scans in imagesUn and nothing else."""
+    monkeypatch.setattr(gathering, "default_num_processes", 1)
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    raw, preprocessed = tmp_path / "nnUNet_raw" / DATASET, tmp_path / "nnUNet_preprocessed" / DATASET
+    write_phantom_dataset(raw, labelled=0, unlabelled=3, test=0, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False)
+    dataset_json = {"channel_names": {"0": "CT", "1": "PET"}, "labels": {"background": 0}, "file_ending": ".nii.gz"}
+    (raw / "dataset.json").write_text(json.dumps(dataset_json))
+    plans = unet_plans(patch_size=PATCH, features=4)
+    plans["configurations"]["3d_fullres"]["spacing"] = list(SPACING_IN_MM)
+    return PretrainingDataset(preprocessed, raw, plans, dataset_json)

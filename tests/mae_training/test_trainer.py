@@ -1,0 +1,325 @@
+"""The pretraining trainer for real, on a few phantoms of 20 mm: cases, steps, checkpoints, resuming, refusals."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.mae_training import trainer as trainer_module
+from nnunetv2_muduo.mae_training.trainer import MAETrainer
+
+
+def weights(trainer: MAETrainer) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in trainer.network.parameters()])
+
+
+@pytest.fixture
+def started(dataset):
+    """A trainer that is about to begin its first epoch."""
+    trainer = dataset.trainer()
+    trainer.on_train_start()
+    trainer.on_epoch_start()
+    trainer.on_train_epoch_start()
+    return trainer
+
+
+def test_labelled_and_unlabelled_cases_are_trained_on_alike_and_one_is_held_out(dataset):
+    trainer = dataset.trainer()
+    trainer.initialize()
+    assert trainer.cases.counts() == {"labelled": 2, "unlabelled": 2, "held_out": 1}
+    assert len(trainer.cases.training) == 3
+
+
+def test_no_label_is_ever_read(dataset):
+    for file in dataset.preprocessed.rglob("*_seg.b2nd"):
+        shutil.copyfile(file.with_name(file.name.replace("_seg", "")), file)  # images where labels were
+    dataset.trainer().run_training()
+
+
+def test_labelled_cases_can_be_left_out(dataset):
+    trainer = dataset.trainer(use_labelled=False)
+    trainer.initialize()
+    assert trainer.cases.counts() == {"labelled": 0, "unlabelled": 2, "held_out": 1}
+
+
+def test_labelled_cases_that_are_not_preprocessed_are_named_with_the_command(dataset):
+    shutil.rmtree(dataset.preprocessed / "nnUNetPlans_3d_fullres")
+    with pytest.raises(UserError, match="nnUNetv2_preprocess -d 21 -plans_name nnUNetPlans -c 3d_fullres"):
+        dataset.trainer().initialize()
+
+
+def test_scans_without_any_label_are_enough(without_labels):
+    trainer = without_labels.trainer()
+    trainer.run_training()
+    trainer.perform_actual_validation(save_probabilities=True)
+    folder = Path(trainer.output_folder)
+    assert (folder / "checkpoint_final.pth").is_file()
+    assert not (folder / "validation").exists()
+    log = next(folder.glob("training_log_*.txt")).read_text()
+    assert "segments nothing" in log
+    assert "--npz" in log
+
+
+def test_a_step_learns_from_hidden_voxels_it_does_not_see(started, monkeypatch):
+    seen = []
+    forward = started.network.forward
+    monkeypatch.setattr(started.network, "forward", lambda image: seen.append(image) or forward(image))
+    image = torch.randn(2, 2, 16, 16, 16, generator=torch.Generator().manual_seed(1)) + 5
+    before = weights(started)
+    outcome = started.train_step({"data": image, "keys": ["a", "b"]})
+    hidden = seen[0] == 0
+    assert 0.2 < float(hidden.float().mean()) < 0.8
+    assert torch.equal(seen[0][~hidden], image[~hidden])
+    blocks = hidden[:, :, ::4, ::4, ::4]
+    assert not torch.equal(blocks[:, 0], blocks[:, 1])
+    assert outcome["loss"] > 1
+    assert not torch.equal(weights(started), before)
+
+
+def test_a_channel_alone_is_shown_and_told_and_the_weights_still_fit(dataset, monkeypatch):
+    trainer = dataset.trainer(channels=[1], ratio=0.5)
+    trainer.on_train_start()
+    trainer.on_epoch_start()
+    trainer.on_train_epoch_start()
+    seen = []
+    forward = trainer.network.forward
+    monkeypatch.setattr(trainer.network, "forward", lambda image: seen.append(image) or forward(image))
+    image = torch.ones(2, 2, 16, 16, 16)
+    trainer.train_step({"data": image, "keys": []})
+    assert (seen[0][:, 0] == 0).all()
+    assert (seen[0][:, 1] == 1).any()
+    head = trainer.network.decoder.seg_layers[-1].bias.grad
+    assert head[0] == 0
+    assert head[1] != 0
+
+
+def test_gradients_are_clipped_at_the_published_norm(started):
+    norms = []
+    step = started.optimizer.step
+    started.optimizer.step = lambda: (norms.append(_norm(started)), step())
+    started.train_step({"data": 100 * torch.randn(2, 2, 16, 16, 16), "keys": []})
+    assert norms[0] == pytest.approx(1.0, abs=1e-3)
+
+
+def _norm(trainer: MAETrainer) -> float:
+    return float(torch.cat([p.grad.flatten() for p in trainer.network.parameters() if p.grad is not None]).norm())
+
+
+def test_the_optimiser_is_as_published_and_the_rate_falls_by_epoch(dataset):
+    trainer = dataset.trainer(num_epochs=4)
+    trainer.initialize()
+    group = trainer.optimizer.param_groups[0]
+    assert type(trainer.optimizer) is torch.optim.AdamW
+    assert (group["lr"], group["weight_decay"]) == (5e-4, 1e-5)
+    trainer.lr_scheduler.step(2)
+    assert group["lr"] == pytest.approx((5e-4 + 1e-6) / 2)
+
+
+def test_training_leaves_curves_pictures_and_checkpoints(dataset):
+    trainer = dataset.trainer(num_epochs=3, report_every=2)
+    trainer.run_training()
+    folder = Path(trainer.output_folder)
+    for picture in ("progress.png", "reconstruction_epoch_0000.png", "reconstruction_epoch_0002.png"):
+        assert (folder / picture).stat().st_size > 10_000
+    assert not (folder / "reconstruction_epoch_0001.png").exists()
+    assert sorted(path.name for path in folder.glob("*.pth")) == ["checkpoint_best.pth", "checkpoint_final.pth"]
+    logged = trainer.logger.get_checkpoint()
+    assert len(logged["train_losses"]) == len(logged["val_losses"]) == 3
+    best = torch.load(folder / "checkpoint_best.pth", weights_only=False)
+    assert best["mae_state"]["best_validation_loss"] == min(logged["val_losses"])
+    assert best["current_epoch"] == int(np.argmin(logged["val_losses"])) + 1
+
+
+def test_the_validation_loss_is_on_the_same_hidden_voxels_every_time(dataset):
+    losses = []
+    for seed in (0, 1):
+        trainer = dataset.trainer(seed=seed)
+        trainer.on_train_start()
+        with torch.no_grad():
+            for parameter in trainer.network.parameters():
+                parameter.zero_()
+            for _ in range(2):
+                trainer.on_validation_epoch_start()
+                outputs = [trainer.validation_step(next(trainer.dataloader_val)) for _ in range(2)]
+                losses.append([output["loss"] for output in outputs])
+    assert losses[0] == losses[1] == losses[2] == losses[3]
+    assert losses[0][0] != losses[0][1]
+
+
+def test_a_training_that_is_resumed_ends_as_the_uninterrupted_one(dataset, tmp_path):
+    straight = dataset.trainer(num_epochs=4)
+    straight.run_training()
+    expected, losses = weights(straight).clone(), list(straight.logger.get_checkpoint()["val_losses"])
+    shutil.move(straight.output_folder_base, tmp_path / "straight")
+
+    interrupted = dataset.trainer(num_epochs=4)
+    interrupted.on_train_start()
+    _epochs(interrupted, 2)
+
+    resumed = dataset.trainer(num_epochs=4, continues=True)
+    resumed.load_checkpoint(str(Path(interrupted.output_folder, "checkpoint_latest.pth")))
+    assert resumed.current_epoch == 2
+    resumed.run_training()
+    assert torch.equal(weights(resumed), expected)
+    assert resumed.logger.get_checkpoint()["val_losses"] == losses
+
+
+def test_a_seed_that_was_drawn_is_kept_for_resuming(dataset, tmp_path):
+    first, second = dataset.trainer(seed=None), dataset.trainer(seed=None, continues=True)
+    assert first.seed != second.seed
+    first.initialize()
+    first.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    second.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+    assert first.seed == second.seed
+
+
+def _epochs(trainer: MAETrainer, number: int) -> None:
+    """nnU-Net's loop, for some epochs."""
+    for _ in range(number):
+        trainer.on_epoch_start()
+        trainer.on_train_epoch_start()
+        outputs = [trainer.train_step(next(trainer.dataloader_train)) for _ in range(trainer.num_iterations_per_epoch)]
+        trainer.on_train_epoch_end(outputs)
+        with torch.no_grad():
+            trainer.on_validation_epoch_start()
+            steps = range(trainer.num_val_iterations_per_epoch)
+            trainer.on_validation_epoch_end([trainer.validation_step(next(trainer.dataloader_val)) for _ in steps])
+        trainer.on_epoch_end()
+
+
+def test_continuing_with_other_settings_is_refused(dataset, tmp_path):
+    trainer = dataset.trainer()
+    trainer.initialize()
+    trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    with pytest.raises(UserError, match=r"'mae.ratio' was 0.5 .* now 0.75"):
+        dataset.trainer(continues=True, ratio=0.75).load_checkpoint(str(tmp_path / "checkpoint.pth"))
+    dataset.trainer(continues=True, report_every=3).load_checkpoint(str(tmp_path / "checkpoint.pth"))
+    stored = torch.load(tmp_path / "checkpoint.pth", weights_only=False)
+    del stored["mae_state"]
+    torch.save(stored, tmp_path / "stock.pth")
+    with pytest.raises(UserError, match="-pretrained_weights"):
+        dataset.trainer(continues=True).load_checkpoint(str(tmp_path / "stock.pth"))
+
+
+def test_a_checkpoint_tells_what_it_was_trained_on_in_plain_types(dataset, tmp_path):
+    trainer = dataset.trainer()
+    trainer.initialize()
+    trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    told = torch.load(tmp_path / "checkpoint.pth", weights_only=False)["mae_provenance"]
+    assert json.loads(json.dumps(told)) == told
+    assert told["source"] == "nnUNetTrainerPETCTMAE"
+    assert told["spacing"] == [20.0, 20.0, 20.0]
+    assert told["channel_names"] == ["CT", "PET"]
+    assert told["normalization_schemes"] == ["CTNormalization", "ZScoreNormalization"]
+    assert (told["dataset_name"], told["plans_name"]) == ("Dataset021_Tiny", "nnUNetPlans")
+    assert (told["configuration"], told["patch_size"]) == ("3d_fullres", [16, 16, 16])
+    assert told["settings"]["block"] == [4, 4, 4]
+    assert told["cases"]["held_out"] == 1
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(dataset, tmp_path, monkeypatch):
+    trainer, file = dataset.trainer(), tmp_path / "checkpoint_latest.pth"
+    trainer.initialize()
+    trainer.save_checkpoint(str(file))
+    save = torch.save
+
+    def save_half(content, target) -> None:
+        if isinstance(target, Path):
+            target.write_bytes(b"half a check")
+            raise KeyboardInterrupt
+        save(content, target)
+
+    monkeypatch.setattr(torch, "save", save_half)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.save_checkpoint(str(file))
+    assert torch.load(file, weights_only=False)["trainer_name"] == "nnUNetTrainerPETCTMAE"
+    assert list(tmp_path.glob("*checkpoint*")) == [file]
+
+
+def test_stock_nnunet_with_deep_supervision_takes_the_weights_all_but_its_heads(dataset, tmp_path):
+    trainer = dataset.trainer()
+    trainer.initialize()
+    trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    plans = {**dataset.plans, "continue_training": False}
+    stock = nnUNetTrainer(plans, "3d_fullres", "all", dataset.dataset_json, torch.device("cpu"))
+    stock.initialize()
+    assert stock.network.decoder.deep_supervision
+    load_pretrained_weights(stock.network, str(tmp_path / "checkpoint.pth"))
+    pretrained, loaded = trainer.network.state_dict(), stock.network.state_dict()
+    assert list(pretrained) == list(loaded)
+    differing = {key for key in loaded if not torch.equal(loaded[key], pretrained[key])}
+    assert differing == {key for key in loaded if ".seg_layers." in key}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"fold": 0}, NotImplementedError, "Use the fold 'all' instead of 0"),
+        ({"configuration": "2d"}, NotImplementedError, "'2d' is 2d"),
+        ({"configuration": "3d_other"}, UserError, "no configuration '3d_other'"),
+        ({"channels": [2]}, UserError, "has 2 channel"),
+        ({"blok": 1}, UserError, "did you mean 'block'"),
+    ],
+)
+def test_what_is_not_supported_is_refused_before_anything_is_written(dataset, options, error, message):
+    with pytest.raises(error, match=message):
+        dataset.trainer(**options)
+    assert not list(dataset.preprocessed.parents[1].glob("nnUNet_results/*"))
+
+
+def test_a_cascade_is_refused(dataset):
+    dataset.plans["configurations"]["3d_cascade"] = {"inherits_from": "3d_fullres", "previous_stage": "3d_fullres"}
+    with pytest.raises(NotImplementedError, match="does not support cascades"):
+        dataset.trainer(configuration="3d_cascade")
+
+
+class TestSeveralGPUs:
+    """What can be told without one: shares of the batch, streams of their own, means of all, nothing unused."""
+
+    def test_the_batch_is_shared_out_and_every_rank_has_patches_and_masks_of_its_own(self, dataset, monkeypatch):
+        monkeypatch.setattr(trainer_module.dist, "get_world_size", lambda: 2)
+        batches, masks = [], []
+        for rank in (0, 1):
+            trainer = dataset.trainer(batch_size=3)
+            trainer.initialize()
+            trainer.is_ddp, trainer.local_rank = True, rank
+            trainer._set_batch_size_and_oversample()
+            assert trainer.batch_size == (2, 1)[rank]
+            trainer.batch_size = 1
+            batches.append([next(loader)["data"] for loader in trainer.get_dataloaders()])
+            trainer.is_ddp = False  # only the logging of an epoch differs from here on
+            trainer.on_train_epoch_start()
+            masks.append(torch.rand(8, generator=trainer.masks))
+        assert not torch.equal(masks[0], masks[1])
+        for first, second in zip(*batches, strict=True):
+            assert not torch.equal(first, second)
+
+    def test_fewer_patches_than_gpus_are_refused(self, dataset, monkeypatch):
+        trainer = dataset.trainer(batch_size=1)
+        monkeypatch.setattr(trainer_module.dist, "get_world_size", lambda: 2)
+        trainer.is_ddp = True
+        with pytest.raises(ValueError, match=r"raise mae\.batch_size"):
+            trainer._set_batch_size_and_oversample()
+
+    def test_losses_are_averaged_over_all_ranks(self, dataset, monkeypatch):
+        trainer = dataset.trainer()
+        trainer.is_ddp = True
+        monkeypatch.setattr(trainer_module.dist, "get_world_size", lambda: 2)
+
+        def gather(everyone: list, mine: list) -> None:
+            everyone[:] = [mine, [3.0, 5.0]]
+
+        monkeypatch.setattr(trainer_module.dist, "all_gather_object", gather)
+        trainer.on_validation_epoch_end([{"loss": 1.0}, {"loss": 3.0}])
+        assert trainer.logger.get_checkpoint()["val_losses"] == [3.0]
+
+    def test_every_parameter_that_learns_is_used_in_a_step(self, started):
+        started.train_step({"data": torch.randn(2, 2, 16, 16, 16), "keys": []})  # DDP refuses the others
+        learning = [parameter for parameter in started.network.parameters() if parameter.requires_grad]
+        assert all(parameter.grad is not None for parameter in learning)
