@@ -162,7 +162,8 @@ def _from_scans(dataset_name: str, preset: Preset) -> tuple[dict[str, Any], _Mea
         "image_reader_writer": reader.__name__,
         "experiment_planner_used": "ExperimentPlanner",
         "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {},
+        # nnU-Net looks every channel up, even where the normalisation does not need it
+        "foreground_intensity_properties_per_channel": {channel: {} for channel in dataset_json["channel_names"]},
         **_medians(measured),
     }
     return plans, measured

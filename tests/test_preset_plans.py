@@ -93,6 +93,7 @@ def test_scans_without_any_label_are_planned_straight_from_the_preset(folders):
     plans = read(written.path)
     assert plans["image_reader_writer"] == "SimpleITKIO"
     assert plans["original_median_spacing_after_transp"] == [6.0, 4.0, 4.0]
+    assert plans["foreground_intensity_properties_per_channel"] == {"0": {}, "1": {}}
     assert plans["configurations"]["3d_fullres"]["median_image_size_in_voxels"] == [20.0, 24.0, 28.0]
     assert read(folder / "dataset.json") == {
         "channel_names": {"0": "CT", "1": "PET"},

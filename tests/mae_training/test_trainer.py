@@ -66,6 +66,20 @@ def test_scans_without_any_label_are_enough(without_labels):
     assert "--npz" in log
 
 
+def test_cases_never_trained_on_are_told_better_than_by_their_mean(without_labels):
+    settings = {"num_epochs": 5, "iterations_per_epoch": 30, "initial_lr": 0.005, "report_every": 9}
+    trainer = without_labels.trainer(**settings)
+    trainer.run_training()
+    trained = trainer.logger.get_checkpoint()["val_losses"][-1]
+    with torch.no_grad():
+        for parameter in trainer.network.parameters():
+            parameter.zero_()  # tells 0 everywhere
+        trainer.on_validation_epoch_start()
+        loader = trainer.get_dataloaders()[1]
+        untold = np.mean([trainer.validation_step(next(loader))["loss"] for _ in range(2)])
+    assert trained < 0.5 * untold
+
+
 def test_a_step_learns_from_hidden_voxels_it_does_not_see(started, monkeypatch):
     seen = []
     forward = started.network.forward
