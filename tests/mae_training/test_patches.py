@@ -57,8 +57,11 @@ def test_a_resumed_stream_goes_on_with_the_next_batch(cases):
 
 @pytest.mark.parametrize("cycle", [None, 3])
 def test_workers_hand_out_the_same_batches_in_the_same_order_as_none(cases, cycle):
-    alone = start_stream(lambda n: loader(cases, cycle=cycle, workers=n), workers=0, pin_memory=False)
-    shared = start_stream(lambda n: loader(cases, cycle=cycle, workers=n), workers=2, pin_memory=False)
+    def make(workers: int) -> PretrainingPatches:
+        return loader(cases, zoom=(0.8, 1.2), cycle=cycle, workers=workers)
+
+    alone = start_stream(make, workers=0, pin_memory=False)
+    shared = start_stream(make, workers=2, pin_memory=False)
     try:
         for _ in range(7):
             assert torch.equal(next(alone)["data"], next(shared)["data"])

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.mae_training import trainer as trainer_module
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
 
 
@@ -297,7 +297,7 @@ class TestSeveralGPUs:
     """What can be told without one: shares of the batch, streams of their own, means of all, nothing unused."""
 
     def test_the_batch_is_shared_out_and_every_rank_has_patches_and_masks_of_its_own(self, dataset, monkeypatch):
-        monkeypatch.setattr(trainer_module.dist, "get_world_size", lambda: 2)
+        monkeypatch.setattr(dist, "get_world_size", lambda: 2)
         batches, masks = [], []
         for rank in (0, 1):
             trainer = dataset.trainer(batch_size=3)
@@ -316,7 +316,7 @@ class TestSeveralGPUs:
 
     def test_fewer_patches_than_gpus_are_refused(self, dataset, monkeypatch):
         trainer = dataset.trainer(batch_size=1)
-        monkeypatch.setattr(trainer_module.dist, "get_world_size", lambda: 2)
+        monkeypatch.setattr(dist, "get_world_size", lambda: 2)
         trainer.is_ddp = True
         with pytest.raises(ValueError, match=r"raise mae\.batch_size"):
             trainer._set_batch_size_and_oversample()
@@ -324,12 +324,12 @@ class TestSeveralGPUs:
     def test_losses_are_averaged_over_all_ranks(self, dataset, monkeypatch):
         trainer = dataset.trainer()
         trainer.is_ddp = True
-        monkeypatch.setattr(trainer_module.dist, "get_world_size", lambda: 2)
+        monkeypatch.setattr(dist, "get_world_size", lambda: 2)
 
         def gather(everyone: list, mine: list) -> None:
             everyone[:] = [mine, [3.0, 5.0]]
 
-        monkeypatch.setattr(trainer_module.dist, "all_gather_object", gather)
+        monkeypatch.setattr(dist, "all_gather_object", gather)
         trainer.on_validation_epoch_end([{"loss": 1.0}, {"loss": 3.0}])
         assert trainer.logger.get_checkpoint()["val_losses"] == [3.0]
 
@@ -337,3 +337,12 @@ class TestSeveralGPUs:
         started.train_step({"data": torch.randn(2, 2, 16, 16, 16), "keys": []})  # DDP refuses the others
         learning = [parameter for parameter in started.network.parameters() if parameter.requires_grad]
         assert all(parameter.grad is not None for parameter in learning)
+
+    def test_two_steps_within_ddp_leave_no_gradient_waited_for(self, started, tmp_path):
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+        try:
+            started.network = torch.nn.parallel.DistributedDataParallel(started.network)
+            for _ in range(2):  # the second one complains of what the first did not use
+                started.train_step({"data": torch.randn(2, 2, 16, 16, 16), "keys": []})
+        finally:
+            dist.destroy_process_group()
