@@ -129,7 +129,7 @@ def test_validation_alone_is_answered_with_a_sentence(pretrained: Project):
 
 def test_a_segmentation_is_fine_tuned_from_the_checkpoint(pretrained: Project):
     """With stock nnU-Net's trainer, but for its length."""
-    trainer, settings = "nnUNetTrainerMuDuoSupervised", ("num_epochs=1", "iterations_per_epoch=2")
+    trainer, settings = "nnUNetTrainerMuDuoSupervised", ("num_epochs=1", "iterations_per_epoch=2", "mirroring=false")
     pretrained.run("muduo", "plan", "-d", "221", "-p", PLANS, "--set", *settings, "val_iterations_per_epoch=1")
     checkpoint = pretrained.results("Dataset221_Phantom", "nnUNetTrainerPETCTMAE") / "checkpoint_final.pth"
     output = pretrained.run(*train("Dataset221_Phantom", trainer), "-pretrained_weights", str(checkpoint))
