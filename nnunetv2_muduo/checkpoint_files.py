@@ -1,0 +1,92 @@
+"""Checkpoints of any kind: read without running anything in them, and compared tensor by tensor."""
+
+import argparse
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+from torch import Tensor
+
+from nnunetv2_muduo.errors import UserError
+
+_MOST_NAMES = 20  # listed of each kind of mismatch
+
+
+def read_checkpoint(path: Path, *, allowed: Iterable[Any] = ()) -> dict[str, Any]:
+    """Read a checkpoint of tensors and plain values; an `argparse.Namespace` in it is tolerated.
+
+    Args:
+        path: the file.
+        allowed: what else may be in it, as `torch.serialization.safe_globals` takes it; nothing more is.
+
+    Raises:
+        UserError: naming the file, if it is missing, cut short, no checkpoint at all, or holds anything that would be
+            executed.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no file {path}; check its name.")
+    archive = is_zipfile(path)
+    if not archive and _first_bytes(path) == b"PK":  # of an archive whose table of contents, at its end, is missing
+        raise UserError(f"{path} is cut short, probably by an interrupted copy; delete it and fetch it again.")
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace, *allowed]):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+    except Exception as error:  # depending on where it is damaged: EOFError, RuntimeError, OSError, KeyError ...
+        raise _unreadable(path, error) from error
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; use another file.")
+    return dict(content)
+
+
+def without_prefixes(weights: Mapping[str, Tensor], prefixes: Iterable[str]) -> dict[str, Tensor]:
+    """The same tensors, without those of the prefixes that every name begins with, however often they are nested."""
+    known, stripped = tuple(prefixes) if weights else (), dict(weights)
+    prefix: str | None = ""
+    while prefix is not None:
+        stripped = {name.removeprefix(prefix): tensor for name, tensor in stripped.items()}
+        prefix = next((prefix for prefix in known if all(name.startswith(prefix) for name in stripped)), None)
+    return stripped
+
+
+def mismatches(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    """What is missing, unexpected or of another shape, one phrase for each kind that occurs; many names are cut."""
+    kinds = {
+        "missing": [name for name in expected if name not in given],
+        "unexpected": [name for name in given if name not in expected],
+        "of another shape": other_shapes(expected, given),
+    }
+    return [f"{len(names)} tensors {kind} ({_listed(names)})" for kind, names in kinds.items() if names]
+
+
+def other_shapes(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    """One phrase for each tensor of another shape than expected."""
+    return [
+        f"{name} {list(given[name].shape)} instead of {list(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    forbidden = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, UnpicklingError) else None
+    if forbidden:
+        return UserError(
+            f"{path} was refused because it holds {forbidden[1]}, which loading would have to execute; use a file that "
+            "holds nothing but tensors and plain values."
+        )
+    reason = f" ({error})" if isinstance(error, OSError) else ""
+    return UserError(f"{path} cannot be read{reason}: it is damaged, or no checkpoint at all; fetch it again.")
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(2)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
