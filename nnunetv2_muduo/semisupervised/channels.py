@@ -8,6 +8,7 @@ from nnunetv2_muduo.settings import Settings
 
 _CT_WORD = re.compile(r"ct.*|(ce|cb|ld|nc)ct")  # CT, CTres; contrast-enhanced, cone-beam, low-dose, non-contrast CT
 _PET_WORD = re.compile(r"pet.*|pt|suv.*|fdg.*|psma.*")  # PT is the DICOM modality of PET
+_WORDS = {"CT": _CT_WORD, "PET": _PET_WORD}
 
 
 def find_channels(dataset_json: Mapping, settings: Settings) -> tuple[int, int]:
@@ -54,11 +55,17 @@ def find_channel(
         UserError: if no channel, or more than one, is called so.
     """
     names = channel_names(dataset_json)
-    candidates = _matching(names, {"CT": _CT_WORD, "PET": _PET_WORD}[modality], given=None, taken=None)
+    candidates = _matching(names, _WORDS[modality], given=None, taken=None)
     if len(candidates) == 1:
         return candidates[0]
     problem = "More than one channel is called" if candidates else "No channel is called"
     raise UserError(f"{problem} {modality}: the dataset has {_listed(names)}; {remedy}.")
+
+
+def modality_of_channel(name: str) -> str | None:
+    """ "CT" or "PET" as a channel's name tells, whatever else is in it; None where it tells neither or both."""
+    found = [modality for modality, word in _WORDS.items() if _matching((name,), word, given=None, taken=None)]
+    return found[0] if len(found) == 1 else None
 
 
 def channel_names(dataset_json: Mapping) -> tuple[str, ...]:

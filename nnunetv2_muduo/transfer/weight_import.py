@@ -1,0 +1,236 @@
+"""What `muduo import-mae` does: a pretrained checkpoint, rearranged for the network that a dataset's plans describe."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import replacing, sha256_of
+from nnunetv2_muduo.pretraining.imported_weights import misfits, network_weights, not_finite, with_input_channels
+from nnunetv2_muduo.pretraining.provenance import (
+    NOT_PRETRAINED,
+    RELEASED,
+    Provenance,
+    channel_sources,
+    obstacles,
+)
+from nnunetv2_muduo.transfer.target import Target, find_target, plain_channel_name, provenance_of_plans
+
+PROVENANCE = "mae_provenance"  # entry of a checkpoint, written in pretraining and here
+_SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number; its module's name depends on numpy's version
+# nnU-Net's checkpoints hold the curves and the best Dice as numpy's numbers, and nothing else beyond plain values
+NUMPY_NUMBERS = (
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)),
+)
+
+
+@dataclass(frozen=True)
+class ImportedWeights:
+    """A checkpoint for -pretrained_weights.
+
+    Attributes:
+        path: of the file.
+        provenance: of the weights, channels in the new network's order.
+        sources: for each of its input channels the pretrained network's, or None for zeros.
+        forced: why the weights would have been refused, had it not been asked for.
+        target: the network they fit.
+    """
+
+    path: Path
+    provenance: Provenance
+    sources: tuple[int | None, ...]
+    forced: tuple[str, ...]
+    target: Target
+
+    def train_command(self) -> str:
+        """The stock command that starts from the weights."""
+        about = self.target.provenance
+        trainer = "" if self.target.trainer == "nnUNetTrainer" else f" -tr {self.target.trainer}"
+        return (
+            f"nnUNetv2_train {about.dataset_name} {about.configuration} 0{trainer} -p {about.plans_name} "
+            f'-pretrained_weights "{self.path}"'
+        )
+
+
+def import_weights(
+    source: Path,
+    *,
+    dataset: str | int,
+    output: Path,
+    configuration: str = "3d_fullres",
+    plans_name: str = "nnUNetPlans",
+    trainer: str = "nnUNetTrainer",
+    channels: Sequence[str] | None = None,
+    force: bool = False,
+    overwrite: bool = False,
+    log: Callable[[str], object] = print,
+) -> ImportedWeights:
+    """Write the weights of a pretrained network as a checkpoint that `nnUNetv2_train -pretrained_weights` accepts.
+
+    The file is the released one of the PET/CT masked autoencoder, one of our own pretraining, or any checkpoint of
+    nnU-Net's. Input channels are put in the dataset's order by their names; the head is left out.
+
+    Args:
+        source: the pretrained checkpoint; only read.
+        dataset: name or number of the planned dataset that is to be trained on.
+        output: the file to write.
+        configuration, plans_name, trainer: of the training to come.
+        channels: names of the pretrained network's input channels in their order, where the file does not say.
+        force: take weights in spite of another spacing, normalisation or other channels. A channel that was not
+            pretrained then starts from zeros.
+        overwrite: replace `output`.
+        log: is told what is done.
+
+    Raises:
+        UserError: if a file is missing, damaged or in the way, if it holds no network, if any tensor does not fit the
+            planned network (all are listed), or for the reasons that `force` overrides.
+    """
+    _check_paths(source, output, overwrite=overwrite)
+    target = find_target(dataset, configuration=configuration, plans_name=plans_name, trainer=trainer)
+    checkpoint = read_checkpoint(source, allowed=NUMPY_NUMBERS)
+    weights = _network_of(checkpoint, source)
+    pretrained = _provenance_of(checkpoint, source, channels)
+    _check_inputs(weights, target, pretrained, source)
+    reasons = obstacles(pretrained, target.provenance)
+    sources = channel_sources(pretrained.channel_names, target.provenance.channel_names, by_position=force)
+    fitted = with_input_channels(weights, target.input_names, sources)
+    _refuse(source, target, misfits(target.network, fitted), reasons, force=force)
+    about = _rearranged(pretrained, target.provenance, sources)
+    entry = _entry(about, pretrained, target, source=source, reasons=reasons, checkpoint=checkpoint)
+    with replacing(output) as partial:
+        torch.save({"network_weights": target.as_trainer_names_it(fitted), PROVENANCE: entry}, partial)
+    imported = ImportedWeights(output, about, sources, tuple(reasons), target)
+    _tell(imported, pretrained, entry["sha256"], log)
+    return imported
+
+
+def _check_paths(source: Path, output: Path, *, overwrite: bool) -> None:
+    if not output.exists():
+        return
+    if source.exists() and output.samefile(source):
+        raise UserError(f"{output} is the pretrained checkpoint itself; write to another file.")
+    if not overwrite:
+        raise UserError(f"{output} exists already; give another file, or ask for it with --overwrite.")
+
+
+def _network_of(checkpoint: Mapping[str, Any], source: Path) -> dict[str, Tensor]:
+    try:
+        weights = network_weights(checkpoint)
+    except ValueError as error:
+        raise UserError(f"{source} cannot be used: {error}; use a checkpoint of a pretraining.") from error
+    broken = not_finite(weights)
+    if broken:
+        raise UserError(
+            f"{source} holds NaN or infinity in {broken[0]}: its training diverged; use another checkpoint."
+        )
+    return weights
+
+
+def _provenance_of(checkpoint: Mapping[str, Any], source: Path, channels: Sequence[str] | None) -> Provenance:
+    """What the checkpoint says of itself, or the publication of the released one."""
+    init_args = checkpoint.get("init_args")
+    if isinstance(checkpoint.get(PROVENANCE), Mapping):
+        try:
+            told = Provenance.from_dict(checkpoint[PROVENANCE])
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{source} does not tell how it was pretrained: {error}; pretrain it again.") from error
+    elif isinstance(init_args, Mapping) and {"plans", "configuration", "dataset_json"} <= set(init_args):
+        plans, configuration = init_args["plans"], init_args["configuration"]
+        name = str(checkpoint.get("trainer_name", "nnU-Net"))
+        told = provenance_of_plans(plans, configuration, init_args["dataset_json"], source=name)
+    else:
+        told = RELEASED if channels is None else replace(RELEASED, normalization_schemes=_published(len(channels)))
+    return replace(told, channel_names=tuple(map(plain_channel_name, channels or told.channel_names)))
+
+
+def _published(channels: int) -> tuple[str, ...]:
+    """The published preparation treats all channels alike."""
+    return RELEASED.normalization_schemes[:1] * channels
+
+
+def _check_inputs(weights: Mapping[str, Tensor], target: Target, pretrained: Provenance, source: Path) -> None:
+    """The channels that are named must be those there are."""
+    names, schemes = pretrained.channel_names, pretrained.normalization_schemes
+    found = {weights[name].shape[1] for name in target.input_names if name in weights and weights[name].ndim > 1}
+    numbers = (found or {len(names)}) | {len(schemes)}
+    if numbers != {len(names)}:
+        inputs = " and ".join(str(number) for number in sorted(found))
+        raise UserError(
+            f"{source} has a network with {inputs} input channel(s), which cannot be {', '.join(names)}; name its "
+            "channels in their order, for example with --channels PET."
+        )
+
+
+def _refuse(source: Path, target: Target, wrong: Sequence[str], reasons: Sequence[str], *, force: bool) -> None:
+    about = target.provenance
+    where = f"the plans {about.plans_name} of {about.dataset_name}"
+    remedy = "plan the dataset as the weights were pretrained (muduo plan) and name those plans with -p"
+    if wrong:
+        listed = "".join(f"\n  {phrase}" for phrase in [*wrong, *reasons])
+        raise UserError(
+            f"{source} does not fit the network of {target.trainer} with {where}; {remedy}, or use another checkpoint. "
+            f"What differs:{listed}"
+        )
+    if reasons and not force:
+        listed = "".join(f"\n  {reason}" for reason in reasons)
+        raise UserError(
+            f"{source} was pretrained otherwise than {where} will train; {remedy}, or take it all the same with "
+            f"--force. What differs:{listed}"
+        )
+
+
+def _rearranged(pretrained: Provenance, target: Provenance, sources: Sequence[int | None]) -> Provenance:
+    """The pretrained network's provenance with the new order of channels."""
+    schemes = [NOT_PRETRAINED if source is None else pretrained.normalization_schemes[source] for source in sources]
+    return replace(pretrained, channel_names=target.channel_names, normalization_schemes=tuple(schemes))
+
+
+def _entry(
+    about: Provenance,
+    pretrained: Provenance,
+    target: Target,
+    *,
+    source: Path,
+    reasons: Sequence[str],
+    checkpoint: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything a later reader may ask, in plain values."""
+    init_args = checkpoint.get("init_args")
+    earlier = checkpoint.get(PROVENANCE)
+    return {
+        **(dict(earlier) if isinstance(earlier, Mapping) else {}),
+        **about.to_dict(),
+        "pretrained_channel_names": list(pretrained.channel_names),
+        "plans": init_args.get("plans") if isinstance(init_args, Mapping) else None,
+        "file": source.name,
+        "sha256": sha256_of(source),
+        "forced": list(reasons),
+        "fits": {
+            "dataset_name": target.provenance.dataset_name,
+            "plans_name": target.provenance.plans_name,
+            "configuration": target.provenance.configuration,
+            "trainer": target.trainer,
+        },
+    }
+
+
+def _tell(imported: ImportedWeights, pretrained: Provenance, sha256: str, log: Callable[[str], object]) -> None:
+    about = imported.provenance
+    log(f"Pretrained by: {about.source or 'unknown'} (sha256 {sha256[:12]})")
+    for channel, (name, source) in enumerate(zip(about.channel_names, imported.sources, strict=True)):
+        origin = "zeros: not pretrained" if source is None else f"pretrained channel {source}"
+        log(f"Input channel {channel} ({name}): {origin}")
+    for channel in sorted(set(range(len(pretrained.channel_names))) - set(imported.sources)):
+        log(f"Left out: pretrained channel {channel} ({pretrained.channel_names[channel]}), as if it were masked")
+    for reason in imported.forced:
+        log(f"WARNING: taken all the same: {reason}")
+    log(f"Written: {imported.path}")

@@ -1,0 +1,68 @@
+"""What pretrained weights are told apart by, and what another dataset's plans contradict."""
+
+from dataclasses import replace
+
+import pytest
+
+from nnunetv2_muduo.pretraining.provenance import RELEASED, Provenance, channel_sources, obstacles
+
+TARGET = replace(RELEASED, channel_names=("CT", "PET"), source="nnUNetTrainer")
+
+
+def test_a_table_of_plain_values_is_read_back():
+    assert Provenance.from_dict(RELEASED.to_dict()) == RELEASED
+    assert type(RELEASED.to_dict()["spacing"]) is list
+
+
+def test_what_a_checkpoint_does_not_say_is_named():
+    with pytest.raises(ValueError, match="spacing and channel_names"):
+        Provenance.from_dict({"normalization_schemes": ["ZScoreNormalization"]})
+
+
+def test_a_channel_without_normalisation_is_refused():
+    with pytest.raises(ValueError, match="2 channels and 1 normalisation"):
+        Provenance.from_dict(RELEASED.to_dict() | {"normalization_schemes": ["ZScoreNormalization"]})
+
+
+def test_channels_are_found_by_name_in_any_case():
+    assert channel_sources(("PET", "CT"), ("ct", "Pet")) == (1, 0)
+
+
+def test_a_channel_of_no_known_name_has_no_source():
+    assert channel_sources(("PET",), ("CT", "PET")) == (None, 0)
+
+
+def test_by_position_the_left_over_channels_are_given_out_in_order():
+    assert channel_sources(("a", "PET", "b"), ("CT", "PET", "x"), by_position=True) == (0, 1, 2)
+    assert channel_sources(("PET",), ("CT", "PET"), by_position=True) == (None, 0)
+
+
+def test_another_order_of_the_same_channels_is_no_obstacle():
+    assert obstacles(RELEASED, TARGET) == []
+
+
+def test_one_of_the_pretrained_channels_alone_is_no_obstacle():
+    alone = replace(TARGET, channel_names=("PET",), normalization_schemes=("ZScoreNormalization",))
+    assert obstacles(RELEASED, alone) == []
+
+
+@pytest.mark.parametrize(("spacing", "refused"), [((3.02, 2, 2), False), ((3, 2.05, 2), True), ((3, 2), True)])
+def test_spacing_may_differ_by_one_per_cent(spacing: tuple, refused: bool):
+    assert bool(obstacles(RELEASED, replace(TARGET, spacing=spacing))) is refused
+
+
+def test_spacing_is_told_in_millimetres():
+    (reason,) = obstacles(RELEASED, replace(TARGET, spacing=(3.0, 4.0, 4.0)))
+    assert reason == "spacing: pretrained at 3 x 2 x 2 mm, the plans have 3 x 4 x 4 mm"
+
+
+def test_normalisation_is_compared_channel_by_channel():
+    ct_only = replace(TARGET, normalization_schemes=("CTNormalization", "ZScoreNormalization"))
+    (reason,) = obstacles(RELEASED, ct_only)
+    assert reason.startswith("normalisation of CT: pretrained with ZScoreNormalization, the plans have CTNorm")
+
+
+@pytest.mark.parametrize("names", [("CT", "MR"), ("CT", "CT")])
+def test_channels_that_were_not_pretrained_are_an_obstacle(names: tuple):
+    (reason,) = obstacles(RELEASED, replace(TARGET, channel_names=names))
+    assert reason == f"channels: pretrained on PET, CT, the dataset has {names[0]}, {names[1]}"
