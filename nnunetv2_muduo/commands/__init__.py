@@ -11,6 +11,7 @@ from nnunetv2_muduo.commands import (
     preprocess_unlabelled,
     pseudo_label,
     segment,
+    split,
     trainers,
     weights,
 )
@@ -23,6 +24,7 @@ COMMANDS = tuple(
         doctor,
         weights,
         plan,
+        split,
         import_mae,
         preprocess_unlabelled,
         pseudo_label,

@@ -1,0 +1,186 @@
+"""What `muduo split` does: few-shot splits into nnU-Net's splits_final.json, and the rest into imagesUn as links."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.transfer.few_shot import DEFAULT_PATIENT, Amount, Split, draw_split, patients_of, rest_of
+
+SPLITS = "splits_final.json"
+UNLABELLED = "imagesUn"
+_MOST_NAMES = 10
+
+
+@dataclass(frozen=True)
+class WrittenSplits:
+    """What was written.
+
+    Attributes:
+        path: of splits_final.json.
+        backup: where the splits before it are; None if there were none, or the same.
+        splits: one a fold.
+        patients: case -> patient, of all labelled cases.
+        linked: cases that are unlabelled ones from now on.
+        unlinked: cases whose links of an earlier split were taken away.
+    """
+
+    path: Path
+    backup: Path | None
+    splits: tuple[Split, ...]
+    patients: Mapping[str, str]
+    linked: tuple[str, ...] = ()
+    unlinked: tuple[str, ...] = ()
+
+    def table(self) -> str:
+        """One line a fold: cases and patients to train and to validate on, and how many are left out."""
+        lines = ["fold  labelled (patients)  validation (patients)  left out"]
+        for fold, split in enumerate(self.splits):
+            left = len(self.patients) - len(split.train) - len(split.val)
+            train, val = self._count(split.train), self._count(split.val)
+            lines.append(f"{fold:<4}  {train:<19}  {val:<21}  {left}")
+            if len(split.train) <= _MOST_NAMES:
+                lines.append(f"      labelled: {', '.join(split.train)}")
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """What was written where, for printing."""
+        lines = [f"{len(self.patients)} labelled cases of {len(set(self.patients.values()))} patients", self.table()]
+        lines += [f"Splits: {self.path}"]
+        lines += [f"The splits before are kept as {self.backup}"] if self.backup else []
+        lines += [f"Unlabelled from now on: {len(self.linked)} cases, linked into {UNLABELLED}"] if self.linked else []
+        lines += [f"No longer unlabelled: {len(self.unlinked)} cases"] if self.unlinked else []
+        return "\n".join(lines)
+
+    def _count(self, cases: Sequence[str]) -> str:
+        return f"{len(cases)} ({len({self.patients[case] for case in cases})})"
+
+
+def write_splits(
+    dataset: str | int,
+    *,
+    labelled: Amount,
+    validation: Amount,
+    seed: int = 0,
+    folds: int = 1,
+    patient: str = DEFAULT_PATIENT,
+    rest_unlabelled: bool = False,
+    overwrite: bool = False,
+) -> WrittenSplits:
+    """Write the splits that nnU-Net's trainers take, `-f 0` the first.
+
+    Labelled cases outside a fold are not used by nnU-Net. With `rest_unlabelled` their images are linked into imagesUn
+    under their own names, where MuDuo takes them as unlabelled scans; images and labels stay where they are. Links that
+    an earlier split made, to cases that this one trains or validates on, are taken away in any case.
+
+    Args:
+        dataset: name or number.
+        labelled, validation: cases to train and to validate on.
+        seed: of the draw; the same seed nests smaller numbers of labelled cases in larger ones.
+        folds: splits to draw, each by itself.
+        patient: regular expression that finds the patient at the start of a case's name.
+        rest_unlabelled: whether to link what no fold uses and no validating patient owns.
+        overwrite: whether to replace splits that are there; they are kept beside the new ones.
+
+    Raises:
+        UserError: if the dataset has not that many cases, has splits already, or the file system knows no links.
+    """
+    if folds < 1:
+        raise UserError(f"{folds} folds cannot be drawn; ask for at least 1.")
+    name = find_dataset(str(dataset))
+    raw, preprocessed = nnunet_folder("nnUNet_raw") / name, nnunet_folder("nnUNet_preprocessed") / name
+    images = _labelled_cases(raw)
+    patients = patients_of(images, patient)
+    splits = tuple(
+        draw_split(patients, labelled=labelled, validation=validation, seed=seed, fold=fold) for fold in range(folds)
+    )
+    rest = rest_of(patients, splits)
+    if rest_unlabelled and not rest:
+        raise UserError("No case is left over to be an unlabelled one; ask for fewer labelled or validation cases.")
+    path = preprocessed / SPLITS
+    backup = _write(path, splits, overwrite=overwrite)
+    unlinked = _unlink(raw / UNLABELLED, {case: images[case] for case in images if case not in rest})
+    linked = _link(raw / UNLABELLED, {case: images[case] for case in rest} if rest_unlabelled else {})
+    return WrittenSplits(path, backup, splits, patients, linked, unlinked)
+
+
+def _labelled_cases(raw: Path) -> dict[str, tuple[Path, ...]]:
+    """Case -> its images, of the cases that have a label map."""
+    description = read_json(raw / "dataset.json")
+    if "dataset" not in description and not (raw / "imagesTr").is_dir():
+        raise UserError(f"{raw} has no imagesTr, so there are no labelled cases to split.")
+    listed = get_filenames_of_train_images_and_targets(str(raw), deepcopy(description))
+    cases = {
+        str(case): tuple(Path(image) for image in entry["images"])
+        for case, entry in sorted(listed.items())
+        if Path(entry["label"]).is_file()
+    }
+    if not cases:
+        raise UserError(f"{raw} has no labelled cases: no scan of imagesTr has a label map in labelsTr.")
+    return cases
+
+
+def _write(path: Path, splits: Sequence[Split], *, overwrite: bool) -> Path | None:
+    """Write the file; returns where the one before it is kept."""
+    content = [{"train": list(split.train), "val": list(split.val)} for split in splits]
+    backup = None
+    if path.is_file():
+        before = path.read_text(encoding="utf-8")
+        if _same(before, content):
+            return None
+        if not overwrite:
+            raise UserError(f"{path} exists already; replace it with --overwrite, which keeps it beside the new one.")
+        backup = next(
+            free for number in range(1, 10**6) if not (free := path.with_stem(f"{path.stem}_{number}")).exists()
+        )
+        write_text(backup, before)
+    write_text(path, json.dumps(content, indent=4) + "\n")
+    return backup
+
+
+def _same(before: str, content: list) -> bool:
+    try:
+        return json.loads(before) == content
+    except ValueError:
+        return False  # damaged: anything else is better, but it is kept all the same
+
+
+def _link(folder: Path, cases: Mapping[str, Sequence[Path]]) -> tuple[str, ...]:
+    """Link the images of cases into a folder; what is there already stays."""
+    for image in (image for images in cases.values() for image in images):
+        folder.mkdir(exist_ok=True)
+        place = folder / image.name
+        if place.exists() or place.is_symlink():
+            continue
+        try:
+            place.symlink_to(os.path.relpath(image, folder))  # relative: the dataset's folder may be moved
+        except OSError as error:
+            raise UserError(
+                f"{place} cannot be made a link ({error}); copy the images of the cases that are left out into "
+                f"{folder} yourself."
+            ) from error
+    return tuple(cases)
+
+
+def _unlink(folder: Path, cases: Mapping[str, Sequence[Path]]) -> tuple[str, ...]:
+    """Take links to the images of these cases out of a folder; files and links to anything else stay."""
+    unlinked = []
+    for case, images in cases.items():
+        ours = [place for image in images if _leads_to(place := folder / image.name, image)]
+        for place in ours:
+            place.unlink()
+        if ours:
+            unlinked.append(case)
+    return tuple(unlinked)
+
+
+def _leads_to(place: Path, image: Path) -> bool:
+    """Whether `place` is a link to `image`, which may be a link itself."""
+    return place.is_symlink() and os.path.abspath(place.parent / place.readlink()) == os.path.abspath(image)
