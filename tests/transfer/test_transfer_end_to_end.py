@@ -1,0 +1,163 @@
+"""Pretrained weights through the stock commands, on a small phantom: split, import, probe, fine-tune, predict."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import SimpleITK as sitk
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from pretrained_files import write_own_pretraining
+from torch import Tensor
+
+from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
+from nnunetv2_muduo.trainer_folder import trainer_folder
+
+pytestmark = pytest.mark.slow
+
+DATASET = "Dataset221_Phantom"
+
+
+class Project:
+    """nnU-Net's folders, a planned phantom, and weights pretrained on PET and CT, in this order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        paths = {name: folder / name for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+        for path in paths.values():
+            path.mkdir()
+        self.raw, self.preprocessed, self.results = (path / DATASET for path in paths.values())
+        self.environment = {
+            **os.environ,
+            **{name: str(path) for name, path in paths.items()},
+            "nnUNet_extTrainer": str(trainer_folder()),
+            "nnUNet_n_proc_DA": "1",
+            "nnUNet_def_n_proc": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def run(self, *arguments: str, expect: int = 0) -> str:
+        program = Path(sys.executable).with_name(arguments[0])
+        done = subprocess.run(
+            [str(program), *arguments[1:]],
+            env=self.environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == expect, (done.stdout + done.stderr)[-4000:]
+        return done.stdout + done.stderr
+
+    def train(self, trainer: str, *options: str, expect: int = 0) -> str:
+        return self.run(
+            "nnUNetv2_train", DATASET, "3d_fullres", "0", "-tr", trainer, "-device", "cpu", *options, expect=expect
+        )
+
+    def import_weights(self, trainer: str = "nnUNetTrainer") -> Path:
+        out = self.folder / f"{trainer}.pth"
+        if not out.is_file():
+            self.run("muduo", "import-mae", str(self.pretrained), "-d", "221", "-tr", trainer, "-o", str(out))
+        return out
+
+    def final(self, trainer: str) -> Path:
+        return self.results / f"{trainer}__nnUNetPlans__3d_fullres" / "fold_0" / "checkpoint_final.pth"
+
+    @property
+    def pretrained(self) -> Path:
+        return self.folder / "pretrained.pth"
+
+    def pretrain(self) -> None:
+        """Seeded weights instead of a pretraining: of the planned network, with a head for two channels."""
+        plans = json.loads((self.preprocessed / "nnUNetPlans.json").read_text())
+        manager = PlansManager(json.loads(json.dumps(plans)))
+        torch.manual_seed(0)
+        network = nnUNetTrainer.build_network_architecture(
+            manager, manager.get_configuration("3d_fullres"), 2, 2, enable_deep_supervision=False
+        )
+        plans["configurations"]["3d_fullres"]["normalization_schemes"].reverse()
+        write_own_pretraining(self.pretrained, network, plans, channel_names=("PET", "CT"))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("nnunet"))
+    write_phantom_dataset(
+        project.raw, labelled=4, unlabelled=0, test=1, seed=0, spacing_in_mm=(16, 16, 16), progress=False
+    )
+    project.run("nnUNetv2_plan_and_preprocess", "-d", "221", "-c", "3d_fullres", "-np", "1", "-npfp", "1")
+    project.run("muduo", "plan", "-d", "221", "--preset", "tiny", "--set", "num_epochs=1", "iterations_per_epoch=3")
+    project.run("muduo", "split", "-d", "221", "--labelled", "1", "--validation", "1", "--rest-unlabelled")
+    project.pretrain()
+    return project
+
+
+@pytest.fixture(scope="module")
+def probed(project: Project) -> Project:
+    """Trained for one epoch, and for another one after it was taken up again."""
+    project.train("nnUNetTrainerLinearProbe", "-pretrained_weights", str(project.import_weights()))
+    project.first_epoch = weights(project.final("nnUNetTrainerLinearProbe"))
+    project.run("muduo", "plan", "-d", "221", "--set", "num_epochs=2")
+    project.resumed_output = project.train("nnUNetTrainerLinearProbe", "--c")
+    return project
+
+
+def weights(checkpoint: Path) -> dict[str, Tensor]:
+    return torch.load(checkpoint, map_location="cpu", weights_only=False)["network_weights"]
+
+
+def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    return {name for name in before if name in after and not torch.equal(before[name], after[name])}
+
+
+def test_a_probe_without_weights_is_refused(project: Project):
+    output = project.train("nnUNetTrainerLinearProbe", expect=1)
+    assert "a linear probe of random ones tells nothing: add -pretrained_weights FILE" in output
+    assert not project.final("nnUNetTrainerLinearProbe").exists()
+
+
+def test_a_probe_leaves_the_pretrained_weights_as_they_were(probed: Project):
+    imported, after = weights(probed.import_weights()), weights(probed.final("nnUNetTrainerLinearProbe"))
+    assert set(after) - set(imported) == {name for name in after if ".seg_layers." in name}
+    assert not changed(imported, after)
+
+
+def test_a_probe_is_continued_and_changes_its_output_layer_alone(probed: Project):
+    assert "Epoch 1" in probed.resumed_output
+    assert "Epoch 0" not in probed.resumed_output
+    after = weights(probed.final("nnUNetTrainerLinearProbe"))
+    last = max(name for name in after if ".seg_layers." in name).rpartition(".")[0]
+    assert changed(probed.first_epoch, after) == {f"{last}.weight", f"{last}.bias"}
+
+
+def test_stock_prediction_uses_the_probe(probed: Project):
+    images, out = probed.raw / "imagesTs", probed.folder / "predicted"
+    options = ("-d", "221", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1")
+    probed.run("nnUNetv2_predict", *options, "-tr", "nnUNetTrainerLinearProbe", "-i", str(images), "-o", str(out))
+    (image,) = images.glob("*_0000.nii.gz")
+    predicted = sitk.ReadImage(str(out / image.name.replace("_0000", "")))
+    assert predicted.GetSize() == sitk.ReadImage(str(image)).GetSize()
+
+
+def test_muduo_and_its_prompt_generator_start_from_imported_weights(probed: Project):
+    """The labelled cases that the split left out are its unlabelled scans."""
+    for trainer in ("nnUNetTrainerMuDuoPrompt", "nnUNetTrainerMuDuo"):
+        file = probed.import_weights(trainer)
+        output = probed.train(trainer, "-pretrained_weights", str(file))
+        assert f"Loading pretrained weights from file  {file}" in output
+        started, ended = weights(file), weights(probed.final(trainer))
+        assert changed(started, ended)  # fine-tuned, but for what has no effect: AdamW and SGD reach every tensor
+        assert all((started[name] - ended[name]).abs().max() < 0.5 for name in started)
+    assert "using the trained one" in output
+    assert "2 scan" in output or "2 cases" in output or "2 up to date" in output or "unlabelled" in output
+
+
+def test_stock_training_starts_from_imported_weights(probed: Project):
+    file = probed.import_weights()
+    output = probed.train("nnUNetTrainerMuDuoSupervised", "-pretrained_weights", str(file))
+    assert f"Loading pretrained weights from file  {file}" in output
+    assert changed(weights(file), weights(probed.final("nnUNetTrainerMuDuoSupervised")))
