@@ -14,6 +14,7 @@ from nnunetv2.utilities.utils import get_identifiers_from_splitted_dataset_folde
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.freshness import (
     case_files,
@@ -85,7 +86,7 @@ def preprocess_unlabelled(
         UserError: where there is nothing to preprocess, no scan is good, the plans cannot be used, a worker died.
     """
     fingerprint, channels = _check_plans(plans, configuration, dataset_json)
-    scans, bad = _find_unlabelled(dataset_name, raw_folder, dataset_json)
+    scans, bad = _find_unlabelled(dataset_name, raw_folder, dataset_json, preprocessed_folder / "splits_final.json")
     folder = unlabelled_folder(plans, configuration, preprocessed_folder)
     folder.mkdir(parents=True, exist_ok=True)
     _remove_cases_other_than(scans, folder, log)
@@ -128,7 +129,7 @@ def _check_plans(plans: dict, configuration: str, dataset_json: dict) -> tuple[s
 
 
 def _find_unlabelled(
-    dataset_name: str, raw_folder: Path, dataset_json: dict
+    dataset_name: str, raw_folder: Path, dataset_json: dict, splits: Path
 ) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
     """Scans to preprocess, and name -> reason for those that are left out already."""
     folder, file_ending = raw_folder / IMAGES_FOLDER, dataset_json["file_ending"]
@@ -143,6 +144,8 @@ def _find_unlabelled(
             "or train on the labelled cases alone with -tr nnUNetTrainer."
         )
     labelled = _labelled_cases(raw_folder, dataset_json)
+    if splits.is_file():  # a labelled case that no fold trains or validates on may serve without its labels
+        labelled &= {case for fold in read_json(splits) for part in ("train", "val") for case in fold[part]}
     for case in sorted(labelled & set(scans)):
         del scans[case]
         bad[case] = "already labelled: a training case of this name is in imagesTr"

@@ -77,7 +77,8 @@ def write_splits(
     """Write the splits that nnU-Net's trainers take, `-f 0` the first.
 
     Labelled cases outside a fold are not used by nnU-Net. With `rest_unlabelled` their images are linked into imagesUn
-    under their own names, where MuDuo takes them as unlabelled scans; images and labels stay where they are. Links that
+    under their own names, where MuDuo takes them as unlabelled scans (a labelled case in imagesUn is refused where a
+    fold uses it); images and labels stay where they are. Links that
     an earlier split made, to cases that this one trains or validates on, are taken away in any case.
 
     Args:

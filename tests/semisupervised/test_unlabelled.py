@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 from copy import deepcopy
@@ -246,6 +247,18 @@ def test_a_scan_that_became_bad_loses_its_preprocessed_case(tiny_dataset):
     (tiny_dataset.raw / "imagesUn" / "a_0000.nii.gz").write_text("no image")
     assert tiny_dataset.preprocess().identifiers == ("b",)
     assert sorted(state(tiny_dataset)) == ["b.b2nd", "b.pkl", "b_seg.b2nd"]
+
+
+def test_a_labelled_case_that_no_fold_uses_may_serve_as_unlabelled(tiny_dataset):
+    for seed, case in enumerate("abc"):
+        tiny_dataset.write_labelled(case, seed=seed)
+        tiny_dataset.write_scan(case, seed=seed)
+    tiny_dataset.preprocessed.mkdir(parents=True, exist_ok=True)
+    splits = [{"train": ["a"], "val": ["b"]}]
+    (tiny_dataset.preprocessed / "splits_final.json").write_text(json.dumps(splits))
+    summary = tiny_dataset.preprocess()
+    assert summary.identifiers == ("c",)
+    assert set(summary.bad) == {"a", "b"}
 
 
 def test_a_labelled_case_is_not_used_as_unlabelled(tiny_dataset):
