@@ -14,6 +14,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from pretrained_files import write_own_pretraining
 from torch import Tensor
 
+from nnunetv2_muduo import cli
 from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
@@ -40,7 +41,14 @@ class Project:
             "OMP_NUM_THREADS": "1",
         }
 
-    def run(self, *arguments: str, expect: int = 0) -> str:
+    def muduo(self, *arguments: str) -> None:
+        """A command of ours, in this process: importing everything takes longer than what it does."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+                patch.setenv(name, self.environment[name])
+            assert cli.main(arguments) == 0
+
+    def run(self, *arguments: str) -> str:
         program = Path(sys.executable).with_name(arguments[0])
         done = subprocess.run(
             [str(program), *arguments[1:]],
@@ -50,22 +58,27 @@ class Project:
             timeout=600,
             check=False,
         )
-        assert done.returncode == expect, (done.stdout + done.stderr)[-4000:]
+        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
         return done.stdout + done.stderr
 
-    def train(self, trainer: str, *options: str, expect: int = 0) -> str:
-        return self.run(
-            "nnUNetv2_train", DATASET, "3d_fullres", "0", "-tr", trainer, "-device", "cpu", *options, expect=expect
-        )
+    def train(self, trainer: str, *options: str) -> str:
+        return self.run("nnUNetv2_train", DATASET, "3d_fullres", "0", "-tr", trainer, "-device", "cpu", *options)
 
     def import_weights(self, trainer: str = "nnUNetTrainer") -> Path:
         out = self.folder / f"{trainer}.pth"
         if not out.is_file():
-            self.run("muduo", "import-mae", str(self.pretrained), "-d", "221", "-tr", trainer, "-o", str(out))
+            self.muduo("import-mae", str(self.pretrained), "-d", "221", "-tr", trainer, "-o", str(out))
         return out
 
     def final(self, trainer: str) -> Path:
         return self.results / f"{trainer}__nnUNetPlans__3d_fullres" / "fold_0" / "checkpoint_final.pth"
+
+    @property
+    def left_over(self) -> set[str]:
+        """Labelled cases that the split left over."""
+        (fold,) = json.loads((self.preprocessed / "splits_final.json").read_text())
+        cases = {path.name.removesuffix(".nii.gz") for path in (self.raw / "labelsTr").glob("*.nii.gz")}
+        return cases - {*fold["train"], *fold["val"]}
 
     @property
     def pretrained(self) -> Path:
@@ -90,8 +103,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         project.raw, labelled=4, unlabelled=0, test=1, seed=0, spacing_in_mm=(16, 16, 16), progress=False
     )
     project.run("nnUNetv2_plan_and_preprocess", "-d", "221", "-c", "3d_fullres", "-np", "1", "-npfp", "1")
-    project.run("muduo", "plan", "-d", "221", "--preset", "tiny", "--set", "num_epochs=1", "iterations_per_epoch=3")
-    project.run("muduo", "split", "-d", "221", "--labelled", "1", "--validation", "1", "--rest-unlabelled")
+    project.muduo("plan", "-d", "221", "--preset", "tiny", "--set", "num_epochs=1", "iterations_per_epoch=3")
+    project.muduo("split", "-d", "221", "--labelled", "1", "--validation", "1", "--rest-unlabelled")
     project.pretrain()
     return project
 
@@ -101,7 +114,7 @@ def probed(project: Project) -> Project:
     """Trained for one epoch, and for another one after it was taken up again."""
     project.train("nnUNetTrainerLinearProbe", "-pretrained_weights", str(project.import_weights()))
     project.first_epoch = weights(project.final("nnUNetTrainerLinearProbe"))
-    project.run("muduo", "plan", "-d", "221", "--set", "num_epochs=2")
+    project.muduo("plan", "-d", "221", "--set", "num_epochs=2")
     project.resumed_output = project.train("nnUNetTrainerLinearProbe", "--c")
     return project
 
@@ -112,12 +125,6 @@ def weights(checkpoint: Path) -> dict[str, Tensor]:
 
 def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
     return {name for name in before if name in after and not torch.equal(before[name], after[name])}
-
-
-def test_a_probe_without_weights_is_refused(project: Project):
-    output = project.train("nnUNetTrainerLinearProbe", expect=1)
-    assert "a linear probe of random ones tells nothing: add -pretrained_weights FILE" in output
-    assert not project.final("nnUNetTrainerLinearProbe").exists()
 
 
 def test_a_probe_leaves_the_pretrained_weights_as_they_were(probed: Project):
@@ -134,6 +141,12 @@ def test_a_probe_is_continued_and_changes_its_output_layer_alone(probed: Project
     assert changed(probed.first_epoch, after) == {f"{last}.weight", f"{last}.bias"}
 
 
+def test_a_checkpoint_of_a_real_training_can_be_brought_in(probed: Project):
+    out = probed.folder / "again.pth"
+    probed.muduo("import-mae", str(probed.final("nnUNetTrainerLinearProbe")), "-d", "221", "-o", str(out))
+    assert not changed(weights(out), weights(probed.import_weights()))
+
+
 def test_stock_prediction_uses_the_probe(probed: Project):
     images, out = probed.raw / "imagesTs", probed.folder / "predicted"
     options = ("-d", "221", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1")
@@ -144,20 +157,15 @@ def test_stock_prediction_uses_the_probe(probed: Project):
 
 
 def test_muduo_and_its_prompt_generator_start_from_imported_weights(probed: Project):
-    """The labelled cases that the split left out are its unlabelled scans."""
+    """Stock training, but for the PET channel alone; then MuDuo, whose unlabelled scans the split left over."""
+    probed.muduo("plan", "-d", "221", "--set", "num_epochs=1", "iterations_per_epoch=1")
     for trainer in ("nnUNetTrainerMuDuoPrompt", "nnUNetTrainerMuDuo"):
         file = probed.import_weights(trainer)
         output = probed.train(trainer, "-pretrained_weights", str(file))
         assert f"Loading pretrained weights from file  {file}" in output
         started, ended = weights(file), weights(probed.final(trainer))
-        assert changed(started, ended)  # fine-tuned, but for what has no effect: AdamW and SGD reach every tensor
-        assert all((started[name] - ended[name]).abs().max() < 0.5 for name in started)
+        assert changed(started, ended)
+        assert all((started[name] - ended[name]).abs().max() < 0.1 for name in started)  # one step away
     assert "using the trained one" in output
-    assert "2 scan" in output or "2 cases" in output or "2 up to date" in output or "unlabelled" in output
-
-
-def test_stock_training_starts_from_imported_weights(probed: Project):
-    file = probed.import_weights()
-    output = probed.train("nnUNetTrainerMuDuoSupervised", "-pretrained_weights", str(file))
-    assert f"Loading pretrained weights from file  {file}" in output
-    assert changed(weights(file), weights(probed.final("nnUNetTrainerMuDuoSupervised")))
+    unlabelled = probed.preprocessed / "nnUNetPlans_3d_fullres_unlabelled"
+    assert sorted(path.stem for path in unlabelled.glob("*.pkl")) == sorted(probed.left_over)
