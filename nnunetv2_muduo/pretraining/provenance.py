@@ -19,6 +19,7 @@ class Provenance:
         channel_names: of the input channels in their order.
         source: what made the weights, a trainer or a publication.
         plans_name, dataset_name, configuration: of the pretraining; "" where nobody knows.
+        transpose_forward: which of a scan's axes (z, y, x) each of the network's axes is, as in nnU-Net's plans.
     """
 
     spacing: tuple[float, ...]
@@ -28,6 +29,7 @@ class Provenance:
     plans_name: str = ""
     dataset_name: str = ""
     configuration: str = ""
+    transpose_forward: tuple[int, ...] = (0, 1, 2)
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> "Provenance":
@@ -44,6 +46,7 @@ class Provenance:
             spacing=tuple(float(edge) for edge in given["spacing"]),
             normalization_schemes=tuple(str(scheme) for scheme in given["normalization_schemes"]),
             channel_names=tuple(str(name) for name in given["channel_names"]),
+            transpose_forward=tuple(int(axis) for axis in given.get("transpose_forward", cls.transpose_forward)),
             **words,
         )
         if len(provenance.normalization_schemes) != len(provenance.channel_names):
@@ -89,6 +92,7 @@ def obstacles(pretrained: Provenance, target: Provenance) -> list[str]:
     """Why weights pretrained one way would mislead a network trained another way, one phrase a reason; [] if none."""
     return [
         *_other_spacing(pretrained.spacing, target.spacing),
+        *_other_axes(pretrained.transpose_forward, target.transpose_forward),
         *_unknown_channels(pretrained.channel_names, target.channel_names),
         *_other_normalisation(pretrained, target),
     ]
@@ -99,6 +103,13 @@ def _other_spacing(pretrained: tuple[float, ...], target: tuple[float, ...]) -> 
     if same_axes and all(abs(a - b) <= SPACING_TOLERANCE * a for a, b in zip(pretrained, target, strict=True)):
         return []
     return [f"spacing: pretrained at {_millimetres(pretrained)}, the plans have {_millimetres(target)}"]
+
+
+def _other_axes(pretrained: tuple[int, ...], target: tuple[int, ...]) -> list[str]:
+    if pretrained == target:
+        return []
+    named = ["(" + ", ".join("zyx"[axis] for axis in axes) + ")" for axes in (pretrained, target)]
+    return [f"order of the axes: pretrained with {named[0]}, the plans have {named[1]}"]
 
 
 def _unknown_channels(pretrained: tuple[str, ...], wanted: tuple[str, ...]) -> list[str]:

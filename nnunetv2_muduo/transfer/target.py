@@ -97,6 +97,7 @@ def provenance_of_plans(plans: Mapping, configuration: str, dataset_json: Mappin
         plans_name=str(plans.get("plans_name", "")),
         dataset_name=str(plans.get("dataset_name", "")),
         configuration=configuration,
+        transpose_forward=tuple(plans.get("transpose_forward", Provenance.transpose_forward)),
     )
 
 

@@ -173,7 +173,10 @@ def _check_inputs(weights: Mapping[str, Tensor], target: Target, pretrained: Pro
 def _refuse(source: Path, target: Target, wrong: Sequence[str], reasons: Sequence[str], *, force: bool) -> None:
     about = target.provenance
     where = f"the plans {about.plans_name} of {about.dataset_name}"
-    remedy = "plan the dataset as the weights were pretrained (muduo plan) and name those plans with -p"
+    remedy = (
+        "plan the dataset as the weights were pretrained (as published: muduo plan -d ID --preset petct_mae) and name "
+        "those plans with -p"
+    )
     if wrong:
         listed = "".join(f"\n  {phrase}" for phrase in [*wrong, *reasons])
         raise UserError(

@@ -56,6 +56,12 @@ def test_spacing_is_told_in_millimetres():
     assert reason == "spacing: pretrained at 3 x 2 x 2 mm, the plans have 3 x 4 x 4 mm"
 
 
+def test_turned_axes_are_an_obstacle_even_where_the_spacing_is_the_same():
+    cubes = replace(RELEASED, spacing=(2.0, 2.0, 2.0))
+    (reason,) = obstacles(cubes, replace(cubes, transpose_forward=(2, 0, 1)))
+    assert reason == "order of the axes: pretrained with (z, y, x), the plans have (x, z, y)"
+
+
 def test_normalisation_is_compared_channel_by_channel():
     ct_only = replace(TARGET, normalization_schemes=("CTNormalization", "ZScoreNormalization"))
     (reason,) = obstacles(RELEASED, ct_only)
