@@ -10,8 +10,6 @@ from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.cases import CaseSplit
 from nnunetv2_muduo.semisupervised.channels import channel_names
 
-PROVENANCE_KEY = "mae_provenance"  # of a checkpoint
-
 
 def describe_pretraining(
     plans: PlansManager,

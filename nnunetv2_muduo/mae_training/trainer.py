@@ -22,10 +22,10 @@ from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY, read_entry, save_
 from nnunetv2_muduo.mae_training.cosine_scheduler import CosineScheduler
 from nnunetv2_muduo.mae_training.gathering import gather_cases
 from nnunetv2_muduo.mae_training.patches import PatchSpecification, PretrainingPatches, start_stream
-from nnunetv2_muduo.mae_training.provenance import PROVENANCE_KEY, describe_pretraining
+from nnunetv2_muduo.mae_training.provenance import describe_pretraining
 from nnunetv2_muduo.mae_training.refusals import refuse_changed_settings, refuse_unknown_channels, refuse_unsupported
 from nnunetv2_muduo.mae_training.step import mean_loss, seeded_generator, shown_to_network
-from nnunetv2_muduo.pretraining import block_mask, reconstruction_loss
+from nnunetv2_muduo.pretraining import PROVENANCE_KEY, block_mask, reconstruction_loss
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.settings import Settings
 

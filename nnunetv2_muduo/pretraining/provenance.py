@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+PROVENANCE_KEY = "mae_provenance"  # entry of a checkpoint, written in pretraining and at import
 SPACING_TOLERANCE = 0.01  # relative; the same resolution written by different tools differs by less
 NOT_PRETRAINED = "none"  # normalisation scheme of a channel whose weights are zeros
 _REQUIRED = ("spacing", "normalization_schemes", "channel_names")

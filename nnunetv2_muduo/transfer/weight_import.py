@@ -15,6 +15,7 @@ from nnunetv2_muduo.files import replacing, sha256_of
 from nnunetv2_muduo.pretraining.imported_weights import misfits, network_weights, not_finite, with_input_channels
 from nnunetv2_muduo.pretraining.provenance import (
     NOT_PRETRAINED,
+    PROVENANCE_KEY,
     RELEASED,
     Provenance,
     channel_sources,
@@ -22,7 +23,6 @@ from nnunetv2_muduo.pretraining.provenance import (
 )
 from nnunetv2_muduo.transfer.target import Target, find_target, plain_channel_name, provenance_of_plans
 
-PROVENANCE = "mae_provenance"  # entry of a checkpoint, written in pretraining and here
 _SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number; its module's name depends on numpy's version
 # nnU-Net's checkpoints hold the curves and the best Dice as numpy's numbers, and nothing else beyond plain values
 NUMPY_NUMBERS = (
@@ -107,7 +107,7 @@ def import_weights(
     about = _rearranged(pretrained, target.provenance, sources)
     entry = _entry(about, pretrained, target, source=source, reasons=reasons, checkpoint=checkpoint)
     with replacing(output) as partial:
-        torch.save({"network_weights": target.as_trainer_names_it(fitted), PROVENANCE: entry}, partial)
+        torch.save({"network_weights": target.as_trainer_names_it(fitted), PROVENANCE_KEY: entry}, partial)
     imported = ImportedWeights(output, about, sources, tuple(reasons), target)
     _tell(imported, pretrained, entry["sha256"], log)
     return imported
@@ -138,9 +138,9 @@ def _network_of(checkpoint: Mapping[str, Any], source: Path) -> dict[str, Tensor
 def _provenance_of(checkpoint: Mapping[str, Any], source: Path, channels: Sequence[str] | None) -> Provenance:
     """What the checkpoint says of itself, or the publication of the released one."""
     init_args = checkpoint.get("init_args")
-    if isinstance(checkpoint.get(PROVENANCE), Mapping):
+    if isinstance(checkpoint.get(PROVENANCE_KEY), Mapping):
         try:
-            told = Provenance.from_dict(checkpoint[PROVENANCE])
+            told = Provenance.from_dict(checkpoint[PROVENANCE_KEY])
         except (TypeError, ValueError) as error:
             raise UserError(f"{source} does not tell how it was pretrained: {error}; pretrain it again.") from error
     elif isinstance(init_args, Mapping) and {"plans", "configuration", "dataset_json"} <= set(init_args):
@@ -208,7 +208,7 @@ def _entry(
 ) -> dict[str, Any]:
     """Everything a later reader may ask, in plain values."""
     init_args = checkpoint.get("init_args")
-    earlier = checkpoint.get(PROVENANCE)
+    earlier = checkpoint.get(PROVENANCE_KEY)
     return {
         **(dict(earlier) if isinstance(earlier, Mapping) else {}),
         **about.to_dict(),
