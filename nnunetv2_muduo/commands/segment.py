@@ -63,9 +63,9 @@ class _AddPoint(Action):
 
 
 def _run(arguments: Namespace) -> None:
+    from nnunetv2_muduo.datasets.plausibility import intensity_warnings
     from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, write_image
     from nnunetv2_muduo.errors import UserError
-    from nnunetv2_muduo.interactive.plausibility import intensity_warnings
     from nnunetv2_muduo.interactive.prompts import read_prompts
 
     check_ending(arguments.o)
