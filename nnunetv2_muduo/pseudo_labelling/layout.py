@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.files import link_or_copy, replacing, write_text
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
 from nnunetv2_muduo.pseudo_labelling.case_labels import CERTAIN
 from nnunetv2_muduo.pseudo_labelling.case_quality import DROP, Thresholds
@@ -110,12 +110,12 @@ def lay_out(
     folder = _claim(raw, dataset_name(target, source))
     ignored = _write_pseudo_labels(result, folder, labels["ignore"], thresholds, min_agreement)
     for images, label_map in labelled.values():
-        _place(label_map, folder / "labelsTr" / label_map.name, copy=copy)
+        link_or_copy(label_map, folder / "labelsTr" / label_map.name, copy=copy)
         for image in images:
-            _place(image, folder / "imagesTr" / image.name, copy=copy)
+            link_or_copy(image, folder / "imagesTr" / image.name, copy=copy)
     for images in (result.scans[case] for case in result.qualities):
         for image in images:
-            _place(image, folder / "imagesTr" / image.name, copy=copy)
+            link_or_copy(image, folder / "imagesTr" / image.name, copy=copy)
     kept = ("channel_names", "modality", "file_ending", "overwrite_image_reader_writer")
     content = {key: dataset_json[key] for key in kept if key in dataset_json}
     content |= {"labels": labels, "numTraining": len(labelled) + len(result.qualities)}
@@ -187,18 +187,6 @@ def _write_pseudo_labels(
         with replacing(folder / "labelsTr" / f"{case}{result.output.file_ending}") as partial:
             sitk.WriteImage(written, str(partial), useCompression=True)
     return ignored / voxels
-
-
-def _place(source: Path, target: Path, *, copy: bool) -> None:
-    """Link or, where that is not wanted or not possible, copy a file."""
-    if not copy:
-        try:
-            os.symlink(source.resolve(), target)
-            return
-        except OSError:
-            pass  # no links on this file system, or (Windows) for this user
-    with replacing(target) as partial:
-        shutil.copyfile(source, partial)
 
 
 def _write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequence[str]) -> None:
