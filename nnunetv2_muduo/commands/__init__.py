@@ -6,11 +6,13 @@ from nnunetv2_muduo.commands import (
     doctor,
     export,
     finetune_teacher,
+    harmonise,
     plan,
     preprocess_unlabelled,
     pseudo_label,
     segment,
     trainers,
+    uncrop,
     weights,
 )
 
@@ -21,6 +23,8 @@ COMMANDS = tuple(
         trainers,
         doctor,
         weights,
+        harmonise,
+        uncrop,
         plan,
         preprocess_unlabelled,
         pseudo_label,

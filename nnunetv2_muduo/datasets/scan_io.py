@@ -11,7 +11,7 @@ from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
-_FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
+FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
 _MODALITY = "0008|0060"  # DICOM tag
@@ -104,8 +104,8 @@ def write_image(image: sitk.Image, path: Path) -> None:
 
 def check_ending(path: Path) -> None:
     """Raise UserError for a file name that does not say in which format to write."""
-    if not path.name.endswith(_FORMATS) or path.name.endswith(".mhd"):
-        endings = ", ".join(ending for ending in _FORMATS if ending != ".mhd")
+    if not path.name.endswith(FORMATS) or path.name.endswith(".mhd"):
+        endings = ", ".join(ending for ending in FORMATS if ending != ".mhd")
         raise UserError(f"{path.name} does not say its format; let it end in one of {endings}.")
 
 
