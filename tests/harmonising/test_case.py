@@ -78,9 +78,13 @@ def test_another_format_is_written_anew(tmp_path):
 
 
 def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
-    write_case(tmp_path / "centre", SUV=sitk.JoinSeries([a_pet()]))
-    harmonise_case(a_job(tmp_path))
-    assert sitk.ReadImage(str(tmp_path / "out" / "imagesUn" / "c_0001.nii.gz")).GetDimension() == 3
+    (tmp_path / "centre").mkdir()
+    sitk.WriteImage(a_ct(PET_GRID), str(tmp_path / "centre" / "CT.mha"))
+    sitk.WriteImage(sitk.JoinSeries([a_pet()]), str(tmp_path / "centre" / "PET.mha"))
+    harmonise_case(a_job(tmp_path, layout=Layout(ct=("CT.mha",), pet=("PET.mha",)), ending=".mha"))
+    ct, pet = (tmp_path / "out" / "imagesUn" / f"c_000{channel}.mha" for channel in (0, 1))
+    assert (ct.is_symlink(), pet.is_symlink()) == (True, False)
+    assert sitk.ReadImage(str(pet)).GetDimension() == 3
 
 
 def test_activity_becomes_suv(tmp_path):

@@ -28,6 +28,12 @@ def test_cases_are_found_at_any_depth_in_the_order_of_their_names(tmp_path):
     assert reasons == {}
 
 
+def test_what_lies_within_a_case_is_its_own(tmp_path):
+    touch(tmp_path / "a", "CT.nii.gz", "SUV.nii.gz", "older/CT.nii.gz", "older/SUV.nii.gz")
+    cases, _ = find_cases(tmp_path, LAYOUT)
+    assert [case.parts for case in cases] == [("a",)]
+
+
 def test_the_searched_folder_may_be_the_case_itself(tmp_path):
     touch(tmp_path / "patient", "CT.nii.gz", "SUV.nii.gz")
     (case,), _ = find_cases(tmp_path / "patient", LAYOUT)

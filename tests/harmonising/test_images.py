@@ -102,13 +102,15 @@ def test_spacing_is_given_in_z_y_x():
 
 
 def test_body_crop_cuts_all_images_alike_and_keeps_their_place():
-    made = harmonise_images(a_ct(PET_GRID), a_pet(), a_label(), Options(body_crop=True))
-    ct = a_ct(PET_GRID)
-    place = body_box(sitk.GetArrayFromImage(ct))
-    for image, whole in ((made.ct, ct), (made.pet, a_pet()), (made.label, a_label())):
+    wide = PET_GRID.part((-2, -5, -7), (20, 22, 24))
+    wholes = a_ct(wide), a_pet(wide), a_label(wide)
+    made = harmonise_images(*wholes, Options(body_crop=True))
+    place = body_box(sitk.GetArrayFromImage(wholes[0]))
+    assert len({along.start for along in place}) == 3  # so that no axis can be taken for another
+    for image, whole in zip((made.ct, made.pet, made.label), wholes, strict=True):
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(whole)[place])
-        assert ScanGrid.of(image).is_exactly(PET_GRID.part(made.box.start, made.box.size))
-    assert made.full_grid == PET_GRID
+        assert ScanGrid.of(image).is_exactly(wide.part(made.box.start, made.box.size))
+    assert made.full_grid == wide
     assert made.notes == ()
 
 
