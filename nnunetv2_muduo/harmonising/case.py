@@ -1,5 +1,7 @@
 """One case from its source files to its place in the dataset, written whole."""
 
+import os
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from nnunetv2_muduo.harmonising.images import Options, harmonise_images
 from nnunetv2_muduo.harmonising.record import CaseRecord, announce, announced_files, record_file, write_record
 
 UNLABELLED, LABELLED, LABELS = "imagesUn", "imagesTr", "labelsTr"
+PARTIAL_PREFIX = ".partial-"  # of folders with a case in the making
 
 
 @dataclass(frozen=True)
@@ -88,33 +91,48 @@ def _harmonise(job: CaseJob) -> tuple[str, ...]:
     ]
     label = _checked_label(read["label"], job.label_values) if "label" in read else None
     made = harmonise_images(read["CT"], pet, label, job.options)
-    for name in announced_files(job.dataset, job.case):  # they may lie in other folders than the new ones
+    told = (*notes, *made.notes)
+    record = CaseRecord(job.patient, job.made_from, files, made.own_grid, made.full_grid, made.box, factor, told)
+    job.dataset.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=PARTIAL_PREFIX, dir=job.dataset) as partial:
+        _write(job, files, read, {"CT": made.ct, "PET": made.pet, "label": made.label}, folder=Path(partial))
+        _install(job, files, record, folder=Path(partial))
+    return told
+
+
+def _write(
+    job: CaseJob,
+    files: Sequence[str],
+    read: Mapping[str, sitk.Image],
+    made: Mapping[str, sitk.Image | None],
+    *,
+    folder: Path,
+) -> None:
+    """Link what needs no change and write the rest, aside: nnU-Net takes whatever lies beside images for images."""
+    for (role, source), name in zip(job.found.sources.items(), files, strict=True):
+        image = made[role]
+        if image is read[role] and source.name.endswith(job.ending) and _is_plain(source):
+            link_or_copy(source, folder / name, copy=job.options.copy)
+        elif image is not None:
+            small = sitk.Cast(image, sitk.sitkFloat32) if image.GetPixelID() == sitk.sitkFloat64 else image
+            write_image(small, folder / name)
+
+
+def _install(job: CaseJob, files: Sequence[str], record: CaseRecord, *, folder: Path) -> None:
+    """Move a whole case into place, instead of what an earlier run made of it, which may lie in other folders."""
+    for name in announced_files(job.dataset, job.case):
         (job.dataset / name).unlink(missing_ok=True)
-    announce(job.dataset, job.case, files)
+    announce(job.dataset, job.case, tuple(files))
     try:
-        _write(job, files, read, {"CT": made.ct, "PET": made.pet, "label": made.label})
+        for name in files:
+            (job.dataset / name).parent.mkdir(exist_ok=True)
+            os.replace(folder / name, job.dataset / name)
     except BaseException:
         for name in files:  # half a case would stop nnU-Net
             (job.dataset / name).unlink(missing_ok=True)
         record_file(job.dataset, job.case).unlink(missing_ok=True)
         raise
-    told = (*notes, *made.notes)
-    record = CaseRecord(job.patient, job.made_from, files, made.own_grid, made.full_grid, made.box, factor, told)
     write_record(job.dataset, job.case, record)
-    return told
-
-
-def _write(
-    job: CaseJob, files: Sequence[str], read: Mapping[str, sitk.Image], made: Mapping[str, sitk.Image | None]
-) -> None:
-    """Link what needs no change and write the rest."""
-    for (role, source), name in zip(job.found.sources.items(), files, strict=True):
-        image = made[role]
-        if image is read[role] and source.name.endswith(job.ending) and _is_plain(source):
-            link_or_copy(source, job.dataset / name, copy=job.options.copy)
-        elif image is not None:
-            small = sitk.Cast(image, sitk.sitkFloat32) if image.GetPixelID() == sitk.sitkFloat64 else image
-            write_image(small, job.dataset / name)
 
 
 def _check_place_is_free(job: CaseJob, files: Collection[str]) -> None:
@@ -130,6 +148,8 @@ def _is_there(path: Path) -> bool:
 
 
 def _read(path: Path, role: str) -> sitk.Image:
+    if path.is_dir() and (number := len(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path)))) > 1:
+        raise UserError(f"the folder {path.name} of the {role} holds {number} DICOM series; keep one in a folder")
     if path.is_file() and (bad := count_non_finite_in_nifti(path)):
         raise UserError(f"{bad} voxel(s) of the {role} {path.name} are NaN or infinite")
     image = read_image(path)

@@ -1,5 +1,7 @@
 """Many cases from one folder into one dataset: find them, work on them side by side, say what became of each."""
 
+import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +10,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.suv import Injection
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.harmonising.case import CaseJob, Outcome, harmonise_case, job_options
+from nnunetv2_muduo.harmonising.case import PARTIAL_PREFIX, CaseJob, Outcome, harmonise_case, job_options
 from nnunetv2_muduo.harmonising.case_finding import FoundCase, find_cases
 from nnunetv2_muduo.harmonising.dataset import Dataset
 from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
@@ -18,6 +20,7 @@ from nnunetv2_muduo.harmonising.record import CaseRecord, gather_records, is_fin
 from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
 
 _SHOWN = 5
+_DAY_IN_SECONDS = 86400.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def harmonise(
     try:
         outcomes = _run(left, num_processes=num_processes, log=log, progress=progress)
     finally:
+        _clear_away_left_behind(dataset.folder)
         gather_records(dataset.folder)
         dataset.finish()
     skipped |= {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
@@ -169,6 +173,13 @@ def _run(jobs: Sequence[CaseJob], *, num_processes: int, log: Callable[[str], ob
         if outcome.reason is not None:
             log(f"{outcome.case}: SKIPPED, {outcome.reason}.")
     return outcomes
+
+
+def _clear_away_left_behind(folder: Path) -> None:
+    """Cases in the making of a run that was killed; younger ones may be of a run that is alive."""
+    for partial in folder.glob(f"{PARTIAL_PREFIX}*"):
+        if time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _first_reasons(skipped: Mapping[str, str]) -> str:

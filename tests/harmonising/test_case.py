@@ -1,5 +1,6 @@
 """One case from its sources to its place in the dataset."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,15 @@ def test_a_bad_case_is_told_with_its_reason_and_leaves_nothing(tmp_path, images,
     assert contents(tmp_path / "out") == []
 
 
+def test_a_folder_of_several_dicom_series_is_told(tmp_path, monkeypatch):
+    write_case(tmp_path / "centre")
+    (tmp_path / "centre" / "PET").mkdir()
+    (tmp_path / "centre" / "PET" / "1.dcm").write_bytes(bytes(128) + b"DICM")
+    monkeypatch.setattr(sitk.ImageSeriesReader, "GetGDCMSeriesIDs", lambda folder: ("1.2", "1.3"))
+    outcome = harmonise_case(a_job(tmp_path, layout=Layout(ct=("CTres.nii.gz",), pet=("PET",))))
+    assert "the folder PET of the PET holds 2 DICOM series; keep one" in str(outcome.reason)
+
+
 def test_a_truncated_file_is_told(tmp_path):
     file = write_case(tmp_path / "centre") / "SUV.nii.gz"
     file.write_bytes(file.read_bytes()[:-60])
@@ -175,7 +185,7 @@ def test_sources_are_never_written_to(tmp_path):
 
 
 def test_a_full_disk_leaves_no_half_a_case(tmp_path, monkeypatch):
-    write_case(tmp_path / "centre", SUV=a_pet(CT_GRID))
+    write_case(tmp_path / "centre", CTres=a_ct(CT_GRID))
 
     def fail(image: sitk.Image, path: Path) -> None:
         raise OSError("No space left on device")
@@ -184,6 +194,49 @@ def test_a_full_disk_leaves_no_half_a_case(tmp_path, monkeypatch):
     assert "No space left" in str(harmonise_case(a_job(tmp_path, options=Options(grid="ct"))).reason)
     assert contents(tmp_path / "out") == []
     assert announced_files(tmp_path / "out", "c") == ()
+
+
+def test_a_case_that_fails_keeps_what_an_earlier_run_made(tmp_path, monkeypatch):
+    write_case(tmp_path / "centre", CTres=a_ct(CT_GRID))
+    harmonise_case(a_job(tmp_path))
+    before = contents(tmp_path / "out")
+
+    def fail(image: sitk.Image, path: Path) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(case_module, "write_image", fail)
+    assert harmonise_case(a_job(tmp_path, options=Options(grid="ct"))).reason is not None
+    assert contents(tmp_path / "out") == before
+    assert read_record(tmp_path / "out", "c") is not None
+
+
+def test_a_move_that_fails_leaves_no_half_a_case(tmp_path, monkeypatch):
+    write_case(tmp_path / "centre")
+    replace_file = os.replace
+
+    def fail_at_the_pet(source: Path, target: Path) -> None:
+        if Path(target).name == "c_0001.nii.gz":
+            raise OSError("no")
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_pet)
+    assert harmonise_case(a_job(tmp_path)).reason == "no"
+    assert contents(tmp_path / "out") == []
+
+
+def test_nothing_in_the_making_lies_where_nnunet_looks(tmp_path, monkeypatch):
+    write_case(tmp_path / "centre", CTres=a_ct(CT_GRID))
+    seen: list[str] = []
+    write = case_module.write_image
+
+    def watch(image: sitk.Image, path: Path) -> None:
+        write(image, path)
+        seen.extend(contents(tmp_path / "out"))
+
+    monkeypatch.setattr(case_module, "write_image", watch)
+    harmonise_case(a_job(tmp_path))
+    assert seen
+    assert all(name.startswith(".partial-") for name in seen)
 
 
 def test_a_case_that_was_killed_halfway_is_made_anew(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,15 @@ def test_values_for_suv_are_found_by_name_or_folder(raw, north, tmp_path):
 
 def test_workers_do_the_same(raw, north):
     assert len(run(north, num_processes=2).done) == 3
+
+
+def test_what_a_killed_run_left_is_cleared_away_after_a_day(raw, north):
+    for name, age in ((".partial-old", 90000), (".partial-young", 0)):
+        folder = raw / "Dataset230_X" / name
+        folder.mkdir(parents=True)
+        os.utime(folder, (time.time() - age,) * 2)
+    run(north)
+    assert [path.name for path in (raw / "Dataset230_X").glob(".partial*")] == [".partial-young"]
 
 
 def test_nothing_to_do_is_one_sentence(raw, tmp_path):
