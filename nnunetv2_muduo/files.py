@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,3 +33,22 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def file_stamp(file: Path) -> list:
+    """A file's name, size and time of change (in ns): what tells in no time whether it is still the same."""
+    status = file.stat()
+    return [file.name, status.st_size, status.st_mtime_ns]
+
+
+def link_or_copy(source: Path, target: Path, *, copy: bool = False) -> None:
+    """Put a symbolic link to a file in place or, where that is not wanted or not possible, a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not copy:
+        try:
+            os.symlink(source.resolve(), target)
+            return
+        except OSError:
+            pass  # no links on this file system, or (Windows) for this user
+    with replacing(target) as partial:
+        shutil.copyfile(source, partial)

@@ -6,6 +6,7 @@ from nnunetv2_muduo.commands import (
     doctor,
     export,
     finetune_teacher,
+    harmonise,
     import_mae,
     plan,
     preprocess_unlabelled,
@@ -13,6 +14,7 @@ from nnunetv2_muduo.commands import (
     segment,
     split,
     trainers,
+    uncrop,
     weights,
 )
 
@@ -23,6 +25,8 @@ COMMANDS = tuple(
         trainers,
         doctor,
         weights,
+        harmonise,
+        uncrop,
         plan,
         split,
         import_mae,

@@ -71,8 +71,8 @@ class _AddPoint(Action):
 
 
 def _run(arguments: Namespace) -> None:
+    from nnunetv2_muduo.datasets.plausibility import intensity_warnings
     from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, write_image
-    from nnunetv2_muduo.interactive.plausibility import intensity_warnings
 
     check_ending(arguments.o)
     targets = _targets(arguments)

@@ -10,9 +10,10 @@ from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
-_FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
+FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
+_MODALITY = "0008|0060"  # DICOM tag
 
 
 def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
@@ -30,7 +31,7 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     if is_truncated_nifti(path):  # ITK reads the missing part as zeros, without a word
         raise UserError(f"{path} is truncated; copy it again.")
     try:
-        image = sitk.ReadImage(_dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
+        image = _read_series(dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise UserError(f"{path} cannot be read as an image: {_reason(error)}; is it complete?") from error
     channels = image.GetNumberOfComponentsPerPixel()
@@ -62,8 +63,8 @@ def write_image(image: sitk.Image, path: Path) -> None:
 
 def check_ending(path: Path) -> None:
     """Raise UserError for a file name that does not say in which format to write."""
-    if not path.name.endswith(_FORMATS) or path.name.endswith(".mhd"):
-        endings = ", ".join(ending for ending in _FORMATS if ending != ".mhd")
+    if not path.name.endswith(FORMATS) or path.name.endswith(".mhd"):
+        endings = ", ".join(ending for ending in FORMATS if ending != ".mhd")
         raise UserError(f"{path.name} does not say its format; let it end in one of {endings}.")
 
 
@@ -73,6 +74,19 @@ def check_same_grid(first: sitk.Image, second: sitk.Image, *, names: tuple[objec
     Raises:
         UserError: naming both, what differs and how.
     """
+    differing = grid_differences(first, second)
+    if differing:
+        raise UserError(
+            f"{names[0]} and {names[1]} lie on different grids ({'; '.join(differing)}); resample one onto the other."
+        )
+
+
+def grid_differences(first: sitk.Image, second: sitk.Image) -> list[str]:
+    """What differs between two images' grids beyond the rounding of different programs, and how.
+
+    Returns:
+        "size (x, y, z) against (x, y, z)" and the like for size, spacing, origin and direction; empty for one grid.
+    """
     spacing = np.array(second.GetSpacing())
     agree = {
         "Size": first.GetSize() == second.GetSize(),
@@ -80,18 +94,28 @@ def check_same_grid(first: sitk.Image, second: sitk.Image, *, names: tuple[objec
         "Origin": np.abs(np.subtract(first.GetOrigin(), second.GetOrigin())).max() <= _OFF_IN_VOXELS * spacing.min(),
         "Direction": np.allclose(first.GetDirection(), second.GetDirection(), rtol=0, atol=_TURNED),
     }
-    differing = [
+    return [
         f"{what.lower()} {_shown(getattr(first, f'Get{what}')())} against {_shown(getattr(second, f'Get{what}')())}"
         for what, same in agree.items()
         if not same
     ]
-    if differing:
-        raise UserError(
-            f"{names[0]} and {names[1]} lie on different grids ({'; '.join(differing)}); resample one onto the other."
-        )
 
 
-def _dicom_files(folder: Path, series: str | None) -> list[str]:
+def _read_series(files: list[str]) -> sitk.Image:
+    """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(files[0])
+    reader.ReadImageInformation()
+    is_ct = reader.HasMetaDataKey(_MODALITY) and reader.GetMetaData(_MODALITY).strip() == "CT"
+    return sitk.ReadImage(files) if is_ct else sitk.ReadImage(files, sitk.sitkFloat32)
+
+
+def dicom_files(folder: Path, series: str | None = None) -> list[str]:
+    """The files of a folder's DICOM series, in the order of its slices.
+
+    Raises:
+        UserError: if there is none, or several and none is chosen.
+    """
     found = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not found:
         raise UserError(f"The folder {folder} holds no DICOM series; give a file, or the folder of one series.")

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.click_summary import ClickRow
 from nnunetv2_muduo.interactive.click_settings import ClickSettings
 from nnunetv2_muduo.interactive.clicked_dice import ClickSession, clicked_dice, clicks_generator
 from nnunetv2_muduo.interactive.dataset_scans import DatasetCase, read_channel, read_labels
 from nnunetv2_muduo.interactive.one_window import OneWindowSession, middle_of, part_in_window
-from nnunetv2_muduo.interactive.plausibility import intensity_warnings
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.teachers import PromptableTeacher
 from nnunetv2_muduo.teachers.intensity import CLAMP

@@ -9,11 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
-from nnunetv2_muduo.files import replacing, sha256_of, write_text
+from nnunetv2_muduo.files import file_stamp, replacing, sha256_of, write_text
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels
 from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
-from nnunetv2_muduo.semisupervised.freshness import file_stamp
 from nnunetv2_muduo.semisupervised.scan_checks import BadScanError, check_grids, read_file, read_scan
 
 FORMAT = 1  # raised whenever the same input would give other files

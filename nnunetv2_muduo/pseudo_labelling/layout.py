@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.scan_io import image_like
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.files import link_or_copy, replacing, write_text
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
 from nnunetv2_muduo.pseudo_labelling.case_files import OutputFolder
 from nnunetv2_muduo.pseudo_labelling.case_labels import CERTAIN
@@ -252,24 +252,12 @@ def _place_images(
 ) -> None:
     """Images of all cases, and the label maps of the labelled ones."""
     for images, label_map in labelled.values():
-        _place(label_map, folder / "labelsTr" / label_map.name, copy=copy)
+        link_or_copy(label_map, folder / "labelsTr" / label_map.name, copy=copy)
         for image in images:
-            _place(image, folder / "imagesTr" / image.name, copy=copy)
+            link_or_copy(image, folder / "imagesTr" / image.name, copy=copy)
     for case in pseudo:
         for image in result.scans[case]:
-            _place(image, folder / "imagesTr" / image.name, copy=copy)
-
-
-def _place(source: Path, target: Path, *, copy: bool) -> None:
-    """Link or, where that is not wanted or not possible, copy a file."""
-    if not copy:
-        try:
-            os.symlink(source.resolve(), target)
-            return
-        except OSError:
-            pass  # no links on this file system, or (Windows) for this user
-    with replacing(target) as partial:
-        shutil.copyfile(source, partial)
+            link_or_copy(image, folder / "imagesTr" / image.name, copy=copy)
 
 
 def _write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequence[str]) -> None:

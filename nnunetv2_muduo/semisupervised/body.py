@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-BODY_THRESHOLD_IN_HU = -500.0  # halfway between air and soft tissue
+from nnunetv2_muduo.datasets.body_box import BODY_THRESHOLD_IN_HU, largest_component
+
 UPTAKE_THRESHOLD_IN_SUV = 0.1  # above the noise of air, below any tissue
 _STEP_IN_MM = 4.0  # the body is looked for on a grid about this coarse; it only has to guide crops
 
@@ -27,7 +28,7 @@ def body_mask(ct: NDArray, pet: NDArray, *, axial_axis: int = 0) -> NDArray[np.b
     """
     for tissue in (ct > BODY_THRESHOLD_IN_HU, pet > UPTAKE_THRESHOLD_IN_SUV):
         if tissue.any():
-            return _fill_slices(_largest_component(tissue), axial_axis)
+            return _fill_slices(largest_component(tissue), axial_axis)
     return np.ones(ct.shape, dtype=bool)
 
 
@@ -62,15 +63,6 @@ def sample_body_locations(
     voxels = np.stack(np.unravel_index(chosen, mask.shape), axis=1) * steps
     scale = np.asarray(new_shape) / np.asarray(ct.shape)
     return np.floor((voxels + 0.5) * scale).astype(np.int32)
-
-
-def _largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    components, number = ndimage.label(mask)
-    if number == 1:
-        return mask
-    sizes = np.bincount(components.ravel())
-    sizes[0] = 0
-    return components == sizes.argmax()
 
 
 def _fill_slices(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:

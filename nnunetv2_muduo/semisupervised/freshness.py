@@ -9,6 +9,8 @@ from pathlib import Path
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.files import file_stamp
+
 FORMAT = 1  # raise it when what is stored with a case changes, so that everything is done anew
 SOURCE_KEY = "muduo_source"  # of a case's properties
 
@@ -49,12 +51,6 @@ def preprocessing_fingerprint(plans: dict, configuration: str, *, channels: tupl
 def source_stamp(files: Sequence[Path], fingerprint: str) -> dict:
     """What a case was made from: the plans' fingerprint and each file's name, size and time of change (in ns)."""
     return {"plans": fingerprint, "files": [file_stamp(file) for file in files]}
-
-
-def file_stamp(file: Path) -> list:
-    """A file's name, size and time of change (in ns)."""
-    status = file.stat()
-    return [file.name, status.st_size, status.st_mtime_ns]
 
 
 def is_fresh(folder: Path, case: str, stamp: dict) -> bool:

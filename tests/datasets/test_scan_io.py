@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunetv2_muduo.datasets.scan_io import check_same_grid, image_like, read_image, write_image
+from nnunetv2_muduo.datasets.scan_io import check_same_grid, grid_differences, image_like, read_image, write_image
 from nnunetv2_muduo.errors import UserError
 
 
@@ -51,6 +51,17 @@ def test_a_dicom_folder_is_read_as_one_volume(tmp_path):
     assert set(sitk.GetArrayFromImage(image).ravel()) == {7}
 
 
+def test_every_pet_slice_keeps_its_own_factor(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    write_dicom(tmp_path, uid="1.2.3", value=7, modality="PT")
+    for number, slope in enumerate((1, 0.5, 0.25, 2.5)):  # a first factor of 1 must not make the others integers
+        file = tmp_path / f"1.2.3_{number}.dcm"
+        header = pydicom.dcmread(file)
+        header.RescaleSlope, header.RescaleIntercept = slope, 0
+        header.save_as(file)
+    assert sitk.GetArrayFromImage(read_image(tmp_path))[:, 0, 0].tolist() == [7.0, 3.5, 1.75, 17.5]
+
+
 def test_of_several_dicom_series_one_must_be_chosen(tmp_path):
     write_dicom(tmp_path, uid="1.2.3", value=7)
     write_dicom(tmp_path, uid="1.2.4", value=9)
@@ -87,9 +98,11 @@ def test_other_grids_are_told_apart():
         check_same_grid(image, shifted, names=("The mask", "the scan"))
     with pytest.raises(UserError, match=r"The mask and the scan lie on different grids .*size"):
         check_same_grid(cut, image, names=("The mask", "the scan"))
+    assert grid_differences(image, image) == []
+    assert [difference.split()[0] for difference in grid_differences(cut, shifted)] == ["size", "origin"]
 
 
-def write_dicom(folder, *, uid: str, value: int) -> None:
+def write_dicom(folder, *, uid: str, value: int, modality: str = "CT") -> None:
     folder.mkdir(exist_ok=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -98,7 +111,7 @@ def write_dicom(folder, *, uid: str, value: int) -> None:
         for tag, content in {
             "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
             "0008|0018": f"{uid}.{number + 1}",
-            "0008|0060": "CT",
+            "0008|0060": modality,
             "0020|000e": uid,
             "0020|0013": str(number),
             "0020|0032": f"0\\0\\{3 * number}",

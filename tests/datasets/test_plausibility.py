@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnunetv2_muduo.interactive.plausibility import intensity_warnings
+from nnunetv2_muduo.datasets.plausibility import intensity_warnings, looks_like_activity
 
 RNG = np.random.default_rng(0)
 CT = RNG.uniform(-1000, 400, (16, 16, 16))
@@ -22,3 +22,8 @@ def test_proper_images_pass(image, modality):
 def test_swapped_or_unconverted_images_are_warned_of(image, modality, words):
     (warning,) = intensity_warnings(image, modality=modality)
     assert words in warning
+
+
+def test_activity_and_suv_are_told_apart():
+    assert looks_like_activity(PET * 5000)
+    assert not looks_like_activity(PET)

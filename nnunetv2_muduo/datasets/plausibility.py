@@ -1,4 +1,4 @@
-"""Does an image look like what a teacher was trained on? Most bad masks are bad intensities."""
+"""Does an image look like CT in HU, or PET in SUV? Most bad masks are bad intensities."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,12 @@ def intensity_warnings(array: NDArray, *, modality: str) -> list[str]:
         array: [Z, Y, X].
         modality: "CT" (HU expected) or "PET" (SUV expected).
     """
-    sample = np.asarray(array[::_STEP, ::_STEP, ::_STEP], dtype=np.float32)
-    lowest, highest = float(np.nanmin(sample)), float(np.nanpercentile(sample, 99.9))
+    lowest, highest = _range(array)
     warnings = []
     if modality == "CT" and lowest > _LEAST_AIR_IN_HU:
         warnings.append(
-            f"This does not look like CT in HU: the lowest value is {lowest:g}, where air is about -1000; a CT teacher "
-            "needs HU (was PET given, or a normalised image?)."
+            f"This does not look like CT in HU: the lowest value is {lowest:g}, where air is about -1000; give HU "
+            "(was PET given, or a normalised image?)."
         )
     if modality == "PET" and lowest < _LOWEST_SUV:
         warnings.append(
@@ -31,3 +30,14 @@ def intensity_warnings(array: NDArray, *, modality: str) -> list[str]:
     elif modality == "PET" and highest > _HIGHEST_SUV:
         warnings.append(f"This does not look like PET in SUV: values reach {highest:.3g}; convert Bq/ml to SUV first.")
     return warnings
+
+
+def looks_like_activity(array: NDArray) -> bool:
+    """Whether a PET [Z, Y, X] reaches values that Bq/ml reach and SUV do not."""
+    return _range(array)[1] > _HIGHEST_SUV
+
+
+def _range(array: NDArray) -> tuple[float, float]:
+    """The lowest value and one that hardly any voxel exceeds, which a stray hot voxel does not move."""
+    sample = np.asarray(array[::_STEP, ::_STEP, ::_STEP], dtype=np.float32)
+    return float(np.nanmin(sample)), float(np.nanpercentile(sample, 99.9))

@@ -1,0 +1,44 @@
+"""The box around the patient in a CT, as the PET/CT masked autoencoder was trained with (arXiv 2605.21835)."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nnunetv2_muduo.errors import UserError
+
+BODY_THRESHOLD_IN_HU = -500.0  # halfway between air and soft tissue
+PADDING_IN_VOXELS = 3
+
+
+def body_box(ct: NDArray, *, padding: int = PADDING_IN_VOXELS) -> tuple[slice, slice, slice]:
+    """Where the largest component of CT > -500 HU lies, with a margin that ends at the scan's border.
+
+    Args:
+        ct: [Z, Y, X] HU.
+        padding: voxels on every side.
+
+    Returns:
+        Slices in array order (z, y, x).
+
+    Raises:
+        UserError: if no voxel exceeds the threshold.
+    """
+    tissue = ct > BODY_THRESHOLD_IN_HU
+    if not tissue.any():
+        raise UserError(f"CT shows nothing above {BODY_THRESHOLD_IN_HU:g} HU, so there is no body to crop to")
+    (found,) = ndimage.find_objects(largest_component(tissue).astype(np.uint8))
+    z, y, x = (
+        slice(max(0, along.start - padding), min(size, along.stop + padding))
+        for along, size in zip(found, ct.shape, strict=True)
+    )
+    return z, y, x
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest part of a mask whose voxels touch by their faces; the mask must not be empty."""
+    components, number = ndimage.label(mask)
+    if number == 1:
+        return mask
+    sizes = np.bincount(components.ravel())
+    sizes[0] = 0
+    return components == sizes.argmax()

@@ -1,0 +1,121 @@
+"""The SUV factor of a PET series from its DICOM tags; refuses what cannot be known for sure.
+
+SimpleITK does not show sequences, so pydicom reads them. The rules are those of DICOM PS3.3 C.8.9 (PET modules).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_muduo.datasets.suv import Injection, suv_factor
+from nnunetv2_muduo.errors import UserError
+
+_TAGS = [
+    "Units",
+    "SUVType",
+    "CorrectedImage",
+    "DecayCorrection",
+    "SeriesDate",
+    "SeriesTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "PatientWeight",
+    "RadiopharmaceuticalInformationSequence",
+]
+
+
+def suv_factor_of_series(files: Sequence[Path]) -> float:
+    """What the values of a PET series are multiplied by to give SUV by body weight.
+
+    Args:
+        files: all slices of the series.
+
+    Raises:
+        UserError: if pydicom is not installed, tags are missing or contradict each other, the units are neither Bq/ml
+            nor SUV by body weight, or the image is not corrected for decay and attenuation.
+    """
+    try:
+        import pydicom
+    except ImportError as error:
+        raise UserError(
+            "reading the SUV tags of DICOM PET needs pydicom; `pip install pydicom`, or give the values with --suv-from"
+        ) from error
+    try:
+        headers = [pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS) for file in files]
+        return suv_factor_of_headers(headers)
+    except (AttributeError, IndexError, TypeError, ValueError, pydicom.errors.InvalidDicomError) as error:
+        raise UserError(
+            f"the DICOM tags of the PET cannot be read ({error}); give its values with --suv-from"
+        ) from error
+
+
+def suv_factor_of_headers(headers: Sequence[Any]) -> float:
+    """As `suv_factor_of_series`, from pydicom's headers of all slices."""
+    first = headers[0]
+    units = _agreed(headers, "Units")
+    if units == "GML":
+        if getattr(first, "SUVType", None) not in (None, "", "BW"):
+            raise _refusal(f"the PET is SUV by {first.SUVType}, not by body weight (BW)")
+        return 1.0
+    if units != "BQML":
+        raise _refusal(f"the PET's units are {units}, neither BQML nor GML")
+    missing = {"ATTN", "DECY"} - set(getattr(first, "CorrectedImage", None) or ())
+    if missing:
+        raise _refusal(f"the PET is not corrected for {' and '.join(sorted(missing))} (tag CorrectedImage)")
+    radionuclide = _value(first, "RadiopharmaceuticalInformationSequence")[0]
+    injection = Injection(
+        dose_in_bq=float(_value(radionuclide, "RadionuclideTotalDose")),
+        weight_in_kg=float(_value(first, "PatientWeight")),
+        elapsed_in_s=_elapsed(headers, radionuclide),
+        half_life_in_s=float(_value(radionuclide, "RadionuclideHalfLife")),
+    )
+    if problem := injection.problem():
+        raise _refusal(problem)
+    return suv_factor(injection)
+
+
+def _elapsed(headers: Sequence[Any], radionuclide: Any) -> float:
+    """Seconds from the injection to the time that the decay correction refers to."""
+    correction = _agreed(headers, "DecayCorrection")
+    if correction == "ADMIN":
+        return 0.0
+    if correction != "START":
+        raise _refusal(f"the PET's decay correction is {correction}, neither START nor ADMIN")
+    started = _time(_value(headers[0], "SeriesDate"), _value(headers[0], "SeriesTime"))
+    acquired = min(_time(_value(header, "AcquisitionDate"), _value(header, "AcquisitionTime")) for header in headers)
+    if started > acquired:  # a series made later from another one carries the later time
+        raise _refusal(
+            "the series is dated after its acquisition, so the time its decay correction refers to is not known"
+        )
+    if stamp := getattr(radionuclide, "RadiopharmaceuticalStartDateTime", None):
+        return (started - _time(str(stamp)[:8], str(stamp)[8:])).total_seconds()
+    injected = _time(_value(headers[0], "SeriesDate"), _value(radionuclide, "RadiopharmaceuticalStartTime"))
+    if injected > started:  # midnight passed in between
+        injected -= timedelta(days=1)
+    return (started - injected).total_seconds()
+
+
+def _time(date: str, time: str) -> datetime:
+    """DICOM's YYYYMMDD and HHMMSS.FFFFFF; an offset from UTC, which all times of a series share, is dropped."""
+    digits = str(time).split("+")[0].split("-")[0]
+    whole, _, fraction = digits.partition(".")
+    return datetime.strptime(f"{date}{whole:0<6}{fraction:0<6}"[:20], "%Y%m%d%H%M%S%f")
+
+
+def _agreed(headers: Sequence[Any], tag: str) -> Any:
+    values = {str(_value(header, tag)) for header in headers}
+    if len(values) > 1:
+        raise _refusal(f"the slices of the PET disagree about {tag} ({', '.join(sorted(values))})")
+    return values.pop()
+
+
+def _value(header: Any, tag: str) -> Any:
+    value = getattr(header, tag, None)
+    if value is None or value == "":
+        raise _refusal(f"the PET lacks the DICOM tag {tag}")
+    return value
+
+
+def _refusal(reason: str) -> UserError:
+    return UserError(f"{reason}; give its values with --suv-from, or convert it to SUV beforehand")

@@ -1,0 +1,117 @@
+"""Where the voxels of a scan lie in the patient, and moving images from one such grid to another."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import prod
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+_LATTICE = 16  # points along each axis that overlap is counted on
+
+
+@dataclass(frozen=True)
+class ScanGrid:
+    """Size, spacing, origin and direction as SimpleITK has them: axes in the order x, y, z, LPS millimetres.
+
+    Attributes:
+        size: voxels.
+        spacing: mm.
+        origin: centre of the first voxel, mm.
+        direction: nine cosines, row by row.
+    """
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    @classmethod
+    def of(cls, image: sitk.Image) -> "ScanGrid":
+        """The grid of an image."""
+        return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Sequence]) -> "ScanGrid":
+        """What `to_dict` gave, also from JSON."""
+        return cls(**{key: tuple(values[key]) for key in ("size", "spacing", "origin", "direction")})
+
+    def to_dict(self) -> dict:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    def part(self, start: Sequence[int], size: Sequence[int]) -> "ScanGrid":
+        """The grid of a box of voxels; start and size in x, y, z."""
+        corner = np.array(self.origin) + self._axes() @ np.array(start, dtype=float)
+        return ScanGrid(tuple(int(n) for n in size), self.spacing, tuple(corner.tolist()), self.direction)
+
+    def respaced(self, spacing_in_mm: Sequence[float]) -> "ScanGrid":
+        """Another spacing (x, y, z) over the same extent, up to half a voxel: the first corner stays where it is."""
+        new = np.array(spacing_in_mm, dtype=float)
+        size = np.maximum(1, np.rint(np.array(self.size) * np.array(self.spacing) / new)).astype(int)
+        shift = (new / np.array(self.spacing) - 1) / 2  # from the first voxel's centre to the new one's, in voxels
+        origin = np.array(self.origin) + self._axes() @ shift
+        return ScanGrid(tuple(size.tolist()), tuple(new.tolist()), tuple(origin.tolist()), self.direction)
+
+    def is_exactly(self, other: "ScanGrid") -> bool:
+        """Whether two grids are one, but for the last digits that file formats round."""
+        voxel = min(other.spacing)
+        return (
+            self.size == other.size
+            and np.allclose(self.spacing, other.spacing, rtol=1e-5, atol=0)
+            and np.allclose(self.origin, other.origin, rtol=0, atol=1e-3 * voxel)
+            and np.allclose(self.direction, other.direction, rtol=0, atol=1e-5)
+        )
+
+    def overlap(self, other: "ScanGrid") -> float:
+        """The share in [0, 1] of the smaller volume that lies within the other; estimated on a coarse lattice."""
+        mine, its = (grid.size_in_mm3() for grid in (self, other))
+        return self._share_within(other) if mine <= its else other._share_within(self)
+
+    def size_in_mm3(self) -> float:
+        """Volume."""
+        return float(prod(self.size) * prod(self.spacing))
+
+    def _share_within(self, other: "ScanGrid") -> float:
+        along = [(np.arange(_LATTICE) + 0.5) / _LATTICE * n - 0.5 for n in self.size]
+        index = np.stack(np.meshgrid(*along, indexing="ij"), axis=-1).reshape(-1, 3)
+        points = np.array(self.origin) + index @ self._axes().T
+        inside = (points - np.array(other.origin)) @ np.linalg.inv(other._axes()).T
+        return float(((inside >= -0.5) & (inside <= np.array(other.size) - 0.5)).all(axis=1).mean())
+
+    def _axes(self) -> NDArray[np.float64]:
+        """[3, 3]: column i leads from a voxel to its neighbour along axis i, in mm."""
+        return np.array(self.direction).reshape(3, 3) * np.array(self.spacing)
+
+
+def onto_grid(
+    image: sitk.Image, grid: ScanGrid, *, outside: float = 0, nearest: bool = False, extend: bool = False
+) -> sitk.Image:
+    """Resample an image: linear, or the nearest voxel for labels; the pixel type stays.
+
+    Args:
+        image: any.
+        grid: of the result.
+        outside: value where the image has no voxel.
+        nearest: for label maps.
+        extend: repeat the image's border instead, for what lies less than a voxel beyond it.
+    """
+    resample = sitk.ResampleImageFilter()
+    resample.SetSize(grid.size)
+    resample.SetOutputSpacing(grid.spacing)
+    resample.SetOutputOrigin(grid.origin)
+    resample.SetOutputDirection(grid.direction)
+    resample.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
+    resample.SetDefaultPixelValue(outside)
+    resample.SetUseNearestNeighborExtrapolator(extend)
+    return resample.Execute(image)
+
+
+def snapped(image: sitk.Image, grid: ScanGrid) -> sitk.Image:
+    """The same voxels with another header, for grids that differ by rounding; the sizes must agree."""
+    image = sitk.Image(image)
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    return image

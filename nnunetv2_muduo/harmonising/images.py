@@ -1,0 +1,157 @@
+"""CT, PET and labels of one case brought onto one grid and, where asked, to another spacing and the body's box."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunetv2_muduo.datasets.body_box import body_box
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid, onto_grid, snapped
+from nnunetv2_muduo.datasets.scan_io import grid_differences
+from nnunetv2_muduo.errors import UserError
+
+_AIR_IN_HU = -1000.0
+_LITTLE_OVERLAP = 0.5
+_INT16 = np.iinfo(np.int16)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is done to every case.
+
+    Attributes:
+        grid: whose grid the case gets.
+        body_crop: cut to the body's box.
+        spacing_in_mm: (z, y, x) to resample to; None leaves that to nnU-Net.
+        copy: copy files that need no change instead of linking them.
+    """
+
+    grid: Literal["pet", "ct"] = "pet"
+    body_crop: bool = False
+    spacing_in_mm: tuple[float, float, float] | None = None
+    copy: bool = False
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of voxels; axes x, y, z."""
+
+    start: tuple[int, int, int]
+    size: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Harmonised:
+    """A case on one grid; an image that needed no change is the very object that was given.
+
+    Attributes:
+        ct, pet, label: HU, SUV and label values; the label may be missing.
+        own_grid: of the scan that the case got its grid from, as it was read.
+        full_grid: before cropping, with the new spacing.
+        box: what was cut out of the full grid; None: everything.
+        notes: what a user should know, one sentence each.
+    """
+
+    ct: sitk.Image
+    pet: sitk.Image
+    label: sitk.Image | None
+    own_grid: ScanGrid
+    full_grid: ScanGrid
+    box: Box | None
+    notes: tuple[str, ...]
+
+
+def harmonise_images(ct: sitk.Image, pet: sitk.Image, label: sitk.Image | None, options: Options) -> Harmonised:
+    """Bring the images of a case onto one grid.
+
+    Images are interpolated linearly, labels take the nearest voxel; outside of a scan are air (-1000 HU), no uptake and
+    background. The box is that of the largest component of CT > -500 HU plus 3 voxels, on the resampled grid
+    (arXiv 2605.21835).
+
+    Args:
+        ct: HU.
+        pet: SUV.
+        label: integer values, on any grid of the same space.
+
+    Raises:
+        UserError: if PET or labels lie elsewhere in space than the CT, or there is no body to crop to.
+    """
+    own_grid = ScanGrid.of(pet if options.grid == "pet" else ct)
+    notes: list[str] = []
+    if options.grid == "pet":
+        ct = _onto(ct, own_grid, pet, names=("CT", "PET"), outside=_AIR_IN_HU, notes=notes)
+    else:
+        pet = _onto(pet, own_grid, ct, names=("PET", "CT"), outside=0.0, notes=notes)
+    if label is not None:
+        reference = pet if options.grid == "pet" else ct
+        label = _label_onto(label, own_grid, reference, name=options.grid.upper(), notes=notes)
+    full_grid = own_grid
+    if options.spacing_in_mm is not None:
+        full_grid = own_grid.respaced(tuple(reversed(options.spacing_in_mm)))
+        ct, pet = (onto_grid(_interpolable(image), full_grid, extend=True) for image in (ct, pet))
+        label = None if label is None else onto_grid(label, full_grid, nearest=True, extend=True)
+    box = None
+    if options.body_crop:
+        z, y, x = body_box(sitk.GetArrayViewFromImage(ct))
+        box = Box((x.start, y.start, z.start), (x.stop - x.start, y.stop - y.start, z.stop - z.start))
+        before = _labelled_voxels(label)
+        ct, pet = _cut(ct, box), _cut(pet, box)
+        label = None if label is None else _cut(label, box)
+        if lost := before - _labelled_voxels(label):
+            notes.append(f"{lost} of {before} labelled voxels lie outside the body's box and are cut off.")
+    return Harmonised(ct, pet, label, own_grid, full_grid, box, tuple(notes))
+
+
+def _onto(
+    image: sitk.Image,
+    grid: ScanGrid,
+    reference: sitk.Image,
+    *,
+    names: tuple[str, str],
+    outside: float,
+    notes: list[str],
+    nearest: bool = False,
+) -> sitk.Image:
+    """The image on the reference's grid; untouched where it lies on it already."""
+    if ScanGrid.of(image).is_exactly(grid):
+        return image
+    differing = grid_differences(image, reference)
+    if not differing:
+        return snapped(image, grid)
+    overlap = ScanGrid.of(image).overlap(grid)
+    told = f"{names[0]} and {names[1]} lie on different grids ({'; '.join(differing)})"
+    if overlap == 0:
+        raise UserError(f"{told} that do not overlap in space; they need to be registered first")
+    notes.append(f"{told}: {names[0]} was resampled.")
+    if overlap < _LITTLE_OVERLAP:
+        notes.append(f"Only {100 * overlap:.0f} % of the smaller of {names[0]} and {names[1]} lies within the other.")
+    return onto_grid(image if nearest else _interpolable(image), grid, outside=outside, nearest=nearest)
+
+
+def _label_onto(label: sitk.Image, grid: ScanGrid, reference: sitk.Image, *, name: str, notes: list[str]) -> sitk.Image:
+    moved = _onto(label, grid, reference, names=("label", name), outside=0, notes=notes, nearest=True)
+    before, after = (np.unique(sitk.GetArrayViewFromImage(image)) for image in (label, moved))
+    vanished = np.setdiff1d(before, after)
+    if vanished.size:
+        values = ", ".join(f"{value:g}" for value in vanished)
+        notes.append(f"Nothing is left of the label value(s) {values} on the grid of the {name}.")
+    return moved
+
+
+def _interpolable(image: sitk.Image) -> sitk.Image:
+    """A type that holds air outside of the scan as well, at most 32 bits a voxel."""
+    kind = image.GetPixelID()
+    if kind in (sitk.sitkInt16, sitk.sitkFloat32):
+        return image
+    values = sitk.GetArrayViewFromImage(image)
+    whole = values.dtype.kind in "iu" and values.min() >= _INT16.min and values.max() <= _INT16.max
+    return sitk.Cast(image, sitk.sitkInt16 if whole else sitk.sitkFloat32)
+
+
+def _cut(image: sitk.Image, box: Box) -> sitk.Image:
+    return sitk.RegionOfInterest(image, size=box.size, index=box.start)
+
+
+def _labelled_voxels(label: sitk.Image | None) -> int:
+    return 0 if label is None else int(np.count_nonzero(sitk.GetArrayViewFromImage(label)))

@@ -1,0 +1,200 @@
+"""Many cases from one folder into one dataset: find them, work on them side by side, say what became of each."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nnunetv2_muduo.datasets.suv import Injection
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.case import PARTIAL_PREFIX, CaseJob, Outcome, harmonise_case, job_options
+from nnunetv2_muduo.harmonising.case_finding import FoundCase, find_cases
+from nnunetv2_muduo.harmonising.dataset import Dataset
+from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
+from nnunetv2_muduo.harmonising.images import Options
+from nnunetv2_muduo.harmonising.layouts import Layout
+from nnunetv2_muduo.harmonising.record import CaseRecord, gather_records, is_finished, made_from, read_record
+from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
+
+_SHOWN = 5
+_DAY_IN_SECONDS = 86400.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        dataset: folder.
+        done: cases made now.
+        kept: cases that were up to date.
+        skipped: case or folder -> reason.
+        labelled: how many of the cases done or kept have labels.
+    """
+
+    dataset: Path
+    done: tuple[str, ...]
+    kept: tuple[str, ...]
+    skipped: dict[str, str]
+    labelled: int
+
+
+def harmonise(
+    source: Path,
+    dataset: Dataset,
+    *,
+    layout: Layout,
+    options: Options,
+    centre: str | None = None,
+    with_labels: bool = True,
+    suv_table: Mapping[str, Injection] | None = None,
+    num_processes: int = 1,
+    log: Callable[[str], object] = tqdm.write,
+    progress: bool = True,
+) -> Summary:
+    """Put all cases of a folder into a dataset: labelled ones into imagesTr and labelsTr, others into imagesUn.
+
+    Cases that an earlier run finished are kept unless their sources (by size and time of change), options or SUV values
+    changed. Nothing is written outside of the dataset's folder, and nothing in it is replaced that was not made here.
+
+    Args:
+        source: searched for cases at any depth.
+        dataset: of `open_dataset`.
+        layout: what the files are called.
+        options: what to do with every case.
+        centre: put in front of the cases' names.
+        with_labels: False treats all cases as unlabelled.
+        suv_table: of `read_suv_table`; names cases by identifier or by folder below `source`.
+        num_processes: cases in work at the same time; 1 works right here.
+        log: takes a line a case that is worth telling of, and the summary.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: if there is no case, none can be used, names collide, the labels' values are not named or a worker
+            died.
+    """
+    if source.resolve() == dataset.folder.resolve() or dataset.folder.resolve() in source.resolve().parents:
+        raise UserError(f"{source} lies within the dataset itself; name the folder with the original scans.")
+    found, skipped = find_cases(source, layout)
+    if not found:
+        raise UserError(f"There is no case with CT and PET in {source}{_first_reasons(skipped)}.")
+    if not with_labels:
+        found = [replace(case, label=None) for case in found]
+    if any(case.label for case in found) and not dataset.has_labels:
+        raise UserError(
+            f"{sum(case.label is not None for case in found)} case(s) have labels; say what their values mean with "
+            "--labels lesion=1, or use them as unlabelled scans with --unlabelled."
+        )
+    jobs = _jobs(identified(found, centre=centre), dataset, options, centre, suv_table)
+    for unused in _unused(suv_table or {}, found, jobs):
+        log(f"The SUV values name '{unused}', which is no case here.")
+    records = {job.case: read_record(dataset.folder, job.case) for job in jobs}
+    skipped |= _belonging_elsewhere(jobs, records)
+    kept = {job.case: job for job in jobs if is_finished(dataset.folder, records[job.case], job.made_from)}
+    left = [job for job in jobs if job.case not in kept and job.case not in skipped]
+    try:
+        outcomes = _run(left, num_processes=num_processes, log=log, progress=progress)
+    finally:
+        _clear_away_left_behind(dataset.folder)
+        gather_records(dataset.folder)
+        dataset.finish()
+    skipped |= {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
+    good = [outcome for outcome in outcomes if outcome.reason is None]
+    summary = Summary(
+        dataset.folder,
+        done=tuple(sorted(outcome.case for outcome in good)),
+        kept=tuple(sorted(kept)),
+        skipped=dict(sorted(skipped.items())),
+        labelled=sum(outcome.labelled for outcome in good) + sum(job.found.label is not None for job in kept.values()),
+    )
+    _report(summary, log)
+    return summary
+
+
+def _jobs(
+    cases: Mapping[str, FoundCase],
+    dataset: Dataset,
+    options: Options,
+    centre: str | None,
+    suv_table: Mapping[str, Injection] | None,
+) -> list[CaseJob]:
+    jobs = []
+    for name, case in cases.items():
+        injection = next((suv_table[key] for key in _keys(name, case) if key in suv_table), None) if suv_table else None
+        jobs.append(
+            CaseJob(
+                case=name,
+                patient=case_identifier(case.parts[:1], centre=centre),
+                found=case,
+                dataset=dataset.folder,
+                ending=dataset.ending,
+                label_values=dataset.label_values,
+                options=options,
+                made_from=made_from(case, **job_options(options, injection)),
+                injection=injection,
+                with_table=suv_table is not None,
+            )
+        )
+    return jobs
+
+
+def _keys(name: str, case: FoundCase) -> tuple[str, str]:
+    """What a table of SUV values may call a case."""
+    return name, "/".join(case.parts)
+
+
+def _unused(suv_table: Mapping[str, Injection], found: Sequence[FoundCase], jobs: Sequence[CaseJob]) -> list[str]:
+    return sorted(set(suv_table) - {key for job in jobs for key in _keys(job.case, job.found)})
+
+
+def _belonging_elsewhere(jobs: Sequence[CaseJob], records: Mapping[str, CaseRecord | None]) -> dict[str, str]:
+    """Cases whose name another folder's case has taken; where that folder is gone it may have been moved."""
+    taken = {}
+    for job in jobs:
+        record = records[job.case]
+        if record is None or record.made_from["folder"] == job.made_from["folder"]:
+            continue
+        other = Path(record.made_from["folder"])
+        if other.exists():
+            taken[job.case] = f"the name is that of the case made from {other}; name the centre with --centre"
+    return taken
+
+
+def _run(jobs: Sequence[CaseJob], *, num_processes: int, log: Callable[[str], object], progress: bool) -> list[Outcome]:
+    outcomes = []
+    results = run_jobs(harmonise_case, jobs, num_processes=num_processes)
+    for outcome in tqdm(results, total=len(jobs), desc="harmonising", unit="case", disable=not (progress and jobs)):
+        outcomes.append(outcome)
+        for note in outcome.notes:
+            log(f"{outcome.case}: {note}")
+        if outcome.reason is not None:
+            log(f"{outcome.case}: SKIPPED, {outcome.reason}.")
+    return outcomes
+
+
+def _clear_away_left_behind(folder: Path) -> None:
+    """Cases in the making of a run that was killed; younger ones may be of a run that is alive."""
+    for partial in folder.glob(f"{PARTIAL_PREFIX}*"):
+        if time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _first_reasons(skipped: Mapping[str, str]) -> str:
+    shown = [f"{folder}: {reason}" for folder, reason in list(skipped.items())[:_SHOWN]]
+    return f" ({'; '.join(shown)}{'; ...' if len(skipped) > _SHOWN else ''})" if shown else ""
+
+
+def _report(summary: Summary, log: Callable[[str], object]) -> None:
+    reasons = "\n".join(f"  - {name}: {reason}" for name, reason in summary.skipped.items())
+    number = len(summary.done) + len(summary.kept)
+    if not number:
+        raise UserError(f"None of the {len(summary.skipped)} case(s) can be used:\n{reasons}")
+    log(
+        f"{summary.dataset}: {number} cases ({summary.labelled} labelled, {number - summary.labelled} unlabelled), of "
+        f"which {len(summary.done)} were made now and {len(summary.kept)} were up to date."
+    )
+    if summary.skipped:
+        log(f"{len(summary.skipped)} case(s) are left out:\n{reasons}")

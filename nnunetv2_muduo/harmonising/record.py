@@ -1,0 +1,157 @@
+"""What was made from what, case by case: it tells a restart what is finished, and leads masks back to their scans."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import file_stamp, write_text
+from nnunetv2_muduo.harmonising.case_finding import FoundCase
+from nnunetv2_muduo.harmonising.images import Box
+from nnunetv2_muduo.nnunet_folders import read_json
+
+FORMAT = 1  # raise it when the same sources and options give another result, so that everything is done anew
+RECORD_FILE = "harmonised.json"
+_FOLDER = "harmonised"  # of the records of single cases
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """A finished case.
+
+    Attributes:
+        patient: name of the outermost folder, with the centre in front: scans of one patient share it.
+        made_from: sources with their stamps, and options; see `made_from`.
+        files: images first, then the label map; relative to the dataset's folder, with slashes.
+        own_grid, full_grid, box: see `Harmonised`.
+        suv_factor: what the PET was multiplied by; None: it was taken for SUV.
+        notes: what was told about it.
+    """
+
+    patient: str
+    made_from: dict[str, Any]
+    files: tuple[str, ...]
+    own_grid: ScanGrid
+    full_grid: ScanGrid
+    box: Box | None
+    suv_factor: float | None
+    notes: tuple[str, ...]
+
+    @property
+    def grid(self) -> ScanGrid:
+        """Of the harmonised images."""
+        return self.full_grid if self.box is None else self.full_grid.part(self.box.start, self.box.size)
+
+    def to_dict(self) -> dict:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "CaseRecord":
+        """What `to_dict` gave, also from JSON.
+
+        Raises:
+            KeyError, TypeError, ValueError: for anything else.
+        """
+        box = values["box"]
+        return cls(
+            patient=values["patient"],
+            made_from=dict(values["made_from"]),
+            files=tuple(values["files"]),
+            own_grid=ScanGrid.from_dict(values["own_grid"]),
+            full_grid=ScanGrid.from_dict(values["full_grid"]),
+            box=None if box is None else Box(_three(box["start"]), _three(box["size"])),
+            suv_factor=values["suv_factor"],
+            notes=tuple(values["notes"]),
+        )
+
+
+def made_from(case: FoundCase, **options: Any) -> dict[str, Any]:
+    """What a case depends on: its folder, each source with its stamp, and the options; as JSON has it."""
+    sources = {role: [str(path.relative_to(case.folder)), _stamp(path)] for role, path in case.sources.items()}
+    content = {"format": FORMAT, "folder": str(case.folder.resolve()), "sources": sources, **options}
+    return json.loads(json.dumps(content))
+
+
+def is_finished(dataset: Path, record: CaseRecord | None, wanted: Mapping[str, Any]) -> bool:
+    """Whether a case is there, whole, made from just this."""
+    return (
+        record is not None
+        and record.made_from == dict(wanted)
+        and all((dataset / file).is_file() for file in record.files)
+    )
+
+
+def record_file(dataset: Path, case: str) -> Path:
+    """Where a case's record is."""
+    return dataset / _FOLDER / f"{case}.json"
+
+
+def announce(dataset: Path, case: str, files: tuple[str, ...]) -> None:
+    """Note which files are about to be written, so that a restart knows that half a case is one of ours."""
+    write_text(record_file(dataset, case), json.dumps({"unfinished": list(files)}) + "\n")
+
+
+def write_record(dataset: Path, case: str, record: CaseRecord) -> None:
+    """Write a finished case's record, after its files."""
+    write_text(record_file(dataset, case), json.dumps(record.to_dict(), ensure_ascii=False, indent=1) + "\n")
+
+
+def read_record(dataset: Path, case: str) -> CaseRecord | None:
+    """A finished case's record; None where there is none or it is not readable."""
+    try:
+        return CaseRecord.from_dict(json.loads(record_file(dataset, case).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def announced_files(dataset: Path, case: str) -> tuple[str, ...]:
+    """All files that an earlier run wrote or was about to write for a case."""
+    try:
+        content = json.loads(record_file(dataset, case).read_text(encoding="utf-8"))
+        return tuple(content.get("files", content.get("unfinished", ())))
+    except (OSError, ValueError, AttributeError):
+        return ()
+
+
+def gather_records(dataset: Path) -> dict[str, CaseRecord]:
+    """Write the dataset's record, all finished cases in one file, and return them."""
+    names = sorted(path.name.removesuffix(".json") for path in (dataset / _FOLDER).glob("[!.]*.json"))
+    records = {name: record for name in names if (record := read_record(dataset, name)) is not None}
+    content = {
+        "format": FORMAT,
+        "axes": "x, y, z in voxels or LPS millimetres, as SimpleITK has them",
+        "cases": {case: record.to_dict() for case, record in records.items()},
+    }
+    write_text(dataset / RECORD_FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    return records
+
+
+def read_records(path: Path) -> dict[str, CaseRecord]:
+    """A dataset's record.
+
+    Raises:
+        UserError: if it is missing or no such record.
+    """
+    content = read_json(path)
+    try:
+        return {case: CaseRecord.from_dict(values) for case, values in content["cases"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is no {RECORD_FILE} of `muduo harmonise`; give that file.") from error
+
+
+def _stamp(path: Path) -> list:
+    """Of a file, or of all files of a folder together."""
+    if path.is_file():
+        return file_stamp(path)
+    files = [file.stat() for file in path.iterdir() if file.is_file()]
+    latest = max((status.st_mtime_ns for status in files), default=0)
+    return [path.name, sum(status.st_size for status in files), latest, len(files)]
+
+
+def _three(values: list[int]) -> tuple[int, int, int]:
+    x, y, z = values
+    return x, y, z

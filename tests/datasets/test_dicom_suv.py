@@ -1,0 +1,101 @@
+"""The SUV factor from DICOM tags."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nnunetv2_muduo.datasets.dicom_suv import suv_factor_of_headers, suv_factor_of_series
+from nnunetv2_muduo.datasets.suv import Injection, suv_factor
+from nnunetv2_muduo.errors import UserError
+
+
+def headers(**changed) -> list[SimpleNamespace]:
+    """Two slices, acquired one after the other, an hour after the injection."""
+    nuclide = {
+        "RadionuclideTotalDose": "350000000",
+        "RadionuclideHalfLife": "6586.2",
+        "RadiopharmaceuticalStartTime": "093000.000000",
+    }
+    tags = {
+        "Units": "BQML",
+        "CorrectedImage": ["DECY", "ATTN", "SCAT"],
+        "DecayCorrection": "START",
+        "SeriesDate": "20260102",
+        "SeriesTime": "103000",
+        "AcquisitionDate": "20260102",
+        "PatientWeight": "70",
+    }
+    inner = {key: changed.pop(key) for key in list(changed) if key.startswith("Radio")}
+    tags |= {"RadiopharmaceuticalInformationSequence": [SimpleNamespace(**(nuclide | inner))]} | changed
+    return [SimpleNamespace(**({"AcquisitionTime": time} | tags)) for time in ("103500.5", "103000")]
+
+
+HOUR = suv_factor(Injection(350e6, 70.0, 3600.0, 6586.2))
+
+
+def test_decay_is_counted_from_the_injection_to_the_start_of_the_series():
+    assert suv_factor_of_headers(headers()) == pytest.approx(HOUR)
+
+
+def test_midnight_may_pass_in_between():
+    late = headers(SeriesTime="0030", RadiopharmaceuticalStartTime="2330", AcquisitionTime="0030")
+    assert suv_factor_of_headers(late) == pytest.approx(HOUR)
+
+
+def test_the_full_date_of_the_injection_goes_first():
+    dated = headers(RadiopharmaceuticalStartDateTime="20260102083000.00+0100")
+    assert suv_factor_of_headers(dated) == pytest.approx(suv_factor(Injection(350e6, 70.0, 7200.0, 6586.2)))
+
+
+def test_an_image_corrected_to_the_injection_knows_no_decay():
+    assert suv_factor_of_headers(headers(DecayCorrection="ADMIN")) == pytest.approx(suv_factor(Injection(350e6, 70, 0)))
+
+
+def test_suv_by_body_weight_stays_as_it_is():
+    assert suv_factor_of_headers(headers(Units="GML", SUVType="BW")) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"Units": "CNTS"}, "CNTS"),
+        ({"Units": "GML", "SUVType": "LBM"}, "LBM"),
+        ({"CorrectedImage": ["ATTN"]}, "not corrected for DECY"),
+        ({"DecayCorrection": "NONE"}, "decay correction is NONE"),
+        ({"SeriesTime": "180000"}, "dated after its acquisition"),
+        ({"PatientWeight": None}, "lacks the DICOM tag PatientWeight"),
+        ({"RadionuclideTotalDose": "350"}, "MBq"),
+    ],
+)
+def test_what_cannot_be_known_is_refused_with_the_reason_and_the_remedy(changed, words):
+    with pytest.raises(UserError, match=rf"{words}.*--suv-from"):
+        suv_factor_of_headers(headers(**changed))
+
+
+def test_slices_that_disagree_are_refused():
+    mixed = [*headers(), *headers(Units="GML")]
+    with pytest.raises(UserError, match="disagree about Units"):
+        suv_factor_of_headers(mixed)
+
+
+def test_tags_are_read_from_files(tmp_path: Path):
+    pydicom = pytest.importorskip("pydicom")
+    for number, header in enumerate(headers()):
+        dataset = pydicom.Dataset()
+        for tag, value in vars(header).items():
+            if tag != "RadiopharmaceuticalInformationSequence":
+                setattr(dataset, tag, value)
+        nuclide = pydicom.Dataset()
+        for tag, value in vars(header.RadiopharmaceuticalInformationSequence[0]).items():
+            setattr(nuclide, tag, value)
+        dataset.RadiopharmaceuticalInformationSequence = [nuclide]
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.128"
+        dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        dataset.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
+    assert suv_factor_of_series(sorted(tmp_path.iterdir())) == pytest.approx(HOUR)
+    (tmp_path / "text.dcm").write_text("no DICOM")
+    with pytest.raises(UserError, match="cannot be read"):
+        suv_factor_of_series([tmp_path / "text.dcm"])

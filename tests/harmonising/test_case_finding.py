@@ -1,0 +1,104 @@
+"""Finding cases in a tree of folders."""
+
+from pathlib import Path
+
+import pytest
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.case_finding import find_cases
+from nnunetv2_muduo.harmonising.layouts import PRESETS, Layout
+
+LAYOUT = Layout(ct=("CTres.nii.gz", "CT*.nii.gz"), pet=("SUV*.nii.gz",), label=("SEG.nii.gz",))
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def test_cases_are_found_at_any_depth_in_the_order_of_their_names(tmp_path):
+    touch(tmp_path / "b" / "study 2", "CT.nii.gz", "SUV.nii.gz", "SEG.nii.gz")
+    touch(tmp_path / "b" / "study 1", "CT.nii.gz", "SUV.nii.gz")
+    touch(tmp_path / "a", "CT.nii.gz", "SUV.nii.gz", "report.pdf")
+    touch(tmp_path / "documents", "readme.txt")
+    cases, reasons = find_cases(tmp_path, LAYOUT)
+    assert [case.parts for case in cases] == [("a",), ("b", "study 1"), ("b", "study 2")]
+    assert [case.label is not None for case in cases] == [False, False, True]
+    assert reasons == {}
+
+
+def test_what_lies_within_a_case_is_its_own(tmp_path):
+    touch(tmp_path / "a", "CT.nii.gz", "SUV.nii.gz", "older/CT.nii.gz", "older/SUV.nii.gz")
+    cases, _ = find_cases(tmp_path, LAYOUT)
+    assert [case.parts for case in cases] == [("a",)]
+
+
+def test_the_searched_folder_may_be_the_case_itself(tmp_path):
+    touch(tmp_path / "patient", "CT.nii.gz", "SUV.nii.gz")
+    (case,), _ = find_cases(tmp_path / "patient", LAYOUT)
+    assert case.parts == ("patient",)
+
+
+def test_of_several_patterns_the_first_that_matches_counts(tmp_path):
+    touch(tmp_path / "a", "CT.nii.gz", "CTres.nii.gz", "SUV.nii.gz")
+    (case,), _ = find_cases(tmp_path, LAYOUT)
+    assert case.ct.name == "CTres.nii.gz"
+
+
+def test_patterns_may_lead_into_folders(tmp_path):
+    touch(tmp_path / "a", "images/ct/low dose.mha", "images/pet.mha")
+    (case,), _ = find_cases(tmp_path, Layout(ct=("images/ct/*.mha",), pet=("images/pet.mha",)))
+    assert case.folder == tmp_path / "a"
+
+
+def test_folders_of_dicom_files_count_and_other_folders_do_not(tmp_path):
+    touch(tmp_path / "a" / "CT-notes", "x.txt")
+    for series in ("CT-1", "PET-1"):
+        touch(tmp_path / "a" / series, "1.dcm")
+        (tmp_path / "a" / series / "1.dcm").write_bytes(bytes(128) + b"DICM")
+    (case,), _ = find_cases(tmp_path, Layout(ct=("CT*",), pet=("PET*",)))
+    assert (case.ct.name, case.pet.name) == ("CT-1", "PET-1")
+
+
+def test_folders_that_are_almost_a_case_are_told_with_the_reason(tmp_path):
+    touch(tmp_path / "no pet", "CT.nii.gz")
+    touch(tmp_path / "two", "CT1.nii.gz", "CT2.nii.gz", "SUV.nii.gz", "._CT1.nii.gz")
+    touch(tmp_path / "good", "CT.nii.gz", "SUV.nii.gz")
+    cases, reasons = find_cases(tmp_path, LAYOUT)
+    assert [case.parts for case in cases] == [("good",)]
+    assert "holds no PET (SUV*.nii.gz)" in reasons["no pet"]
+    assert "2 files could be its CT (CT1.nii.gz, CT2.nii.gz)" in reasons["two"]
+
+
+def test_one_file_cannot_be_both(tmp_path):
+    touch(tmp_path / "a", "scan.nii.gz")
+    _, reasons = find_cases(tmp_path, Layout(ct=("scan*",), pet=("*.nii.gz",)))
+    assert "both CT and PET" in reasons["a"]
+
+
+def test_links_are_followed_and_rings_of_them_end(tmp_path):
+    touch(tmp_path / "elsewhere" / "a", "CT.nii.gz", "SUV.nii.gz")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "ring").symlink_to(tmp_path / "root")
+    cases, _ = find_cases(tmp_path / "root", LAYOUT)
+    assert [case.parts for case in cases] == [("linked", "a")]
+
+
+def test_presets_know_the_published_layouts(tmp_path):
+    study = "PETCT_0011f3deaf/03-23-2003-NA-PET-CT Ganzkoerper  primaer mit KM-54651"
+    touch(tmp_path / "autopet" / study, "SUV.nii.gz", "CTres.nii.gz", "CT.nii.gz", "SEG.nii.gz", "PET.nii.gz")
+    for tracer in ("PSMA", "FDG"):
+        files = ("CT.nii.gz", "PET.nii.gz", "TTB.nii.gz", "totseg_24.nii.gz", "threshold.json", "rigid.tfm")
+        touch(tmp_path / "deep-psma" / "train_0001" / tracer, *files)
+    (autopet,), _ = find_cases(tmp_path / "autopet", PRESETS["autopet"])
+    assert [path.name for path in autopet.sources.values()] == ["CTres.nii.gz", "SUV.nii.gz", "SEG.nii.gz"]
+    psma, _ = find_cases(tmp_path / "deep-psma", PRESETS["deep-psma"])
+    assert [case.parts for case in psma] == [("train_0001", "FDG"), ("train_0001", "PSMA")]
+    assert psma[0].label == psma[0].folder / "TTB.nii.gz"
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no folder .*nowhere"):
+        find_cases(tmp_path / "nowhere", LAYOUT)

@@ -1,0 +1,56 @@
+"""`muduo harmonise` and `muduo uncrop` as a user types them, and what stock nnU-Net makes of the result."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, write_case
+from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
+
+from nnunetv2_muduo import cli
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid
+from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+
+
+@pytest.fixture
+def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "raw").mkdir()
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+    return tmp_path / "raw"
+
+
+def test_cropped_there_and_back(raw, tmp_path, capsys):
+    wide = PET_GRID.part((-6, -6, -6), (26, 24, 22))
+    for name, label in (("Müller v1.2", True), ("b", False)):
+        write_case(tmp_path / "c" / name, label=label, CTres=a_ct(wide), **({"SEG": a_label(CT_GRID)} if label else {}))
+    command = ["harmonise", str(tmp_path / "c"), "-d", "Dataset230_X", "--preset", "autopet", "--labels", "lesion=1"]
+    assert cli.main([*command, "--body-crop", "--centre", "north", "-np", "1"]) == 0
+    assert "Next: nnUNetv2_plan_and_preprocess -d 230" in capsys.readouterr().out
+    dataset = raw / "Dataset230_X"
+    verify_dataset_integrity(str(dataset), num_processes=1)
+    assert list(find_scans(dataset / "imagesUn", ".nii.gz")[0]) == ["north_b"]
+    uncrop = ["uncrop", "-i", str(dataset / "labelsTr"), "-o", str(tmp_path / "back")]
+    assert cli.main([*uncrop, "--record", str(dataset / "harmonised.json")]) == 0
+    back = sitk.ReadImage(str(tmp_path / "back" / "north_Müller v1.2.nii.gz"))
+    assert ScanGrid.of(back).is_exactly(PET_GRID)
+    assert np.mean(sitk.GetArrayFromImage(back) != sitk.GetArrayFromImage(a_label(PET_GRID))) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "--ct and --pet"),
+        (["--preset", "spade"], "not known here"),
+        (["--preset", "autopet", "--spacing", "0", "1", "1"], "above 0"),
+        (["--preset", "autopet", "--labels", "lesion"], "NAME=VALUE"),
+        (["--preset", "autopet", "--suv-from", "missing.csv"], "cannot be read"),
+        (["--preset", "autopet"], "no folder"),
+    ],
+)
+def test_mistakes_are_one_sentence(raw, tmp_path, capsys, options, words):
+    assert cli.main(["harmonise", str(tmp_path / "nowhere"), "-d", "Dataset230_X", *options]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert list(raw.iterdir()) == []

@@ -1,0 +1,155 @@
+"""Folders of several centres into one dataset."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import SimpleITK as sitk
+from centre_folders import CT_GRID, a_ct, a_label, a_pet, write_case
+
+from nnunetv2_muduo.datasets.suv import Injection
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.dataset import open_dataset
+from nnunetv2_muduo.harmonising.images import Options
+from nnunetv2_muduo.harmonising.layouts import PRESETS
+from nnunetv2_muduo.harmonising.recipe import Summary, harmonise
+from nnunetv2_muduo.harmonising.record import read_records
+
+LABELS = {"background": 0, "lesion": 1}
+PLAIN = Options()
+
+
+@pytest.fixture
+def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+    (tmp_path / "raw").mkdir()
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def north(tmp_path: Path) -> Path:
+    """Two patients of a centre, one with two studies; one study is labelled."""
+    write_case(tmp_path / "north" / "p1" / "s1", label=True)
+    write_case(tmp_path / "north" / "p1" / "s2")
+    write_case(tmp_path / "north" / "p2" / "s1", CTres=a_ct(CT_GRID))
+    return tmp_path / "north"
+
+
+def run(source: Path, *, told: list[str] | None = None, options: Options = PLAIN, **others) -> Summary:
+    dataset = open_dataset("Dataset230_X", labels=LABELS)
+    log = (told if told is not None else []).append
+    return harmonise(source, dataset, layout=PRESETS["autopet"], options=options, log=log, progress=False, **others)
+
+
+def test_labelled_and_unlabelled_cases_go_where_nnunet_and_muduo_look_for_them(raw, north):
+    summary = run(north)
+    assert (summary.done, summary.kept, summary.skipped, summary.labelled) == (("p1_s1", "p1_s2", "p2_s1"), (), {}, 1)
+    folder = raw / "Dataset230_X"
+    assert sorted(os.listdir(folder / "imagesTr")) == ["p1_s1_0000.nii.gz", "p1_s1_0001.nii.gz"]
+    assert os.listdir(folder / "labelsTr") == ["p1_s1.nii.gz"]
+    assert len(os.listdir(folder / "imagesUn")) == 4
+    content = json.loads((folder / "dataset.json").read_text())
+    assert (content["numTraining"], content["labels"]) == (1, LABELS)
+    records = read_records(folder / "harmonised.json")
+    assert {case: record.patient for case, record in records.items()} == {"p1_s1": "p1", "p1_s2": "p1", "p2_s1": "p2"}
+
+
+def test_several_centres_share_a_dataset(raw, north, tmp_path):
+    write_case(tmp_path / "south" / "p1" / "s1", label=True)
+    run(north, centre="north")
+    summary = run(tmp_path / "south", centre="south")
+    assert summary.done == ("south_p1_s1",)
+    assert json.loads((raw / "Dataset230_X" / "dataset.json").read_text())["numTraining"] == 2
+    assert len(read_records(raw / "Dataset230_X" / "harmonised.json")) == 4
+
+
+def test_a_name_of_another_centre_is_not_taken_over(raw, north, tmp_path):
+    write_case(tmp_path / "south" / "p1" / "s1")
+    write_case(tmp_path / "south" / "p9")
+    run(north)
+    summary = run(tmp_path / "south")
+    assert summary.done == ("p9",)
+    assert "--centre" in summary.skipped["p1_s1"]
+    assert (raw / "Dataset230_X" / "labelsTr" / "p1_s1.nii.gz").exists()
+
+
+def test_a_second_run_keeps_what_is_finished_and_makes_what_changed(raw, north):
+    run(north)
+    assert run(north).kept == ("p1_s1", "p1_s2", "p2_s1")
+    sitk.WriteImage(a_pet(factor=2.0), str(north / "p1" / "s2" / "SUV.nii.gz"))
+    (raw / "Dataset230_X" / "imagesUn" / "p2_s1_0000.nii.gz").unlink()
+    summary = run(north)
+    assert (summary.done, summary.kept) == (("p1_s2", "p2_s1"), ("p1_s1",))
+    assert run(north, options=Options(body_crop=True)).kept == ()
+
+
+def test_moved_sources_are_made_anew_under_their_name(raw, north):
+    run(north)
+    north.rename(north.with_name("moved"))
+    summary = run(north.with_name("moved"))
+    assert (len(summary.done), summary.skipped) == (3, {})
+
+
+def test_bad_cases_are_told_in_a_line_and_at_the_end_and_others_are_made(raw, north):
+    write_case(north / "p3", label=True, SEG=a_label(value=9))
+    (north / "p4").mkdir()
+    (north / "p4" / "SUV.nii.gz").write_bytes((north / "p3" / "SUV.nii.gz").read_bytes())
+    told: list[str] = []
+    summary = run(north, told=told)
+    assert len(summary.done) == 3
+    assert set(summary.skipped) == {"p3", "p4"}
+    assert [line for line in told if line.startswith("p3: SKIPPED, the label holds 9")]
+    assert "2 case(s) are left out" in told[-1]
+    assert "p4: it holds no CT" in told[-1]
+    assert any(line.startswith("p2_s1: CT and PET lie on different grids") for line in told)
+
+
+def test_labels_need_names_or_are_left_out(raw, north):
+    dataset = open_dataset("Dataset230_X")
+    with pytest.raises(UserError, match=r"1 case\(s\) have labels.*--labels.*--unlabelled"):
+        harmonise(north, dataset, layout=PRESETS["autopet"], options=Options())
+    assert not dataset.folder.exists()
+    summary = run(north, with_labels=False)
+    assert (len(summary.done), summary.labelled) == (3, 0)
+
+
+def test_values_for_suv_are_found_by_name_or_folder(raw, north, tmp_path):
+    table = {
+        "p1/s1": Injection(350e6, 70.0, 0.0),
+        "p1_s2": Injection(350e6, 70.0, 0.0),
+        "p7": Injection(350e6, 70.0, 0.0),
+    }
+    told: list[str] = []
+    summary = run(north, told=told, suv_table=table)
+    assert set(summary.skipped) == {"p1_s1", "p1_s2"}  # they are SUV already
+    assert "The SUV values name 'p7', which is no case here." in told
+
+
+def test_workers_do_the_same(raw, north):
+    assert len(run(north, num_processes=2).done) == 3
+
+
+def test_what_a_killed_run_left_is_cleared_away_after_a_day(raw, north):
+    for name, age in ((".partial-old", 90000), (".partial-young", 0)):
+        folder = raw / "Dataset230_X" / name
+        folder.mkdir(parents=True)
+        os.utime(folder, (time.time() - age,) * 2)
+    run(north)
+    assert [path.name for path in (raw / "Dataset230_X").glob(".partial*")] == [".partial-young"]
+
+
+def test_nothing_to_do_is_one_sentence(raw, tmp_path):
+    (tmp_path / "empty" / "p1").mkdir(parents=True)
+    (tmp_path / "empty" / "p1" / "SUV.nii.gz").touch()
+    with pytest.raises(UserError, match=r"no case with CT and PET.*p1: it holds no CT"):
+        run(tmp_path / "empty")
+    with pytest.raises(UserError, match="lies within the dataset itself"):
+        run(raw / "Dataset230_X" / "imagesTr")
+
+
+def test_if_no_case_is_good_all_reasons_are_told(raw, tmp_path):
+    write_case(tmp_path / "bad" / "p1", label=True, SEG=a_label(value=9))
+    with pytest.raises(UserError, match=r"None of the 1 case\(s\) can be used:\n  - p1: the label holds 9"):
+        run(tmp_path / "bad")

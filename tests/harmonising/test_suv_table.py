@@ -1,0 +1,63 @@
+"""What SUV depends on, from files."""
+
+import json
+
+import pytest
+
+from nnunetv2_muduo.datasets.suv import F18_HALF_LIFE_IN_S, Injection
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.suv_table import read_suv_table
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "case,injected_dose_mbq,weight_kg,decay_s\na b,350,70,3600\n",
+        "\ufeffcase;injected_dose_bq;weight_kg;injection_time;acquisition_time;age\na b;3.5e8;70;23:30;00:30:00;44\n",
+        "case,injected_dose_bq,weight_kg,injection_time,acquisition_time\n"
+        "a b,350000000,70,2026-01-31 23:30:00,2026-02-01 00:30:00\n\n",
+    ],
+)
+def test_columns_may_be_given_either_way(tmp_path, text):
+    (tmp_path / "doses.csv").write_text(text, encoding="utf-8")
+    assert read_suv_table(tmp_path / "doses.csv") == {"a b": Injection(350e6, 70.0, 3600.0, F18_HALF_LIFE_IN_S)}
+
+
+def test_json_names_another_nuclide_by_its_half_life(tmp_path):
+    row = {"injected_dose_mbq": 150, "weight_kg": 80, "decay_s": 0, "half_life_s": 4062.6}
+    (tmp_path / "doses.json").write_text(json.dumps({"a/b": row}))
+    assert read_suv_table(tmp_path / "doses.json") == {"a/b": Injection(150e6, 80.0, 0.0, 4062.6)}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("case,injected_dose_mbq,decay_s\na,350,60", "case 'a': weight_kg is missing"),
+        ("case,injected_dose_mbq,weight_kg\na,350,70", "decay_s, or injection_time and acquisition_time, is missing"),
+        ('case,injected_dose_mbq,weight_kg,decay_s\na,350,"70,5",60', "weight_kg is '70,5', which is no number"),
+        ("case,injected_dose_bq,weight_kg,decay_s\na,350,70,60", "MBq"),
+        ("case,injected_dose_mbq,weight_kg,injection_time,acquisition_time\na,350,70,9h,10h", "'9h' and '10h'"),
+        (
+            "case,injected_dose_mbq,weight_kg,injection_time,acquisition_time\na,350,70,2026-01-01T09:00,10:00",
+            "not both like",
+        ),
+        ("case,injected_dose_mbq,weight_kg,decay_s\na,350,70,60\na,350,70,60", "'a' twice"),
+        ("patient,dose\na,350", "no column 'case'"),
+    ],
+)
+def test_mistakes_are_named_with_their_case(tmp_path, text, words):
+    (tmp_path / "doses.csv").write_text(text)
+    with pytest.raises(UserError, match=words):
+        read_suv_table(tmp_path / "doses.csv")
+
+
+@pytest.mark.parametrize(("text", "words"), [("{", "not valid JSON"), ("[1]", "must look like")])
+def test_other_json_is_refused(tmp_path, text, words):
+    (tmp_path / "doses.json").write_text(text)
+    with pytest.raises(UserError, match=words):
+        read_suv_table(tmp_path / "doses.json")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"doses\.csv cannot be read"):
+        read_suv_table(tmp_path / "doses.csv")

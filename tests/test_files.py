@@ -1,0 +1,50 @@
+"""Files are written whole, linked or copied."""
+
+import os
+
+import pytest
+
+from nnunetv2_muduo.files import file_stamp, link_or_copy, replacing
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    (tmp_path / "a").write_text("old")
+
+    def fail() -> None:
+        with replacing(tmp_path / "a") as partial:
+            partial.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_a_link_points_to_the_file_itself_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "source").write_text("content")
+    monkeypatch.chdir(tmp_path)
+    link_or_copy((tmp_path / "source").relative_to(tmp_path), tmp_path / "deeper" / "link")
+    assert (tmp_path / "deeper" / "link").is_symlink()
+    assert (tmp_path / "deeper" / "link").read_text() == "content"
+
+
+def test_a_copy_is_made_where_links_are_not_wanted_or_not_possible(tmp_path, monkeypatch):
+    (tmp_path / "source").write_text("content")
+    link_or_copy(tmp_path / "source", tmp_path / "wanted", copy=True)
+
+    def refuse(*_) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    link_or_copy(tmp_path / "source", tmp_path / "forced")
+    assert [(path.is_symlink(), path.read_text()) for path in (tmp_path / "wanted", tmp_path / "forced")] == [
+        (False, "content")
+    ] * 2
+
+
+def test_a_stamp_tells_a_changed_file(tmp_path):
+    (tmp_path / "a").write_text("one")
+    before = file_stamp(tmp_path / "a")
+    (tmp_path / "a").write_text("three")
+    assert file_stamp(tmp_path / "a") != before
