@@ -18,8 +18,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--patient",
         metavar="PATTERN",
-        help="regular expression that finds the patient at the start of a case's name (default: fdg_PATIENT, "
-        "psma_PATIENT, PETCT_PATIENT up to the next underscore; every other case is its own patient)",
+        help="regular expression that finds the patient at the start of a case's name (default: what muduo harmonise "
+        "recorded; fdg_PATIENT, psma_PATIENT, PETCT_PATIENT up to the next underscore; else each case is a patient)",
     )
     parser.add_argument(
         "--rest-unlabelled",
@@ -30,7 +30,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> None:
-    from nnunetv2_muduo.transfer.few_shot import DEFAULT_PATIENT, Amount
+    from nnunetv2_muduo.transfer.few_shot import Amount
     from nnunetv2_muduo.transfer.split_files import write_splits
 
     written = write_splits(
@@ -39,7 +39,7 @@ def _run(arguments: Namespace) -> None:
         validation=Amount.parse(arguments.validation),
         seed=arguments.seed,
         folds=arguments.folds,
-        patient=arguments.patient or DEFAULT_PATIENT,
+        patient=arguments.patient,
         rest_unlabelled=arguments.rest_unlabelled,
         overwrite=arguments.overwrite,
     )

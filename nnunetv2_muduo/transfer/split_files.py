@@ -11,6 +11,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.harmonising.record import RECORD_FILE, read_records
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
 from nnunetv2_muduo.transfer.few_shot import DEFAULT_PATIENT, Amount, Split, draw_split, patients_of, rest_of
 
@@ -70,7 +71,7 @@ def write_splits(
     validation: Amount,
     seed: int = 0,
     folds: int = 1,
-    patient: str = DEFAULT_PATIENT,
+    patient: str | None = None,
     rest_unlabelled: bool = False,
     overwrite: bool = False,
 ) -> WrittenSplits:
@@ -86,7 +87,8 @@ def write_splits(
         labelled, validation: cases to train and to validate on.
         seed: of the draw; the same seed nests smaller numbers of labelled cases in larger ones.
         folds: splits to draw, each by itself.
-        patient: regular expression that finds the patient at the start of a case's name.
+        patient: regular expression that finds the patient at the start of a case's name; None: what `muduo harmonise`
+            recorded of the case, else `DEFAULT_PATIENT`.
         rest_unlabelled: whether to link what no fold uses and no validating patient owns.
         overwrite: whether to replace splits that are there; they are kept beside the new ones.
 
@@ -98,7 +100,7 @@ def write_splits(
     name = find_dataset(str(dataset))
     raw, preprocessed = nnunet_folder("nnUNet_raw") / name, nnunet_folder("nnUNet_preprocessed") / name
     images = _labelled_cases(raw)
-    patients = patients_of(images, patient)
+    patients = _patients(raw, list(images), patient)
     splits = tuple(
         draw_split(patients, labelled=labelled, validation=validation, seed=seed, fold=fold) for fold in range(folds)
     )
@@ -110,6 +112,16 @@ def write_splits(
     unlinked = _unlink(raw / UNLABELLED, {case: images[case] for case in images if case not in rest})
     linked = _link(raw / UNLABELLED, {case: images[case] for case in rest} if rest_unlabelled else {})
     return WrittenSplits(path, backup, splits, patients, linked, unlinked)
+
+
+def _patients(raw: Path, cases: Sequence[str], pattern: str | None) -> dict[str, str]:
+    """Case -> patient: by the pattern, or as `muduo harmonise` recorded it, or by the names AutoPET uses."""
+    by_name = patients_of(cases, pattern or DEFAULT_PATIENT)
+    record = raw / RECORD_FILE
+    if pattern is not None or not record.is_file():
+        return by_name
+    recorded = read_records(record)
+    return {case: recorded[case].patient if case in recorded else patient for case, patient in by_name.items()}
 
 
 def _labelled_cases(raw: Path) -> dict[str, tuple[Path, ...]]:

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import SimpleITK
 
 from nnunetv2_muduo import cli
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.record import RECORD_FILE, CaseRecord
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 from nnunetv2_muduo.transfer.few_shot import Amount
 from nnunetv2_muduo.transfer.split_files import WrittenSplits, write_splits
@@ -175,3 +178,14 @@ def test_a_dataset_without_labels_is_named(project: Project):
         path.unlink()
     with pytest.raises(UserError, match="no labelled cases"):
         project.split()
+
+
+def test_patients_are_those_that_harmonise_recorded_unless_a_pattern_is_given(project: Project):
+    grid = ScanGrid.of(SimpleITK.Image(2, 2, 2, SimpleITK.sitkUInt8))
+    records = {
+        case: CaseRecord(f"centre_{number // 4}", {}, (), grid, grid, None, None, ()).to_dict()
+        for number, case in enumerate(CASES)
+    }
+    (project.raw / RECORD_FILE).write_text(json.dumps({"cases": records}))
+    assert set(project.split().patients.values()) == {f"centre_{number}" for number in range(4)}
+    assert len(set(project.split(patient="(.*)", overwrite=True).patients.values())) == len(CASES)
