@@ -1,22 +1,16 @@
 """Linear probing: a pretrained network is frozen, and one layer on top learns to segment."""
 
-from dataclasses import replace
-
 import torch
 from torch import nn
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
 from nnunetv2_muduo.semisupervised.prompt_trainer import unwrapped
-
-LEARNING_RATE = 5e-4  # AdamW, 100 epochs: the downstream training of arXiv 2605.21835
-EPOCHS = 100
+from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
 
 
-class LinearProbeTrainer(ConfiguredTrainer):
+class LinearProbeTrainer(DownstreamTrainer):
     """nnU-Net's training of the output layer alone, on top of -pretrained_weights, which it insists on.
 
-    Learns with AdamW at 5e-4 for 100 epochs, unless plans["muduo"] names an optimiser, a rate or a number of epochs.
     Deep supervision is off: below a frozen network it would only train layers that prediction does not use.
     """
 
@@ -28,16 +22,8 @@ class LinearProbeTrainer(ConfiguredTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
-        given = dict(plans.get("muduo", {}))
         super().__init__(plans, configuration, fold, dataset_json, device)
-        if "optimizer" not in given:
-            self.settings = replace(self.settings, optimizer="adamw")
-            self.initial_lr = self.settings.initial_lr or LEARNING_RATE
-        self.enable_deep_supervision = False
         self.has_weights = False
-
-    def epochs_asked_for(self) -> int | None:
-        return self.settings.num_epochs or EPOCHS
 
     def output_layer(self) -> nn.Module:
         """The layer that is trained.
