@@ -9,6 +9,7 @@ from nnunetv2_muduo.pretraining.losses import VISIBLE_WEIGHT
 from nnunetv2_muduo.pretraining.masking import BLOCK, RATIO
 from nnunetv2_muduo.pretraining.schedules import FINAL_RATE, INITIAL_RATE
 from nnunetv2_muduo.setting_rules import (
+    Choice,
     Different,
     Range,
     Real,
@@ -20,6 +21,7 @@ from nnunetv2_muduo.setting_rules import (
     settings_from,
     shown,
 )
+from nnunetv2_muduo.swin.sizes import SIZES
 
 _EDGE = 0.01  # of the zoom: nobody wants a hundredth or a hundredfold of a scan
 
@@ -45,6 +47,7 @@ class MAESettings:
         held_out: share of the cases that only the validation loss sees, at least one case.
         use_labelled: whether labelled cases are trained on, too; their labels never are.
         report_every: epochs between two pictures of a reconstruction.
+        swin: size of the network of nnUNetTrainerPETCTMAESwin and nnUNetTrainerPETCTSwin; no other trainer looks at it.
         seed: of weights, masks, crops and zoom; None: drawn once and kept in the checkpoints.
 
     Raises:
@@ -68,6 +71,7 @@ class MAESettings:
     held_out: float = setting(0.1, Real(0.0, 0.9))
     use_labelled: bool = setting(True, Switch())
     report_every: int = setting(10, Whole(1))
+    swin: str = setting("small", Choice(tuple(SIZES)))
     seed: int | None = setting(None, Whole(0), optional=True)
 
     def __post_init__(self) -> None:

@@ -251,10 +251,11 @@ class MAETrainer(nnUNetTrainer):
         )
 
     def load_checkpoint(self, filename_or_checkpoint) -> None:
-        super().load_checkpoint(filename_or_checkpoint)
-        if self.continues:
-            refuse_changed_settings(self.my_init_kwargs["plans"], self.plans_manager.plans)
         state = read_entry(Path(filename_or_checkpoint), STATE_KEY)
+        if self.continues:  # checked first: another size of the network would not even load
+            before = read_entry(Path(filename_or_checkpoint), "init_args")["plans"]
+            refuse_changed_settings(before, self.plans_manager.plans)
+        super().load_checkpoint(filename_or_checkpoint)
         self.seed, self.best_validation_loss = state["seed"], state["best_validation_loss"]
 
     def provenance(self) -> dict:

@@ -1,0 +1,1 @@
+"""SwinUNETR-v2 in the place of nnU-Net's planned network: an optional extra that needs MONAI."""

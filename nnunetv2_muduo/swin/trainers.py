@@ -1,0 +1,65 @@
+"""Pretraining and fine-tuning of a SwinUNETR-v2 in nnU-Net's training loop."""
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import nn
+
+from nnunetv2_muduo.mae_settings import MAESettings
+from nnunetv2_muduo.mae_training.trainer import MAETrainer
+from nnunetv2_muduo.swin.building import build_swin, require_monai
+from nnunetv2_muduo.swin.refusals import refuse_unsupported
+from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
+
+
+class SwinNetworkTrainer(nnUNetTrainer):
+    """Builds a SwinUNETR-v2 whatever network is planned; to be put before another trainer as a base class.
+
+    Its size is plans["mae"]["swin"]. Pretraining and fine-tuning read the same entry, and nnU-Net keeps the plans with
+    every model, so that prediction builds the network that was trained.
+    """
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int | str,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
+    ) -> None:
+        require_monai()
+        MAESettings.from_plans(plans)  # a wrong size is refused before anything is written
+        refuse_unsupported(type(self).__name__, plans, configuration)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+
+    @staticmethod
+    def build_network_architecture(
+        plans_manager,
+        configuration_manager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """The network has one output, so that there is nothing to supervise deeply."""
+        size = MAESettings.from_plans(plans_manager.plans).swin
+        return build_swin(size, input_channels=num_input_channels, output_channels=num_output_channels)
+
+
+class SwinMAETrainer(SwinNetworkTrainer, MAETrainer):
+    """Masked-autoencoder pretraining of a SwinUNETR-v2, see `MAETrainer`."""
+
+    @staticmethod
+    def build_network_architecture(
+        plans_manager,
+        configuration_manager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """One output for each input channel; the labels' number of outputs is not asked."""
+        return SwinNetworkTrainer.build_network_architecture(
+            plans_manager, configuration_manager, num_input_channels, num_input_channels, False
+        )
+
+
+class SwinDownstreamTrainer(SwinNetworkTrainer, DownstreamTrainer):
+    """Segmentation with a SwinUNETR-v2, see `DownstreamTrainer`."""
