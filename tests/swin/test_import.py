@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from monai_extra import needs_monai
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from planned_dataset import unet_plans, write_planned_dataset
 from pretrained_files import pretrained_network, write_own_pretraining
@@ -13,7 +14,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.swin.building import build_swin
 from nnunetv2_muduo.transfer.weight_import import import_weights
 
-pytest.importorskip("monai", reason="needs the extra 'swin' (MONAI)")
+pytestmark = needs_monai
 TRAINER = "nnUNetTrainerPETCTSwin"
 
 

@@ -4,12 +4,13 @@ import copy
 
 import pytest
 import torch
+from monai_extra import needs_monai
 from torch import Tensor, nn
 
 from nnunetv2_muduo.swin.building import build_swin
 from nnunetv2_muduo.swin.sizes import SIZES
 
-swin_unetr = pytest.importorskip("monai.networks.nets", reason="needs the extra 'swin' (MONAI)")
+pytestmark = needs_monai
 PATCH = (32, 32, 64)
 PARAMETERS = {"small": 18_347_708, "base": 74_648_708, "large": 319_207_556}  # as docs/pretraining.md says, rounded
 
@@ -34,7 +35,9 @@ def test_every_size_is_known_by_shape_alone(size: str):
 
 
 def test_it_computes_what_monais_network_does(network: nn.Module, image: Tensor):
-    plain = swin_unetr.SwinUNETR(in_channels=2, out_channels=3, feature_size=24, depths=(2, 2, 2, 2), use_v2=True)
+    from monai.networks.nets import SwinUNETR
+
+    plain = SwinUNETR(in_channels=2, out_channels=3, feature_size=24, depths=(2, 2, 2, 2), use_v2=True)
     ours = network.state_dict()
     renamed = {name.replace("decoder.seg_layers.0", "out.conv.conv"): tensor for name, tensor in ours.items()}
     plain.load_state_dict(renamed)

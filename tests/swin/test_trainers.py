@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from monai_extra import needs_monai
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
@@ -17,7 +18,7 @@ from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAESwin import nnUNetTrainerPETCT
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTSwin import nnUNetTrainerPETCTSwin
 from nnunetv2_muduo.transfer.linear_probe import LinearProbeTrainer
 
-pytest.importorskip("monai", reason="needs the extra 'swin' (MONAI)")
+pytestmark = needs_monai
 BOTH = (nnUNetTrainerPETCTMAESwin, nnUNetTrainerPETCTSwin)
 HEAD = {"decoder.seg_layers.0.weight", "decoder.seg_layers.0.bias"}
 
