@@ -347,8 +347,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--pretraining-rate", type=float, default=1e-3, help="published: 5e-4, for batches of 16")
     parser.add_argument("--steps", type=int, default=200, help="of fine-tuning")
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--probe-steps", type=int, default=200)
-    parser.add_argument("--probe-rate", type=float, default=1e-2)
+    parser.add_argument("--probe-steps", type=int, default=400)
+    parser.add_argument("--probe-rate", type=float, default=5e-2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     return parser.parse_args()
 
