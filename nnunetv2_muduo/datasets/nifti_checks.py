@@ -18,12 +18,9 @@ def is_truncated_nifti(file: Path) -> bool:
     the file is decompressed to count. Files of other formats, and what is no NIfTI file at all, are left to their
     readers, which complain by themselves: False.
     """
-    try:
-        image = _load_header(file)
-    except EOFError:
-        return True  # not even the header is whole
+    image = _load_header(file)
     if image is None:
-        return False
+        return file.name.endswith(".nii.gz") and _breaks_off(file)  # ITK fills up even what ends behind the header
     promised = image.dataobj.offset + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
     if file.name.endswith(".gz"):
         return _claimed_length(file) != promised % 2**32 and _decompressed_length(file) < promised
@@ -40,17 +37,11 @@ def count_non_finite_in_nifti(file: Path) -> int:
 
 
 def _load_header(file: Path) -> Any:
-    """The file opened by nibabel, no voxels read; None for what nibabel cannot open.
-
-    Raises:
-        EOFError: for compressed data that ends within the header.
-    """
+    """The file opened by nibabel, no voxels read; None for what nibabel cannot open."""
     if not file.name.endswith((".nii", ".nii.gz")):
         return None
     try:
         return nibabel.load(file)
-    except EOFError:
-        raise
     except Exception:  # nibabel raises many kinds of errors
         return None
 
@@ -60,6 +51,18 @@ def _claimed_length(file: Path) -> int:
     with file.open("rb") as stream:
         stream.seek(-4, 2)
         return int.from_bytes(stream.read(4), "little")
+
+
+def _breaks_off(file: Path) -> bool:
+    try:
+        with gzip.open(file) as stream:
+            while stream.read(_CHUNK_IN_BYTES):
+                pass
+    except EOFError:
+        return True
+    except (OSError, zlib.error):
+        pass  # no gzip file, or damaged: its reader complains
+    return False
 
 
 def _decompressed_length(file: Path) -> int:

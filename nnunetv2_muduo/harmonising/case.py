@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -150,15 +151,22 @@ def _is_there(path: Path) -> bool:
 def _read(path: Path, role: str) -> sitk.Image:
     if path.is_dir() and (number := len(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path)))) > 1:
         raise UserError(f"the folder {path.name} of the {role} holds {number} DICOM series; keep one in a folder")
-    if path.is_file() and (bad := count_non_finite_in_nifti(path)):
-        raise UserError(f"{bad} voxel(s) of the {role} {path.name} are NaN or infinite")
     image = read_image(path)
+    if path.is_file() and (bad := _non_finite(path)):
+        raise UserError(f"{bad} voxel(s) of the {role} {path.name} are NaN or infinite")
     values = sitk.GetArrayViewFromImage(image)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise UserError(f"{int((~np.isfinite(values)).sum())} voxel(s) of the {role} {path.name} are NaN or infinite")
     if role != "label" and values.min() == values.max():
         raise UserError(f"the {role} {path.name} is {values.min():g} everywhere")
     return image
+
+
+def _non_finite(file: Path) -> int:
+    try:
+        return count_non_finite_in_nifti(file)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{file.name} is damaged ({error}); copy it again") from error
 
 
 def _to_suv(pet: sitk.Image, job: CaseJob) -> tuple[sitk.Image, float | None]:

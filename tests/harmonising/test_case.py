@@ -151,10 +151,23 @@ def test_a_folder_of_several_dicom_series_is_told(tmp_path, monkeypatch):
     assert "the folder PET of the PET holds 2 DICOM series; keep one" in str(outcome.reason)
 
 
-def test_a_truncated_file_is_told(tmp_path):
-    file = write_case(tmp_path / "centre") / "SUV.nii.gz"
-    file.write_bytes(file.read_bytes()[:-60])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
+def test_a_truncated_file_is_told(tmp_path, share):
+    noise = np.random.default_rng(0).random((10, 12, 14)).astype(np.float32)
+    pet = snapped(sitk.GetImageFromArray(noise), PET_GRID)
+    file = write_case(tmp_path / "centre", SUV=pet) / "SUV.nii.gz"
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
     assert "truncated" in str(harmonise_case(a_job(tmp_path)).reason)
+
+
+def test_a_damaged_file_is_told(tmp_path):
+    noise = np.random.default_rng(0).random((10, 12, 14)).astype(np.float32)
+    pet = snapped(sitk.GetImageFromArray(noise), PET_GRID)
+    file = write_case(tmp_path / "centre", SUV=pet) / "SUV.nii.gz"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+    assert harmonise_case(a_job(tmp_path)).reason is not None
 
 
 def test_a_case_that_was_not_made_here_is_never_replaced(tmp_path):
