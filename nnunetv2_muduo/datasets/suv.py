@@ -1,11 +1,12 @@
 """Activity concentration (Bq/ml) to standardised uptake value by body weight."""
 
+import math
 from dataclasses import dataclass
 
 F18_HALF_LIFE_IN_S = 6586.2  # fluorine-18: 109.77 minutes
 _GRAMS_PER_KG = 1000.0
-_DAY_IN_S = 86400.0
-_LEAST_DOSE_IN_BQ = 1e5  # less is no injection but a dose given in another unit
+_DOSES_IN_BQ = (1e6, 1e10)  # from the least for an infant to generator water; beyond, another unit was meant
+_MOST_HALF_LIVES = 10.0  # a thousandth is left; times that were swapped and wrap around midnight come to more
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,18 @@ class Injection:
 
     def problem(self) -> str | None:
         """What cannot be right about the values, in words; None where they are plausible."""
-        if not self.dose_in_bq >= _LEAST_DOSE_IN_BQ:
-            return f"an injected dose of {self.dose_in_bq:g} Bq is no injection; is it given in MBq?"
+        least, most = _DOSES_IN_BQ
+        if not least <= self.dose_in_bq <= most:
+            return f"an injected dose of {self.dose_in_bq:g} Bq is no injection; mind Bq and MBq"
         if not 0.5 <= self.weight_in_kg <= 400:
             return f"a weight of {self.weight_in_kg:g} kg is no patient's"
-        if not 0 <= self.elapsed_in_s <= _DAY_IN_S:
-            return f"{self.elapsed_in_s:g} s from injection to scan are not within a day"
-        if not self.half_life_in_s > 0:
+        if not 0 < self.half_life_in_s < math.inf:
             return f"a half-life of {self.half_life_in_s:g} s is none"
+        if not 0 <= self.elapsed_in_s <= _MOST_HALF_LIVES * self.half_life_in_s:
+            return (
+                f"{self.elapsed_in_s:g} s from injection to scan are not between 0 and {_MOST_HALF_LIVES:g} half-lives "
+                f"of {self.half_life_in_s:g} s; are the times swapped?"
+            )
         return None
 
 
