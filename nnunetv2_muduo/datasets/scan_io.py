@@ -13,7 +13,8 @@ from nnunetv2_muduo.files import replacing
 FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
-_MODALITY = "0008|0060"  # DICOM tag
+_UNEVEN = 0.1  # of the distance between slices
+_MODALITY, _POSITION = "0008|0060", "0020|0032"  # DICOM tags
 
 
 def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
@@ -103,11 +104,33 @@ def grid_differences(first: sitk.Image, second: sitk.Image) -> list[str]:
 
 def _read_series(files: list[str]) -> sitk.Image:
     """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
+    is_ct = _tag(files[0], _MODALITY) == "CT"
+    image = sitk.ReadImage(files) if is_ct else sitk.ReadImage(files, sitk.sitkFloat32)
+    if "ITK_non_uniform_sampling_deviation" in image.GetMetaDataKeys():  # how much, only its warning says
+        _check_evenly_spaced(files)
+    return image
+
+
+def _check_evenly_spaced(files: list[str]) -> None:
+    """Raise UserError where slices are missing or there twice: ITK would spread the others over the gap."""
+    positions = [_tag(file, _POSITION) for file in files]
+    if not all(positions):
+        return
+    places = np.array([[float(value) for value in position.split("\\")] for position in positions])
+    gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    usual = float(np.median(gaps))
+    if uneven := int(np.count_nonzero(np.abs(gaps - usual) > _UNEVEN * usual)):
+        raise UserError(
+            f"The {len(files)} DICOM slices of {Path(files[0]).parent} are {usual:g} mm apart, but {uneven} of them "
+            f"from {gaps.min():g} to {gaps.max():g} mm: some are missing or there twice; copy the series again."
+        )
+
+
+def _tag(file: str, tag: str) -> str:
     reader = sitk.ImageFileReader()
-    reader.SetFileName(files[0])
+    reader.SetFileName(file)
     reader.ReadImageInformation()
-    is_ct = reader.HasMetaDataKey(_MODALITY) and reader.GetMetaData(_MODALITY).strip() == "CT"
-    return sitk.ReadImage(files) if is_ct else sitk.ReadImage(files, sitk.sitkFloat32)
+    return reader.GetMetaData(tag).strip() if reader.HasMetaDataKey(tag) else ""
 
 
 def dicom_files(folder: Path, series: str | None = None) -> list[str]:

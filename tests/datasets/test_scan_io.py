@@ -72,6 +72,13 @@ def test_of_several_dicom_series_one_must_be_chosen(tmp_path):
         read_image(tmp_path, series="5")
 
 
+def test_a_dicom_series_that_lacks_a_slice_is_refused(tmp_path):
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    (tmp_path / "1.2.3_1.dcm").unlink()
+    with pytest.raises(UserError, match=r"3 DICOM slices .* are 4.5 mm apart, but 2 .* some are missing"):
+        read_image(tmp_path)
+
+
 def test_what_is_no_scan_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="no file or folder"):
         read_image(tmp_path / "missing.nii.gz")
