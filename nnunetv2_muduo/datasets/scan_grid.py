@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+_WHOLE_NUMBERS = (sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkInt16)
 _LATTICE = 16  # points along each axis that overlap is counted on
 
 
@@ -88,7 +89,7 @@ class ScanGrid:
 def onto_grid(
     image: sitk.Image, grid: ScanGrid, *, outside: float = 0, nearest: bool = False, extend: bool = False
 ) -> sitk.Image:
-    """Resample an image: linear, or the nearest voxel for labels; the pixel type stays.
+    """Resample an image: linear, or the nearest voxel for labels; the pixel type stays, whole numbers are rounded.
 
     Args:
         image: any.
@@ -105,7 +106,10 @@ def onto_grid(
     resample.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
     resample.SetDefaultPixelValue(outside)
     resample.SetUseNearestNeighborExtrapolator(extend)
-    return resample.Execute(image)
+    if nearest or image.GetPixelID() not in _WHOLE_NUMBERS:
+        return resample.Execute(image)
+    resample.SetOutputPixelType(sitk.sitkFloat32)  # ITK would cut the fraction off, which draws HU towards 0
+    return sitk.Cast(sitk.Round(resample.Execute(image)), image.GetPixelID())
 
 
 def snapped(image: sitk.Image, grid: ScanGrid) -> sitk.Image:

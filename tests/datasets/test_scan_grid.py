@@ -45,6 +45,16 @@ def test_linear_resampling_puts_values_where_they_belong():
     np.testing.assert_allclose(sitk.GetArrayFromImage(moved), sitk.GetArrayFromImage(a_ramp(inner)), atol=1e-6)
 
 
+def test_whole_numbers_are_rounded_not_cut_off():
+    values = np.random.default_rng(0).integers(-1000, 1000, (12, 12, 12)).astype(np.int16)
+    image = snapped(sitk.GetImageFromArray(values), a_grid(size=(12, 12, 12)))
+    inner = a_grid(size=(12, 12, 12)).respaced((3.3, 4.1, 5.7))
+    whole = onto_grid(image, inner, outside=-1000)
+    exact = sitk.GetArrayFromImage(onto_grid(sitk.Cast(image, sitk.sitkFloat32), inner, outside=-1000))
+    assert whole.GetPixelID() == sitk.sitkInt16
+    assert np.abs(sitk.GetArrayFromImage(whole) - exact).max() <= 0.501
+
+
 def test_nearest_keeps_labels_whole():
     label = snapped(
         sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 9, (6, 7, 8)).astype(np.uint8)), a_grid()
