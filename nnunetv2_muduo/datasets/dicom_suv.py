@@ -11,6 +11,7 @@ from typing import Any
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 
+UNITS = "0054|1001"  # as SimpleITK names the tag
 _TAGS = [
     "Units",
     "SUVType",
@@ -56,13 +57,13 @@ def suv_factor_of_headers(headers: Sequence[Any]) -> float:
     units = _agreed(headers, "Units")
     if units == "GML":
         if getattr(first, "SUVType", None) not in (None, "", "BW"):
-            raise _refusal(f"the PET is SUV by {first.SUVType}, not by body weight (BW)")
+            raise _no_activity(f"the PET is SUV by {first.SUVType}, not by body weight (BW)")
         return 1.0
     if units != "BQML":
-        raise _refusal(f"the PET's units are {units}, neither BQML nor GML")
+        raise _no_activity(f"the PET's units are {units}, neither BQML nor GML")
     missing = {"ATTN", "DECY"} - set(getattr(first, "CorrectedImage", None) or ())
     if missing:
-        raise _refusal(f"the PET is not corrected for {' and '.join(sorted(missing))} (tag CorrectedImage)")
+        raise _no_activity(f"the PET is not corrected for {' and '.join(sorted(missing))} (tag CorrectedImage)")
     radionuclide = _value(first, "RadiopharmaceuticalInformationSequence")[0]
     injection = Injection(
         dose_in_bq=float(_value(radionuclide, "RadionuclideTotalDose")),
@@ -115,6 +116,17 @@ def _value(header: Any, tag: str) -> Any:
     if value is None or value == "":
         raise _refusal(f"the PET lacks the DICOM tag {tag}")
     return value
+
+
+def check_units(units: str) -> None:
+    """Raise UserError unless a dose can make SUV of the image: for a tag Units other than BQML, or none ("")."""
+    if units not in ("", "BQML"):
+        raise _no_activity(f"the PET's units are {units}, and only BQML can be converted with --suv-from")
+
+
+def _no_activity(reason: str) -> UserError:
+    """No dose makes up for this."""
+    return UserError(f"{reason}; convert it to SUV beforehand")
 
 
 def _refusal(reason: str) -> UserError:

@@ -104,7 +104,7 @@ def grid_differences(first: sitk.Image, second: sitk.Image) -> list[str]:
 
 def _read_series(files: list[str]) -> sitk.Image:
     """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
-    is_ct = _tag(files[0], _MODALITY) == "CT"
+    is_ct = dicom_tag(files[0], _MODALITY) == "CT"
     image = sitk.ReadImage(files) if is_ct else sitk.ReadImage(files, sitk.sitkFloat32)
     if "ITK_non_uniform_sampling_deviation" in image.GetMetaDataKeys():  # how much, only its warning says
         _check_evenly_spaced(files)
@@ -113,7 +113,7 @@ def _read_series(files: list[str]) -> sitk.Image:
 
 def _check_evenly_spaced(files: list[str]) -> None:
     """Raise UserError where slices are missing or there twice: ITK would spread the others over the gap."""
-    positions = [_tag(file, _POSITION) for file in files]
+    positions = [dicom_tag(file, _POSITION) for file in files]
     if not all(positions):
         return
     places = np.array([[float(value) for value in position.split("\\")] for position in positions])
@@ -126,7 +126,8 @@ def _check_evenly_spaced(files: list[str]) -> None:
         )
 
 
-def _tag(file: str, tag: str) -> str:
+def dicom_tag(file: str, tag: str) -> str:
+    """What a file says about a tag such as "0008|0060", without blanks around; "" where it says nothing."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(file)
     reader.ReadImageInformation()

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunetv2_muduo.datasets.dicom_suv import suv_factor_of_series
+from nnunetv2_muduo.datasets.dicom_suv import UNITS, check_units, suv_factor_of_series
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings, looks_like_activity
-from nnunetv2_muduo.datasets.scan_io import dicom_files, read_image, write_image
+from nnunetv2_muduo.datasets.scan_io import dicom_files, dicom_tag, read_image, write_image
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import link_or_copy
@@ -173,6 +173,8 @@ def _to_suv(pet: sitk.Image, job: CaseJob) -> tuple[sitk.Image, float | None]:
     """The PET in SUV, and the factor if it was converted; the given object where nothing is to do."""
     reaches_activity = looks_like_activity(sitk.GetArrayViewFromImage(pet))
     if job.injection is not None:
+        if job.found.pet.is_dir():
+            check_units(dicom_tag(dicom_files(job.found.pet)[0], UNITS))
         if not reaches_activity:
             raise UserError("the PET has values to convert it from Bq/ml, but does not reach such values; is it SUV?")
         factor = suv_factor(job.injection)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nnunetv2_muduo.datasets.dicom_suv import suv_factor_of_headers, suv_factor_of_series
+from nnunetv2_muduo.datasets.dicom_suv import check_units, suv_factor_of_headers, suv_factor_of_series
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 
@@ -59,9 +59,6 @@ def test_suv_by_body_weight_stays_as_it_is():
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"Units": "CNTS"}, "CNTS"),
-        ({"Units": "GML", "SUVType": "LBM"}, "LBM"),
-        ({"CorrectedImage": ["ATTN"]}, "not corrected for DECY"),
         ({"DecayCorrection": "NONE"}, "decay correction is NONE"),
         ({"SeriesTime": "180000"}, "dated after its acquisition"),
         ({"PatientWeight": None}, "lacks the DICOM tag PatientWeight"),
@@ -71,6 +68,27 @@ def test_suv_by_body_weight_stays_as_it_is():
 def test_what_cannot_be_known_is_refused_with_the_reason_and_the_remedy(changed, words):
     with pytest.raises(UserError, match=rf"{words}.*--suv-from"):
         suv_factor_of_headers(headers(**changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"Units": "CNTS"}, "CNTS"),
+        ({"Units": "GML", "SUVType": "LBM"}, "LBM"),
+        ({"CorrectedImage": ["ATTN"]}, "not corrected for DECY"),
+    ],
+)
+def test_what_no_dose_makes_up_for_is_not_sent_to_the_table_of_doses(changed, words):
+    with pytest.raises(UserError, match=rf"{words}.*convert it to SUV beforehand") as raised:
+        suv_factor_of_headers(headers(**changed))
+    assert "--suv-from" not in str(raised.value)
+
+
+def test_a_given_dose_does_not_make_counts_bq_per_ml():
+    check_units("BQML")
+    check_units("")
+    with pytest.raises(UserError, match="units are CNTS"):
+        check_units("CNTS")
 
 
 def test_slices_that_disagree_are_refused():

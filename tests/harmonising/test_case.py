@@ -297,8 +297,15 @@ def test_a_dicom_pet_is_converted_by_its_tags(tmp_path):
         nuclide.RadionuclideTotalDose, nuclide.RadionuclideHalfLife = "350000000", "6586.2"
         header.RadiopharmaceuticalInformationSequence = [nuclide]
         header.save_as(tmp_path / "centre" / "PET" / f"{number}.dcm", enforce_file_format=True)
-    outcome = harmonise_case(a_job(tmp_path, layout=Layout(ct=("CT.nii.gz",), pet=("PET",))))
-    assert outcome == Outcome("c", labelled=False)
+    job = a_job(tmp_path, layout=Layout(ct=("CT.nii.gz",), pet=("PET",)))
+    assert harmonise_case(job) == Outcome("c", labelled=False)
     made = values(tmp_path / "out" / "imagesUn" / "c_0001.nii.gz")
     np.testing.assert_allclose(made, pet * 5000 * suv_factor(INJECTION), atol=0.6 * 500 * 10 * suv_factor(INJECTION))
     assert made.max() == pytest.approx(8 * 5000 * suv_factor(INJECTION), rel=0.05)
+
+    for file in (tmp_path / "centre" / "PET").iterdir():
+        header = pydicom.dcmread(file)
+        header.Units = "CNTS"
+        header.save_as(file)
+    given = replace(job, injection=INJECTION, with_table=True)
+    assert "units are CNTS" in str(harmonise_case(given).reason)
