@@ -12,7 +12,7 @@ from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.harmonising.case import LABELLED
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
 
-_NAME = re.compile(r"Dataset\d{3}_.+")
+_NAME = re.compile(r"Dataset[0-9]{3}_[^/\\]+")
 _CHANNELS = {"0": "CT", "1": "PET"}
 
 
@@ -46,8 +46,8 @@ class Dataset:
 
     def finish(self) -> None:
         """Write dataset.json with the number of labelled cases that are there."""
-        labelled = len(list((self.folder / LABELLED).glob(f"*_0000{self.ending}")))
-        write_text(self.folder / "dataset.json", json.dumps(self.content | {"numTraining": labelled}, indent=2) + "\n")
+        content = self.content | {"numTraining": _labelled(self.folder, self.content)}
+        write_text(self.folder / "dataset.json", json.dumps(content, indent=2) + "\n")
 
 
 def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Dataset:
@@ -55,7 +55,7 @@ def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Datas
 
     Args:
         name: such as Dataset230_PETCT, or the number of one that is there.
-        labels: name -> value with the background, for a dataset that names none.
+        labels: name -> value with the background; where there are labelled cases theirs and, if need be, further ones.
 
     Raises:
         UserError: if the name is none or its number is taken, or what is there does not fit: other channels or labels.
@@ -75,8 +75,11 @@ def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Datas
         content = read_json(folder / "dataset.json")
         _check_fits(folder, content)
     if labels is not None:
-        if len(content["labels"]) > 1 and content["labels"] != dict(labels):
-            raise UserError(f"{name} has the labels {content['labels']}, not {dict(labels)}; leave --labels out.")
+        if _labelled(folder, content) and not content["labels"].items() <= dict(labels).items():
+            raise UserError(
+                f"{name} has labelled cases with {content['labels']}, which {dict(labels)} changes; leave --labels "
+                "out, or name those labels and further ones."
+            )
         content["labels"] = dict(labels)
     return Dataset(folder, content)
 
@@ -112,6 +115,11 @@ def _consecutive(labels: dict[str, int]) -> dict[str, int]:
     if sorted(labels.values()) != list(range(len(labels))) or labels.get("background") != 0:
         raise UserError(f"nnU-Net wants the background to be 0 and labels 1, 2, 3, ... without a gap, not {labels}.")
     return labels
+
+
+def _labelled(folder: Path, content: Mapping) -> int:
+    """How many labelled cases are there."""
+    return len(list((folder / LABELLED).glob(f"*_0000{content['file_ending']}")))
 
 
 def _check_fits(folder: Path, content: Mapping) -> None:

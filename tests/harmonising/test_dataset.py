@@ -59,7 +59,6 @@ def test_values_of_regions_and_of_the_ignore_label_are_known(raw):
     ("changed", "words"),
     [
         ({"channel_names": {"0": "PET", "1": "CT"}}, "not CT and PET"),
-        ({"labels": {"background": 0, "liver": 1}}, "leave --labels out"),
         ({"dataset": {}}, "one by one"),
         ({"file_ending": ".png"}, "does not say its format"),
         ({"labels": None}, "lacks labels"),
@@ -71,6 +70,17 @@ def test_a_dataset_that_does_not_fit_is_refused(raw, changed, words):
         open_dataset("Dataset230_X", labels={"background": 0, "lesion": 1})
 
 
+def test_labels_may_change_until_there_are_labelled_cases_and_be_added_to_then(raw):
+    folder = existing(raw, labels={"background": 0, "liver": 1})
+    lesion = {"background": 0, "lesion": 1}
+    assert open_dataset("Dataset230_X", labels=lesion).label_values == {0, 1}
+    (folder / "imagesTr").mkdir()
+    (folder / "imagesTr" / "a_0000.mha").touch()
+    with pytest.raises(UserError, match=r"labelled cases with .*liver.*leave --labels out"):
+        open_dataset("Dataset230_X", labels=lesion)
+    assert open_dataset("Dataset230_X", labels={"background": 0, "liver": 1, "lesion": 2}).label_values == {0, 1, 2}
+
+
 def test_numbers_are_not_taken_twice(raw):
     existing(raw)
     with pytest.raises(UserError, match="taken by Dataset230_X"):
@@ -79,6 +89,8 @@ def test_numbers_are_not_taken_twice(raw):
         open_dataset("231")
     with pytest.raises(UserError, match="give a name such as"):
         open_dataset("PETCT")
+    with pytest.raises(UserError, match="give a name such as"):
+        open_dataset("Dataset231_a/../../elsewhere")
 
 
 def test_labels_are_read_from_words_and_from_files(tmp_path):
