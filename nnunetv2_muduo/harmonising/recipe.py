@@ -16,7 +16,14 @@ from nnunetv2_muduo.harmonising.dataset import Dataset
 from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
 from nnunetv2_muduo.harmonising.images import Options
 from nnunetv2_muduo.harmonising.layouts import Layout
-from nnunetv2_muduo.harmonising.record import CaseRecord, gather_records, is_finished, made_from, read_record
+from nnunetv2_muduo.harmonising.record import (
+    CaseRecord,
+    gather_records,
+    have_same_scans,
+    is_finished,
+    made_from,
+    read_record,
+)
 from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
 
 _SHOWN = 5
@@ -89,7 +96,7 @@ def harmonise(
             "--labels lesion=1, or use them as unlabelled scans with --unlabelled."
         )
     jobs = _jobs(identified(found, centre=centre), dataset, options, centre, suv_table)
-    for unused in _unused(suv_table or {}, found, jobs):
+    for unused in _unused(suv_table or {}, jobs):
         log(f"The SUV values name '{unused}', which is no case here.")
     records = {job.case: read_record(dataset.folder, job.case) for job in jobs}
     skipped |= _belonging_elsewhere(jobs, records)
@@ -146,19 +153,19 @@ def _keys(name: str, case: FoundCase) -> tuple[str, str]:
     return name, "/".join(case.parts)
 
 
-def _unused(suv_table: Mapping[str, Injection], found: Sequence[FoundCase], jobs: Sequence[CaseJob]) -> list[str]:
+def _unused(suv_table: Mapping[str, Injection], jobs: Sequence[CaseJob]) -> list[str]:
     return sorted(set(suv_table) - {key for job in jobs for key in _keys(job.case, job.found)})
 
 
 def _belonging_elsewhere(jobs: Sequence[CaseJob], records: Mapping[str, CaseRecord | None]) -> dict[str, str]:
-    """Cases whose name another folder's case has taken; where that folder is gone it may have been moved."""
+    """Cases whose name another folder's case has taken, unless that folder was moved here."""
     taken = {}
     for job in jobs:
         record = records[job.case]
         if record is None or record.made_from["folder"] == job.made_from["folder"]:
             continue
         other = Path(record.made_from["folder"])
-        if other.exists():
+        if other.exists() or not have_same_scans(record.made_from, job.made_from):
             taken[job.case] = f"the name is that of the case made from {other}; name the centre with --centre"
     return taken
 

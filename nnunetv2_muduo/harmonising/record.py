@@ -76,6 +76,11 @@ def made_from(case: FoundCase, **options: Any) -> dict[str, Any]:
     return json.loads(json.dumps(content))
 
 
+def have_same_scans(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether CT and PET of two `made_from` have the same names and sizes, as moved files do."""
+    return all(first["sources"][role][1][:2] == second["sources"][role][1][:2] for role in ("CT", "PET"))
+
+
 def is_finished(dataset: Path, record: CaseRecord | None, wanted: Mapping[str, Any]) -> bool:
     """Whether a case is there, whole, made from just this."""
     return (

@@ -92,6 +92,16 @@ def test_moved_sources_are_made_anew_under_their_name(raw, north):
     assert (len(summary.done), summary.skipped) == (3, {})
 
 
+def test_other_scans_do_not_replace_a_case_whose_folder_is_gone(raw, north, tmp_path):
+    run(north, options=Options(copy=True))
+    north.rename(north.with_name("unplugged"))
+    write_case(tmp_path / "south" / "p1" / "s1", SUV=a_pet(factor=2.3))
+    write_case(tmp_path / "south" / "p9")
+    summary = run(tmp_path / "south")
+    assert summary.done == ("p9",)
+    assert "--centre" in summary.skipped["p1_s1"]
+
+
 def test_bad_cases_are_told_in_a_line_and_at_the_end_and_others_are_made(raw, north):
     write_case(north / "p3", label=True, SEG=a_label(value=9))
     (north / "p4").mkdir()
