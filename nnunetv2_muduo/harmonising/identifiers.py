@@ -8,6 +8,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in file names, on some system
+_UNDECODED = re.compile("[\ud800-\udfff]")  # what Python makes of bytes of another encoding
 _MOST_BYTES = 200  # file systems take 255, of which endings need some
 
 
@@ -25,7 +26,7 @@ def case_identifier(parts: Sequence[str], *, centre: str | None = None) -> str:
         UserError: if nothing is left of the name, or it is too long.
     """
     joined = "_".join(part for part in (centre, *parts) if part)
-    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", joined)).strip().strip(".")
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", joined)).strip(" .")
     if name.endswith("_seg"):
         name += "_"
     if not name:
@@ -39,14 +40,23 @@ def identified(cases: Sequence[FoundCase], *, centre: str | None = None) -> dict
     """Identifier -> case.
 
     Raises:
-        UserError: where two cases get the same identifier, also where only some systems tell capitals apart.
+        UserError: where two cases get the same identifier, also where only some systems tell capitals apart, or where a
+            path is not in UTF-8.
     """
     named: dict[str, FoundCase] = {}
     taken: dict[str, FoundCase] = {}
     for case in cases:
+        _check_encoding(case)
         name = case_identifier(case.parts, centre=centre)
         other = taken.setdefault(name.casefold(), case)
         if other is not case:
             raise UserError(f"{other.folder} and {case.folder} would both be called '{name}'; rename one of them.")
         named[name] = case
     return named
+
+
+def _check_encoding(case: FoundCase) -> None:
+    for path in (case.folder.resolve(), *case.sources.values()):
+        if _UNDECODED.search(str(path)):
+            shown = str(path).encode("utf-8", "backslashreplace").decode()
+            raise UserError(f"The path {shown} is not in UTF-8, so no record of it can be written; rename it.")

@@ -24,6 +24,7 @@ def a_case(*parts: str) -> FoundCase:
         ((unicodedata.normalize("NFD", "Müller"),), "Müller"),
         (("a:b*c", '"d"'), "a_b_c__d_"),
         ((" .hidden. ",), "hidden"),
+        (("x . ",), "x"),
         (("scan_seg",), "scan_seg_"),
     ],
 )
@@ -59,3 +60,11 @@ def test_two_cases_of_one_name_are_named(others):
 def test_what_gives_no_name_is_refused(name, words):
     with pytest.raises(UserError, match=words):
         case_identifier((name,))
+
+
+def test_a_path_in_another_encoding_is_told():
+    with pytest.raises(UserError, match=r"M.udcfcller is not in UTF-8.*rename it"):
+        identified([a_case("M\udcfcller")])
+    whole = a_case("a")
+    with pytest.raises(UserError, match=r"PET.udcfc is not in UTF-8"):
+        identified([FoundCase(whole.folder, whole.parts, whole.ct, whole.folder / "PET\udcfc")])
