@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -150,7 +151,7 @@ def _jobs(
 
 def _keys(name: str, case: FoundCase) -> tuple[str, str]:
     """What a table of SUV values may call a case."""
-    return name, "/".join(case.parts)
+    return name, unicodedata.normalize("NFC", "/".join(case.parts))
 
 
 def _unused(suv_table: Mapping[str, Injection], jobs: Sequence[CaseJob]) -> list[str]:

@@ -1,7 +1,9 @@
 """What SUV depends on, case by case, from a CSV or JSON file."""
 
 import csv
+import io
 import json
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -25,7 +27,8 @@ def read_suv_table(path: Path) -> dict[str, Injection]:
     """
     rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
     table: dict[str, Injection] = {}
-    for case, row in rows:
+    for name, row in rows:
+        case = unicodedata.normalize("NFC", name)  # file systems compose letters otherwise than keyboards
         if case in table:
             raise UserError(f"{path} names the case '{case}' twice; keep one of them.")
         try:
@@ -41,7 +44,9 @@ def read_suv_table(path: Path) -> dict[str, Injection]:
 def _csv_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     text = _text(path)
     header = text.partition("\n")[0]
-    rows = csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ",")
+    rows = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=";" if header.count(";") > header.count(",") else ","
+    )
     if "case" not in (rows.fieldnames or ()):
         raise UserError(f"{path} has no column 'case'; its first line must name the columns.")
     return [(row["case"].strip(), row) for row in rows if (row["case"] or "").strip()]
@@ -60,8 +65,10 @@ def _json_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark in front
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(f"{path} cannot be read ({error}).") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not in UTF-8; save it as such ('CSV UTF-8' in spreadsheets).") from error
 
 
 def _injection(row: Mapping[str, Any]) -> Injection:
@@ -93,7 +100,7 @@ def _number(row: Mapping[str, Any], name: str) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is '{value}', which is no number") from error
+        raise ValueError(f"{name} is '{value}', which is no number; mind the decimal point") from error
 
 
 def _elapsed(row: Mapping[str, Any]) -> float | None:

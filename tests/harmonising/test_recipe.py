@@ -3,13 +3,14 @@
 import json
 import os
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
 from centre_folders import CT_GRID, a_ct, a_label, a_pet, write_case
 
-from nnunetv2_muduo.datasets.suv import Injection
+from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.dataset import open_dataset
 from nnunetv2_muduo.harmonising.images import Options
@@ -135,6 +136,13 @@ def test_values_for_suv_are_found_by_name_or_folder(raw, north, tmp_path):
     summary = run(north, told=told, suv_table=table)
     assert set(summary.skipped) == {"p1_s1", "p1_s2"}  # they are SUV already
     assert "The SUV values name 'p7', which is no case here." in told
+
+
+def test_values_find_folders_whose_letters_are_composed_otherwise(raw, tmp_path):
+    injection = Injection(350e6, 70.0, 0.0)
+    pet = a_pet(factor=1 / suv_factor(injection))
+    write_case(tmp_path / "south" / unicodedata.normalize("NFD", "Müller"), SUV=pet)
+    assert run(tmp_path / "south", centre="south", suv_table={"Müller": injection}).done == ("south_Müller",)
 
 
 def test_workers_do_the_same(raw, north):

@@ -1,6 +1,7 @@
 """What SUV depends on, from files."""
 
 import json
+import unicodedata
 
 import pytest
 
@@ -56,6 +57,19 @@ def test_other_json_is_refused(tmp_path, text, words):
     (tmp_path / "doses.json").write_text(text)
     with pytest.raises(UserError, match=words):
         read_suv_table(tmp_path / "doses.json")
+
+
+def test_a_table_in_another_encoding_is_told_with_the_remedy(tmp_path):
+    text = "case;injected_dose_mbq;weight_kg;decay_s\nMüller;350;70;0\n"
+    (tmp_path / "doses.csv").write_text(text, encoding="cp1252")
+    with pytest.raises(UserError, match=r"not in UTF-8; save it as such"):
+        read_suv_table(tmp_path / "doses.csv")
+
+
+def test_letters_may_be_composed_either_way_and_quoted_cells_hold_several_lines(tmp_path):
+    text = 'case,remark,injected_dose_mbq,weight_kg,decay_s\r\nMüller,"one\r\ntwo\x0b",350,70,0\r\n'
+    (tmp_path / "doses.csv").write_text(unicodedata.normalize("NFD", text), encoding="utf-8", newline="")
+    assert list(read_suv_table(tmp_path / "doses.csv")) == ["Müller"]
 
 
 def test_a_missing_file_is_named(tmp_path):
