@@ -58,6 +58,8 @@ def put_all_back(
     known = {file: record for file in files if (record := records.get(_case(file))) is not None}
     if not known:
         raise UserError(f"No file in {masks} is called like one of the {len(records)} cases of {record_file}.")
+    if strangers := [file.name for file in files if _case(file) and file not in known]:
+        log(f"{len(strangers)} file(s) are called like no case of {record_file.name}: {', '.join(strangers)}.")
     written = []
     for file, record in tqdm(known.items(), desc="putting back", unit="mask", disable=not progress):
         try:

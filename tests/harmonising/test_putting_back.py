@@ -79,7 +79,8 @@ def predicted(tmp_path) -> Path:
     made = harmonise_images(ct, pet, mask, Options(body_crop=True))
     (tmp_path / "masks").mkdir()
     sitk.WriteImage(made.label, str(tmp_path / "masks" / "case v1.2.nii.gz"))
-    sitk.WriteImage(mask, str(tmp_path / "masks" / "wrong.nii.gz"))
+    for name in ("wrong", "stranger"):
+        sitk.WriteImage(mask, str(tmp_path / "masks" / f"{name}.nii.gz"))
     (tmp_path / "masks" / "dataset.json").write_text("{}")
     record = a_record(made).to_dict()
     (tmp_path / "harmonised.json").write_text(json.dumps({"cases": {"case v1.2": record, "wrong": record}}))
@@ -95,7 +96,9 @@ def test_a_folder_of_predictions_is_put_back_by_name(predicted):
     np.testing.assert_array_equal(
         sitk.GetArrayFromImage(sitk.ReadImage(str(written[0]))), sitk.GetArrayFromImage(a_scan(1)[2])
     )
-    assert [line.split(":")[0] for line in told] == ["wrong.nii.gz"]
+    strange, wrong = told
+    assert strange == "1 file(s) are called like no case of harmonised.json: stranger.nii.gz."
+    assert wrong.startswith("wrong.nii.gz: SKIPPED")
 
 
 def test_one_file_will_do(predicted):
