@@ -1,5 +1,6 @@
 """`muduo harmonise`: folders of PET/CT scans into one nnU-Net dataset."""
 
+import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.harmonising.layouts import chosen_layout
 
     layout = chosen_layout(arguments.preset, ct=arguments.ct, pet=arguments.pet, label=arguments.label)
-    if arguments.spacing is not None and min(arguments.spacing) <= 0:
+    if arguments.spacing is not None and not all(0 < length < math.inf for length in arguments.spacing):
         raise UserError("--spacing takes three lengths in mm above 0.")
 
     from nnunetv2_muduo.harmonising.dataset import labels_from, open_dataset, parse_labels

@@ -43,6 +43,7 @@ def test_cropped_there_and_back(raw, tmp_path, capsys):
         ([], "--ct and --pet"),
         (["--preset", "spade"], "not known here"),
         (["--preset", "autopet", "--spacing", "0", "1", "1"], "above 0"),
+        (["--preset", "autopet", "--spacing", "nan", "1", "1"], "above 0"),
         (["--preset", "autopet", "--labels", "lesion"], "NAME=VALUE"),
         (["--preset", "autopet", "--suv-from", "missing.csv"], "cannot be read"),
         (["--preset", "autopet"], "no folder"),
