@@ -83,9 +83,9 @@ def _run(arguments: Namespace) -> None:
 
 def _next_step(summary: "Summary") -> str:
     number = int(summary.dataset.name[7:10])
-    if summary.labelled:
+    if summary.labelled_in_all:
         return f"Next: nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres --verify_dataset_integrity"
-    return f"There are no labelled cases: add some, or see `muduo plan -h` for plans without (-d {number})."
+    return f"The dataset has no labelled cases: add some, or see `muduo plan -h` for plans without (-d {number})."
 
 
 COMMAND = Command(

@@ -44,10 +44,11 @@ class Dataset:
         """Whether it names more than the background."""
         return len(self.label_values) > 1
 
-    def finish(self) -> None:
-        """Write dataset.json with the number of labelled cases that are there."""
-        content = self.content | {"numTraining": _labelled(self.folder, self.content)}
-        write_text(self.folder / "dataset.json", json.dumps(content, indent=2) + "\n")
+    def finish(self) -> int:
+        """Write dataset.json with the number of labelled cases that are there, of all runs; return it."""
+        labelled = _labelled(self.folder, self.content)
+        write_text(self.folder / "dataset.json", json.dumps(self.content | {"numTraining": labelled}, indent=2) + "\n")
+        return labelled
 
 
 def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Dataset:

@@ -41,6 +41,7 @@ class Summary:
         kept: cases that were up to date.
         skipped: case or folder -> reason.
         labelled: how many of the cases done or kept have labels.
+        labelled_in_all: how many labelled cases the dataset holds now, those of other runs with them.
     """
 
     dataset: Path
@@ -48,6 +49,7 @@ class Summary:
     kept: tuple[str, ...]
     skipped: dict[str, str]
     labelled: int
+    labelled_in_all: int
 
 
 def harmonise(
@@ -108,7 +110,7 @@ def harmonise(
     finally:
         _clear_away_left_behind(dataset.folder)
         gather_records(dataset.folder)
-        dataset.finish()
+        labelled_in_all = dataset.finish()
     skipped |= {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
     good = [outcome for outcome in outcomes if outcome.reason is None]
     summary = Summary(
@@ -117,6 +119,7 @@ def harmonise(
         kept=tuple(sorted(kept)),
         skipped=dict(sorted(skipped.items())),
         labelled=sum(outcome.labelled for outcome in good) + sum(job.found.label is not None for job in kept.values()),
+        labelled_in_all=labelled_in_all,
     )
     _report(summary, log)
     return summary
@@ -179,7 +182,7 @@ def _run(jobs: Sequence[CaseJob], *, num_processes: int, log: Callable[[str], ob
         for note in outcome.notes:
             log(f"{outcome.case}: {note}")
         if outcome.reason is not None:
-            log(f"{outcome.case}: SKIPPED, {outcome.reason}.")
+            log(f"{outcome.case}: SKIPPED, {outcome.reason}{'' if outcome.reason.endswith('?') else '.'}")
     return outcomes
 
 
@@ -201,8 +204,8 @@ def _report(summary: Summary, log: Callable[[str], object]) -> None:
     if not number:
         raise UserError(f"None of the {len(summary.skipped)} case(s) can be used:\n{reasons}")
     log(
-        f"{summary.dataset}: {number} cases ({summary.labelled} labelled, {number - summary.labelled} unlabelled), of "
-        f"which {len(summary.done)} were made now and {len(summary.kept)} were up to date."
+        f"{number} case(s) of this run are in {summary.dataset} ({summary.labelled} labelled, "
+        f"{number - summary.labelled} unlabelled): {len(summary.done)} made now, {len(summary.kept)} up to date."
     )
     if summary.skipped:
         log(f"{len(summary.skipped)} case(s) are left out:\n{reasons}")

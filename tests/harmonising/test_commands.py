@@ -37,6 +37,18 @@ def test_cropped_there_and_back(raw, tmp_path, capsys):
     assert np.mean(sitk.GetArrayFromImage(back) != sitk.GetArrayFromImage(a_label(PET_GRID))) < 0.02
 
 
+def test_the_next_step_after_a_centre_without_labels_is_that_of_the_whole_dataset(raw, tmp_path, capsys):
+    write_case(tmp_path / "north" / "p1", label=True)
+    write_case(tmp_path / "south" / "p2")
+    command = ["-d", "Dataset230_X", "--preset", "autopet", "--labels", "lesion=1", "-np", "1"]
+    assert cli.main(["harmonise", str(tmp_path / "south"), *command]) == 0
+    assert "The dataset has no labelled cases" in capsys.readouterr().out
+    assert cli.main(["harmonise", str(tmp_path / "north"), *command]) == 0
+    capsys.readouterr()
+    assert cli.main(["harmonise", str(tmp_path / "south"), *command]) == 0
+    assert "Next: nnUNetv2_plan_and_preprocess -d 230" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.commands import harmonise
+from nnunetv2_muduo.harmonising.identifiers import case_identifier
 from nnunetv2_muduo.harmonising.layouts import PRESETS
 from nnunetv2_muduo.harmonising.suv_table import read_suv_table
 
@@ -28,6 +29,11 @@ def test_the_table_names_every_option_and_no_other():
     ]
     named = {option for row in rows for option in re.findall(r"(?<![\w-])--?[a-z-]+", row)} - {"---"}
     assert named == {option for action in parser._actions for option in action.option_strings}
+
+
+def test_names_are_those_of_the_page():
+    name = case_identifier(["Müller, J."], centre="hospital")
+    assert f"{name}_0000.nii.gz, {name}_0001.nii.gz" in PAGE
 
 
 def test_presets_are_those_of_the_page():

@@ -62,8 +62,10 @@ def test_several_centres_share_a_dataset(raw, north, tmp_path):
     run(north, centre="north")
     summary = run(tmp_path / "south", centre="south")
     assert summary.done == ("south_p1_s1",)
+    assert (summary.labelled, summary.labelled_in_all) == (1, 2)
+    assert run(north, centre="unlabelled north", with_labels=False).labelled_in_all == 2
     assert json.loads((raw / "Dataset230_X" / "dataset.json").read_text())["numTraining"] == 2
-    assert len(read_records(raw / "Dataset230_X" / "harmonised.json")) == 4
+    assert len(read_records(raw / "Dataset230_X" / "harmonised.json")) == 7
 
 
 def test_a_name_of_another_centre_is_not_taken_over(raw, north, tmp_path):
