@@ -105,7 +105,8 @@ def _problem(ct: Sequence[Path], pet: Sequence[Path], label: Sequence[Path], lay
     for what, found, patterns in (("CT", ct, layout.ct), ("PET", pet, layout.pet), ("label", label, layout.label)):
         if len(found) > 1:
             names = ", ".join(path.name for path in found[:3]) + (", ..." if len(found) > 3 else "")
-            return f"{len(found)} files could be its {what} ({names}); narrow the pattern, or give each case a folder"
+            remedy = "name their folder" if _is_dicom(found[0]) else "narrow the pattern, or give each case a folder"
+            return f"{len(found)} files could be its {what} ({names}); {remedy}"
         if not found and what != "label":
             return f"it holds no {what} ({' or '.join(patterns)})"
     if ct[0] == pet[0]:

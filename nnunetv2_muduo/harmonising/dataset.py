@@ -65,7 +65,10 @@ def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Datas
     if not _NAME.fullmatch(name):
         if not name.isdecimal():
             raise UserError(f"'{name}' is no dataset: give a name such as Dataset230_PETCT.")
-        name = find_dataset(name)
+        try:
+            name = find_dataset(name)
+        except UserError as error:
+            raise UserError(f"{error} To make a new one, give a name such as Dataset{int(name):03d}_PETCT.") from error
     others = [path.name for path in raw.glob(f"{name[:10]}_*") if path.name != name]
     if others:
         raise UserError(f"Dataset number {name[7:10]} is taken by {others[0]}; choose another.")

@@ -71,6 +71,14 @@ def test_folders_that_are_almost_a_case_are_told_with_the_reason(tmp_path):
     assert "2 files could be its CT (CT1.nii.gz, CT2.nii.gz)" in reasons["two"]
 
 
+def test_a_pattern_of_slices_is_answered_with_the_folder(tmp_path):
+    for name in ("PET/1.dcm", "PET/2.dcm"):
+        touch(tmp_path / "a", "CT.nii.gz", name)
+        (tmp_path / "a" / name).write_bytes(bytes(128) + b"DICM")
+    _, reasons = find_cases(tmp_path, Layout(ct=("CT.nii.gz",), pet=("PET/*.dcm",)))
+    assert "2 files could be its PET (1.dcm, 2.dcm); name their folder" in reasons["a"]
+
+
 def test_one_file_cannot_be_both(tmp_path):
     touch(tmp_path / "a", "scan.nii.gz")
     _, reasons = find_cases(tmp_path, Layout(ct=("scan*",), pet=("*.nii.gz",)))

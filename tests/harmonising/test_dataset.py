@@ -85,7 +85,7 @@ def test_numbers_are_not_taken_twice(raw):
     existing(raw)
     with pytest.raises(UserError, match="taken by Dataset230_X"):
         open_dataset("Dataset230_Y")
-    with pytest.raises(UserError, match="no dataset '231'"):
+    with pytest.raises(UserError, match=r"no dataset '231'.*such as Dataset231_PETCT"):
         open_dataset("231")
     with pytest.raises(UserError, match="give a name such as"):
         open_dataset("PETCT")
