@@ -1,10 +1,11 @@
 """Many cases from one folder into one dataset: find them, work on them side by side, say what became of each."""
 
+import json
 import shutil
 import time
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -109,7 +110,7 @@ def harmonise(
         outcomes = _run(left, num_processes=num_processes, log=log, progress=progress)
     finally:
         _clear_away_left_behind(dataset.folder)
-        gather_records(dataset.folder)
+        recorded = gather_records(dataset.folder)
         labelled_in_all = dataset.finish()
     skipped |= {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
     good = [outcome for outcome in outcomes if outcome.reason is None]
@@ -122,6 +123,11 @@ def harmonise(
         labelled_in_all=labelled_in_all,
     )
     _report(summary, log)
+    if others := _made_otherwise(recorded, options):
+        log(
+            f"{len(others)} case(s) of the dataset, such as {others[0]}, have another --grid, --body-crop or --spacing "
+            "than this run; harmonise all alike."
+        )
     return summary
 
 
@@ -159,6 +165,12 @@ def _keys(name: str, case: FoundCase) -> tuple[str, str]:
 
 def _unused(suv_table: Mapping[str, Injection], jobs: Sequence[CaseJob]) -> list[str]:
     return sorted(set(suv_table) - {key for job in jobs for key in _keys(job.case, job.found)})
+
+
+def _made_otherwise(records: Mapping[str, CaseRecord], options: Options) -> list[str]:
+    """Cases whose extent and intensities are not those of this run; links and copies are alike."""
+    wanted = json.loads(json.dumps(asdict(replace(options, copy=False))))
+    return [case for case, record in records.items() if record.made_from["options"] | {"copy": False} != wanted]
 
 
 def _belonging_elsewhere(jobs: Sequence[CaseJob], records: Mapping[str, CaseRecord | None]) -> dict[str, str]:

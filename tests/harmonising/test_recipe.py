@@ -4,6 +4,7 @@ import json
 import os
 import time
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,17 @@ def test_several_centres_share_a_dataset(raw, north, tmp_path):
     assert run(north, centre="unlabelled north", with_labels=False).labelled_in_all == 2
     assert json.loads((raw / "Dataset230_X" / "dataset.json").read_text())["numTraining"] == 2
     assert len(read_records(raw / "Dataset230_X" / "harmonised.json")) == 7
+
+
+def test_centres_that_were_made_in_another_way_are_told(raw, north, tmp_path):
+    write_case(tmp_path / "south" / "p1")
+    told: list[str] = []
+    cropped = Options(body_crop=True, spacing_in_mm=(5.0, 4.0, 4.0))
+    run(north, told=told, options=cropped)
+    run(north, told=told, options=replace(cropped, copy=True))
+    assert not any("harmonise all alike" in line for line in told)
+    run(tmp_path / "south", centre="south", told=told)
+    assert told[-1].startswith("3 case(s) of the dataset, such as p1_s1, have another --grid, --body-crop or --spacing")
 
 
 def test_a_name_of_another_centre_is_not_taken_over(raw, north, tmp_path):
