@@ -87,18 +87,7 @@ def harmonise(
         UserError: if there is no case, none can be used, names collide, the labels' values are not named or a worker
             died.
     """
-    if source.resolve() == dataset.folder.resolve() or dataset.folder.resolve() in source.resolve().parents:
-        raise UserError(f"{source} lies within the dataset itself; name the folder with the original scans.")
-    found, skipped = find_cases(source, layout)
-    if not found:
-        raise UserError(f"There is no case with CT and PET in {source}{_first_reasons(skipped)}.")
-    if not with_labels:
-        found = [replace(case, label=None) for case in found]
-    if any(case.label for case in found) and not dataset.has_labels:
-        raise UserError(
-            f"{sum(case.label is not None for case in found)} case(s) have labels; say what their values mean with "
-            "--labels lesion=1, or use them as unlabelled scans with --unlabelled."
-        )
+    found, skipped = _found_cases(source, dataset, layout, with_labels=with_labels)
     jobs = _jobs(identified(found, centre=centre), dataset, options, centre, suv_table)
     for unused in _unused(suv_table or {}, jobs):
         log(f"The SUV values name '{unused}', which is no case here.")
@@ -129,6 +118,25 @@ def harmonise(
             "than this run; harmonise all alike."
         )
     return summary
+
+
+def _found_cases(
+    source: Path, dataset: Dataset, layout: Layout, *, with_labels: bool
+) -> tuple[list[FoundCase], dict[str, str]]:
+    """As `find_cases`; refuses what the dataset cannot take as a whole."""
+    if source.resolve() == dataset.folder.resolve() or dataset.folder.resolve() in source.resolve().parents:
+        raise UserError(f"{source} lies within the dataset itself; name the folder with the original scans.")
+    found, skipped = find_cases(source, layout)
+    if not found:
+        raise UserError(f"There is no case with CT and PET in {source}{_first_reasons(skipped)}.")
+    if not with_labels:
+        found = [replace(case, label=None) for case in found]
+    if (labelled := sum(case.label is not None for case in found)) and not dataset.has_labels:
+        raise UserError(
+            f"{labelled} case(s) have labels; say what their values mean with --labels lesion=1, or use them as "
+            "unlabelled scans with --unlabelled."
+        )
+    return found, skipped
 
 
 def _jobs(
