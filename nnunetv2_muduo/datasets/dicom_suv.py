@@ -12,6 +12,8 @@ from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 
 UNITS = "0054|1001"  # as SimpleITK names the tag
+_DATE_AND_MINUTE = 12  # digits
+_SAME_TIME_IN_S, _DAY_IN_S = 60.0, 86400.0
 _TAGS = [
     "Units",
     "SUVType",
@@ -89,12 +91,22 @@ def _elapsed(headers: Sequence[Any], radionuclide: Any) -> float:
         raise _refusal(
             "the series is dated after its acquisition, so the time its decay correction refers to is not known"
         )
-    if stamp := getattr(radionuclide, "RadiopharmaceuticalStartDateTime", None):
-        return (started - _time(str(stamp)[:8], str(stamp)[8:])).total_seconds()
-    injected = _time(_value(headers[0], "SeriesDate"), _value(radionuclide, "RadiopharmaceuticalStartTime"))
-    if injected > started:  # midnight passed in between
-        injected -= timedelta(days=1)
-    return (started - injected).total_seconds()
+    return (started - _injected(_value(headers[0], "SeriesDate"), radionuclide, before=started)).total_seconds()
+
+
+def _injected(date: str, radionuclide: Any, *, before: datetime) -> datetime:
+    """The time of the injection, from a stamp with its date or from the time of day alone."""
+    stamp = str(getattr(radionuclide, "RadiopharmaceuticalStartDateTime", None) or "")
+    dated = _time(stamp[:8], stamp[8:]) if len(stamp) >= _DATE_AND_MINUTE else None
+    if dated is not None and not getattr(radionuclide, "RadiopharmaceuticalStartTime", None):
+        return dated
+    injected = _time(date, _value(radionuclide, "RadiopharmaceuticalStartTime"))
+    if dated is not None:
+        apart = abs((dated - injected).total_seconds()) % _DAY_IN_S
+        if min(apart, _DAY_IN_S - apart) > _SAME_TIME_IN_S:  # as when one of them is not in local time
+            raise _refusal("the PET's tags give two times of the injection")
+        return dated
+    return injected - timedelta(days=1) if injected > before else injected  # midnight passed in between
 
 
 def _time(date: str, time: str) -> datetime:

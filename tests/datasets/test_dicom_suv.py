@@ -44,8 +44,14 @@ def test_midnight_may_pass_in_between():
 
 
 def test_the_full_date_of_the_injection_goes_first():
-    dated = headers(RadiopharmaceuticalStartDateTime="20260102083000.00+0100")
-    assert suv_factor_of_headers(dated) == pytest.approx(suv_factor(Injection(350e6, 70.0, 7200.0, 6586.2)))
+    two_hours = suv_factor(Injection(350e6, 70.0, 7200.0, 6586.2))
+    for time in ("083000", None):
+        stamp = {"RadiopharmaceuticalStartDateTime": "20260102083000.00+0100", "RadiopharmaceuticalStartTime": time}
+        assert suv_factor_of_headers(headers(**stamp)) == pytest.approx(two_hours)
+
+
+def test_a_date_alone_is_no_midnight():
+    assert suv_factor_of_headers(headers(RadiopharmaceuticalStartDateTime="20260102")) == pytest.approx(HOUR)
 
 
 def test_an_image_corrected_to_the_injection_knows_no_decay():
@@ -61,6 +67,7 @@ def test_suv_by_body_weight_stays_as_it_is():
     [
         ({"DecayCorrection": "NONE"}, "decay correction is NONE"),
         ({"SeriesTime": "180000"}, "dated after its acquisition"),
+        ({"RadiopharmaceuticalStartDateTime": "20260102083000.00+0000"}, "two times of the injection"),
         ({"PatientWeight": None}, "lacks the DICOM tag PatientWeight"),
         ({"RadionuclideTotalDose": "350"}, "MBq"),
     ],
