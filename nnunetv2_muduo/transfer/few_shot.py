@@ -1,14 +1,10 @@
 """Few-shot splits: who is labelled, who validates, nobody is in both. Pure: names in, names out."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nnunetv2_muduo.errors import UserError
-
-# AutoPET: fdg_<patient>_<study>, psma_<patient>_<study>, PETCT_<patient>_<study>
-DEFAULT_PATIENT = r"(?i)((?:fdg|psma|petct)_[^_]+)"
 
 
 @dataclass(frozen=True)
@@ -54,24 +50,6 @@ class Split:
 
     train: tuple[str, ...]
     val: tuple[str, ...]
-
-
-def patients_of(cases: Iterable[str], pattern: str = DEFAULT_PATIENT) -> dict[str, str]:
-    """Case -> patient: what the pattern's first group, or all of it, matches at the name's start; else the case itself.
-
-    Raises:
-        UserError: if the pattern is no regular expression.
-    """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise UserError(
-            f"'{pattern}' is no regular expression ({error}); one for C001_2 is --patient 'C[0-9]+'."
-        ) from error
-    found = {case: compiled.match(case) for case in cases}
-    return {
-        case: case if match is None else match[1 if compiled.groups else 0] or case for case, match in found.items()
-    }
 
 
 def draw_split(patients: Mapping[str, str], *, labelled: Amount, validation: Amount, seed: int, fold: int = 0) -> Split:

@@ -11,12 +11,12 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
-from nnunetv2_muduo.harmonising.record import RECORD_FILE, read_records
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
-from nnunetv2_muduo.transfer.few_shot import DEFAULT_PATIENT, Amount, Split, draw_split, patients_of, rest_of
+from nnunetv2_muduo.patients import patients_of_dataset
+from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER
+from nnunetv2_muduo.transfer.few_shot import Amount, Split, draw_split, rest_of
 
 SPLITS = "splits_final.json"
-UNLABELLED = "imagesUn"
 _MOST_NAMES = 10
 
 
@@ -56,7 +56,9 @@ class WrittenSplits:
         lines = [f"{len(self.patients)} labelled cases of {len(set(self.patients.values()))} patients", self.table()]
         lines += [f"Splits: {self.path}"]
         lines += [f"The splits before are kept as {self.backup}"] if self.backup else []
-        lines += [f"Unlabelled from now on: {len(self.linked)} cases, linked into {UNLABELLED}"] if self.linked else []
+        lines += (
+            [f"Unlabelled from now on: {len(self.linked)} cases, linked into {IMAGES_FOLDER}"] if self.linked else []
+        )
         lines += [f"No longer unlabelled: {len(self.unlinked)} cases"] if self.unlinked else []
         return "\n".join(lines)
 
@@ -79,28 +81,29 @@ def write_splits(
 
     Labelled cases outside a fold are not used by nnU-Net. With `rest_unlabelled` their images are linked into imagesUn
     under their own names, where MuDuo takes them as unlabelled scans (a labelled case in imagesUn is refused where a
-    fold uses it); images and labels stay where they are. Links that
-    an earlier split made, to cases that this one trains or validates on, are taken away in any case.
+    fold uses it); images and labels stay where they are. Links that an earlier split made, to cases that this one
+    trains or validates on, are taken away in any case.
 
     Args:
         dataset: name or number.
         labelled, validation: cases to train and to validate on.
         seed: of the draw; the same seed nests smaller numbers of labelled cases in larger ones.
         folds: splits to draw, each by itself.
-        patient: regular expression that finds the patient at the start of a case's name; None: what `muduo harmonise`
-            recorded of the case, else `DEFAULT_PATIENT`.
+        patient: regular expression that finds the patient at the start of a case's name; None: see
+            `patients_of_dataset`.
         rest_unlabelled: whether to link what no fold uses and no validating patient owns.
         overwrite: whether to replace splits that are there; they are kept beside the new ones.
 
     Raises:
-        UserError: if the dataset has not that many cases, has splits already, or the file system knows no links.
+        UserError: if the dataset has not that many cases or has splits already, if the pattern finds no patient, or the
+            file system knows no links.
     """
     if folds < 1:
         raise UserError(f"{folds} folds cannot be drawn; ask for at least 1.")
     name = find_dataset(str(dataset))
     raw, preprocessed = nnunet_folder("nnUNet_raw") / name, nnunet_folder("nnUNet_preprocessed") / name
     images = _labelled_cases(raw)
-    patients = _patients(raw, list(images), patient)
+    patients = patients_of_dataset(raw, list(images), patient)
     splits = tuple(
         draw_split(patients, labelled=labelled, validation=validation, seed=seed, fold=fold) for fold in range(folds)
     )
@@ -109,19 +112,9 @@ def write_splits(
         raise UserError("No case is left over to be an unlabelled one; ask for fewer labelled or validation cases.")
     path = preprocessed / SPLITS
     backup = _write(path, splits, overwrite=overwrite)
-    unlinked = _unlink(raw / UNLABELLED, {case: images[case] for case in images if case not in rest})
-    linked = _link(raw / UNLABELLED, {case: images[case] for case in rest} if rest_unlabelled else {})
+    unlinked = _unlink(raw / IMAGES_FOLDER, {case: images[case] for case in images if case not in rest})
+    linked = _link(raw / IMAGES_FOLDER, {case: images[case] for case in rest} if rest_unlabelled else {})
     return WrittenSplits(path, backup, splits, patients, linked, unlinked)
-
-
-def _patients(raw: Path, cases: Sequence[str], pattern: str | None) -> dict[str, str]:
-    """Case -> patient: by the pattern, or as `muduo harmonise` recorded it, or by the names AutoPET uses."""
-    by_name = patients_of(cases, pattern or DEFAULT_PATIENT)
-    record = raw / RECORD_FILE
-    if pattern is not None or not record.is_file():
-        return by_name
-    recorded = read_records(record)
-    return {case: recorded[case].patient if case in recorded else patient for case, patient in by_name.items()}
 
 
 def _labelled_cases(raw: Path) -> dict[str, tuple[Path, ...]]:

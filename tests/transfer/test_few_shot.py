@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.transfer.few_shot import Amount, Split, draw_split, patients_of, rest_of
+from nnunetv2_muduo.patients import patients_of
+from nnunetv2_muduo.transfer.few_shot import Amount, Split, draw_split, rest_of
 
 # 20 patients with one, two or three studies each
 COHORT = patients_of(f"fdg_{number:03d}_{study}" for number in range(20) for study in range(1 + number % 3))
@@ -15,29 +16,6 @@ def draw(labelled: str, validation: str = "10", *, seed: int = 0, fold: int = 0,
     return draw_split(
         cohort, labelled=Amount.parse(labelled), validation=Amount.parse(validation), seed=seed, fold=fold
     )
-
-
-@pytest.mark.parametrize(
-    ("case", "patient"),
-    [
-        ("fdg_0011f3deaf_03-23-2003-NA-PET-CT Ganzkoerper", "fdg_0011f3deaf"),
-        ("psma_95b833d65be26f2c_2018-04-23", "psma_95b833d65be26f2c"),
-        ("PETCT_0223_1", "PETCT_0223"),
-        ("case_003_1", "case_003_1"),
-        ("unlabelled", "unlabelled"),
-    ],
-)
-def test_patients_of_autopet_are_known_by_their_names(case: str, patient: str):
-    assert patients_of([case]) == {case: patient}
-
-
-def test_patients_are_found_by_a_pattern_with_or_without_a_group():
-    assert patients_of(["C01_a"], r"[^_]+") == patients_of(["C01_a"], r"([^_]+)_") == {"C01_a": "C01"}
-
-
-def test_no_regular_expression_is_a_users_mistake():
-    with pytest.raises(UserError, match="no regular expression"):
-        patients_of(["a"], "(")
 
 
 @pytest.mark.parametrize("text", ["5", "1", "10%", "0.5%", "100%"])
