@@ -45,8 +45,8 @@ def patients_of_dataset(raw: Path, cases: Sequence[str], pattern: str | None = N
     if pattern is not None:
         if cases and not any(re.match(pattern, case) for case in cases):
             raise UserError(
-                f"--patient '{pattern}' matches at the start of no case's name, such as {cases[0]}, so every case would "
-                "be a patient of its own; correct the pattern."
+                f"--patient '{pattern}' matches at the start of no case's name, such as {cases[0]}, so every case "
+                "would be a patient of its own; correct the pattern."
             )
         return by_name
     if not record.is_file():

@@ -1,7 +1,7 @@
 """Which cases pretraining learns from, and which only its validation loss sees."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,21 +47,39 @@ def labelled_cases(folder: Path) -> list[PretrainingCase]:
     return [PretrainingCase(name, folder, labelled=True) for name in sorted(names)]
 
 
-def hold_out(cases: Sequence[PretrainingCase], share: float) -> CaseSplit:
-    """Set a share of the cases aside, rounded, at least one.
+def hold_out(cases: Sequence[PretrainingCase], share: float, patients: Mapping[str, str] | None = None) -> CaseSplit:
+    """Set a share of the cases aside, rounded, at least one; all of a patient's or none.
 
-    Which ones follows from their names alone, so that runs of other seeds and settings are measured on the same cases.
+    Which ones follows from the patients' names alone, so that runs of other seeds and settings are measured on the same
+    cases. Where all cases are one patient's, they are held out case by case.
+
+    Args:
+        cases: each once.
+        share: of the cases.
+        patients: case -> patient; a case that is missing is its own patient.
 
     Raises:
         UserError: where there are fewer than two cases, or none would be left to learn from.
     """
-    aside = max(1, round(share * len(cases)))
-    if aside >= len(cases):
+    by_patient: dict[str, list[PretrainingCase]] = {}
+    for case in sorted(cases, key=_name):
+        by_patient.setdefault((patients or {}).get(case.name, case.name), []).append(case)
+    if len(by_patient) == 1:
+        by_patient = {case.name: [case] for case in cases}
+    number = max(1, round(share * len(cases)))
+    ranked = iter(sorted(by_patient, key=lambda patient: (zlib.crc32(patient.encode()), patient)))
+    aside: list[PretrainingCase] = []
+    while len(aside) < min(number, len(cases)):
+        aside += by_patient[next(ranked)]
+    if len(aside) >= len(cases):
         raise UserError(
             f"Pretraining needs at least one case to learn from and one for its validation loss, but there are "
-            f"{len(cases)} case(s), of which {aside} would be held out; add scans to imagesUn, or lower the setting "
-            "held_out with: muduo plan -d ID -p PLANS --set mae.held_out=0.1"
+            f"{len(cases)} case(s) of {len(by_patient)} patient(s), of which {len(aside)} would be held out; add scans "
+            "to imagesUn, or lower the setting held_out with: muduo plan -d ID -p PLANS --set mae.held_out=0.1"
         )
-    ranked = sorted(cases, key=lambda case: (zlib.crc32(case.name.encode()), case.name))
-    by_name = sorted(ranked[aside:], key=lambda case: case.name)
-    return CaseSplit(tuple(by_name), tuple(sorted(ranked[:aside], key=lambda case: case.name)))
+    training = (case for patient in ranked for case in by_patient[patient])
+    return CaseSplit(tuple(sorted(training, key=_name)), tuple(sorted(aside, key=_name)))
+
+
+def _name(case: PretrainingCase) -> str:
+    return case.name

@@ -11,11 +11,12 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.cases import CaseSplit, PretrainingCase, hold_out, labelled_cases
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
+from nnunetv2_muduo.patients import patients_of_dataset
 from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER, preprocess_unlabelled
 
 
 def gather_cases(trainer: nnUNetTrainer, settings: MAESettings) -> CaseSplit:
-    """Labelled cases as nnU-Net preprocessed them, and the scans of imagesUn, which are brought up to date.
+    """Labelled cases as nnU-Net preprocessed them, and the scans of imagesUn, which are brought up to date; each once.
 
     With several GPUs the first process preprocesses and the others look.
 
@@ -29,13 +30,14 @@ def gather_cases(trainer: nnUNetTrainer, settings: MAESettings) -> CaseSplit:
         cases += _labelled(trainer, preprocessed, raw)
     images = raw / IMAGES_FOLDER
     if images.is_dir() and any(images.iterdir()):
-        cases += _unlabelled(trainer, preprocessed, raw)
+        known = {case.name for case in cases}  # `muduo split --rest-unlabelled` links labelled cases into imagesUn
+        cases += [case for case in _unlabelled(trainer, preprocessed, raw) if case.name not in known]
     if not cases:
         raise UserError(
             f"{trainer.plans_manager.dataset_name} has nothing to pretrain on: put scans into {images}, as "
             f"{{case}}_0000{trainer.dataset_json['file_ending']} and so on, or preprocess labelled cases."
         )
-    return hold_out(cases, settings.held_out)
+    return hold_out(cases, settings.held_out, patients_of_dataset(raw, [case.name for case in cases]))
 
 
 def _labelled(trainer: nnUNetTrainer, preprocessed: Path, raw: Path) -> list[PretrainingCase]:

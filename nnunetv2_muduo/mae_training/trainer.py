@@ -91,7 +91,7 @@ class MAETrainer(nnUNetTrainer):
 
     def initialize(self) -> None:
         self.cases = gather_cases(self, self.settings)
-        # the labelled cases' folder unless there are none; nnU-Net looks here for the format of the data
+        # nnU-Net looks here for the format of the data, and the usual folder need not be there
         self.preprocessed_dataset_folder = str(self.cases.training[0].folder)
         torch.manual_seed(self.seed)
         super().initialize()

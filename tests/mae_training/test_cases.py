@@ -23,6 +23,22 @@ def test_at_least_one_case_is_held_out_and_which_one_follows_from_the_names():
     assert first == second
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.6])
+def test_no_patient_is_learnt_from_and_held_out(share):
+    patients = {case.name: f"patient_{number // 3}" for number, case in enumerate(cases(26))}
+    split = hold_out(cases(26), share, patients)
+    learnt, held_out = ({patients[case.name] for case in part} for part in (split.training, split.held_out))
+    assert not learnt & held_out
+    number = max(1, round(26 * share))
+    assert number <= len(split.held_out) < number + 3
+    assert len(split.training) + len(split.held_out) == 26
+
+
+def test_scans_of_one_patient_alone_are_held_out_one_by_one():
+    split = hold_out(cases(4), 0.25, dict.fromkeys([case.name for case in cases(4)], "patient"))
+    assert len(split.held_out) == 1
+
+
 @pytest.mark.parametrize(("number", "share"), [(0, 0.1), (1, 0.1), (2, 0.9)])
 def test_too_few_cases_are_refused(number, share):
     with pytest.raises(UserError, match="at least one case to learn from"):

@@ -48,6 +48,27 @@ def test_labelled_cases_can_be_left_out(dataset):
     assert trainer.cases.counts() == {"labelled": 0, "unlabelled": 2, "held_out": 1}
 
 
+def test_a_labelled_case_that_also_serves_as_an_unlabelled_one_counts_once(dataset):
+    """Such as `muduo split --rest-unlabelled` leaves; it could be learnt from and held out at once."""
+    names = [path.stem for path in sorted((dataset.preprocessed / "nnUNetPlans_3d_fullres").glob("*.pkl"))]
+    (dataset.preprocessed / "splits_final.json").write_text(json.dumps([{"train": names[:1], "val": []}]))
+    for image in (dataset.raw / "imagesTr").glob(f"{names[1]}_*"):
+        (dataset.raw / "imagesUn" / image.name).symlink_to(image)
+    trainer = dataset.trainer()
+    trainer.initialize()
+    assert trainer.cases.counts() == {"labelled": 2, "unlabelled": 2, "held_out": 1}
+
+
+def test_scans_of_a_patient_are_held_out_together(dataset):
+    for number, file in enumerate(sorted((dataset.raw / "imagesUn").iterdir())):
+        file.rename(file.with_name(f"fdg_001_{number // 2}_{number % 2:04d}.nii.gz"))
+    trainer = dataset.trainer(held_out=0.5)
+    trainer.initialize()
+    studies = {f"fdg_001_{number}" for number in range(2)}
+    parts = [studies & {case.name for case in part} for part in (trainer.cases.training, trainer.cases.held_out)]
+    assert sorted(map(len, parts)) == [0, 2]
+
+
 def test_labelled_cases_that_are_not_preprocessed_are_named_with_the_command(dataset):
     shutil.rmtree(dataset.preprocessed / "nnUNetPlans_3d_fullres")
     with pytest.raises(UserError, match="nnUNetv2_preprocess -d 21 -plans_name nnUNetPlans -c 3d_fullres"):
