@@ -8,7 +8,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.cases import CaseSplit
-from nnunetv2_muduo.semisupervised.channels import channel_names
+from nnunetv2_muduo.plans_provenance import provenance_of_plans
+from nnunetv2_muduo.pretraining import NOT_PRETRAINED
 
 
 def describe_pretraining(
@@ -24,22 +25,18 @@ def describe_pretraining(
     """Everything that must fit where the weights go, as plain lists, texts and numbers.
 
     Returns:
-        spacing (mm) and patch_size (voxels) in the order (z, y, x) of nnU-Net's arrays; normalization_schemes and
-        use_mask_for_norm one for each of channel_names, which are in the order of the input channels; where it comes
-        from (source: the trainer, dataset_name, plans_name, configuration); the architecture; the settings; how many
-        cases there were.
+        What `Provenance` has, a channel that the network never saw being normalised by `NOT_PRETRAINED`; and patch_size
+        (z, y, x) in voxels, the planned architecture, the settings, how many cases there were, and our version.
     """
+    told = provenance_of_plans(plans.plans, configuration_name, dataset_json, source=source)
+    shown = range(len(told.channel_names)) if settings.channels is None else settings.channels
+    schemes = [
+        scheme if channel in shown else NOT_PRETRAINED for channel, scheme in enumerate(told.normalization_schemes)
+    ]
     described = {
-        "source": source,
-        "dataset_name": plans.dataset_name,
-        "plans_name": plans.plans_name,
-        "configuration": configuration_name,
-        "spacing": [float(edge) for edge in configuration.spacing],
+        **told.to_dict(),
+        "normalization_schemes": schemes,
         "patch_size": [int(edge) for edge in configuration.patch_size],
-        "transpose_forward": [int(axis) for axis in plans.transpose_forward],
-        "channel_names": list(channel_names(dataset_json)),
-        "normalization_schemes": list(configuration.normalization_schemes),
-        "use_mask_for_norm": list(configuration.use_mask_for_norm),
         "architecture": configuration.configuration["architecture"],
         "settings": settings.to_dict(),
         "cases": cases.counts(),

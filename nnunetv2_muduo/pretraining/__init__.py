@@ -9,11 +9,19 @@ from nnunetv2_muduo.pretraining.imported_weights import (
 )
 from nnunetv2_muduo.pretraining.losses import reconstruction_loss
 from nnunetv2_muduo.pretraining.masking import block_mask, impute
-from nnunetv2_muduo.pretraining.provenance import PROVENANCE_KEY, RELEASED, Provenance, channel_sources, obstacles
+from nnunetv2_muduo.pretraining.provenance import (
+    NOT_PRETRAINED,
+    PROVENANCE_KEY,
+    RELEASED,
+    Provenance,
+    channel_sources,
+    obstacles,
+)
 from nnunetv2_muduo.pretraining.schedules import cosine_rate
 from nnunetv2_muduo.pretraining.zoom import size_before_zoom, zoomed
 
 __all__ = [
+    "NOT_PRETRAINED",
     "PROVENANCE_KEY",
     "RELEASED",
     "Provenance",

@@ -6,7 +6,8 @@ from typing import Any
 
 PROVENANCE_KEY = "mae_provenance"  # entry of a checkpoint, written in pretraining and at import
 SPACING_TOLERANCE = 0.01  # relative; the same resolution written by different tools differs by less
-NOT_PRETRAINED = "none"  # normalisation scheme of a channel whose weights are zeros
+NOT_PRETRAINED = "none"  # normalisation scheme of a channel that the network was never shown
+_HEEDS_MASK = "ZScoreNormalization"  # the one scheme of nnU-Net's that use_mask_for_norm changes
 _REQUIRED = ("spacing", "normalization_schemes", "channel_names")
 
 
@@ -14,13 +15,17 @@ _REQUIRED = ("spacing", "normalization_schemes", "channel_names")
 class Provenance:
     """How the images were prepared that weights were trained on, or that a network is to be trained on.
 
+    The patch size is not part of it: the networks are convolutional, or window by window, and take other patches.
+
     Attributes:
         spacing: (z, y, x) in mm, in the order of the network's axes.
-        normalization_schemes: nnU-Net's name of each channel's normalisation.
+        normalization_schemes: nnU-Net's name of each channel's normalisation; `NOT_PRETRAINED` where there was none.
         channel_names: of the input channels in their order.
         source: what made the weights, a trainer or a publication.
         plans_name, dataset_name, configuration: of the pretraining; "" where nobody knows.
         transpose_forward: which of a scan's axes (z, y, x) each of the network's axes is, as in nnU-Net's plans.
+        use_mask_for_norm: for each channel whether it is normalised by its nonzero region alone, as in nnU-Net's plans;
+            () where nobody knows.
     """
 
     spacing: tuple[float, ...]
@@ -31,6 +36,19 @@ class Provenance:
     dataset_name: str = ""
     configuration: str = ""
     transpose_forward: tuple[int, ...] = (0, 1, 2)
+    use_mask_for_norm: tuple[bool, ...] = ()
+
+    @property
+    def taught_channels(self) -> tuple[str | None, ...]:
+        """Names of the input channels in their order, None for one that was not pretrained."""
+        pairs = zip(self.channel_names, self.normalization_schemes, strict=True)
+        return tuple(None if scheme == NOT_PRETRAINED else name for name, scheme in pairs)
+
+    def normalisation(self, channel: int, *, with_mask: bool = True) -> str:
+        """A channel's scheme in words, and, `with_mask`, whether it is of the nonzero voxels alone."""
+        scheme = self.normalization_schemes[channel]
+        masked = with_mask and scheme == _HEEDS_MASK and self.use_mask_for_norm[channel]
+        return f"{scheme} of nonzero voxels" if masked else scheme
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> "Provenance":
@@ -48,12 +66,18 @@ class Provenance:
             normalization_schemes=tuple(str(scheme) for scheme in given["normalization_schemes"]),
             channel_names=tuple(str(name) for name in given["channel_names"]),
             transpose_forward=tuple(int(axis) for axis in given.get("transpose_forward", cls.transpose_forward)),
+            use_mask_for_norm=tuple(bool(used) for used in given.get("use_mask_for_norm", ())),
             **words,
         )
         if len(provenance.normalization_schemes) != len(provenance.channel_names):
             raise ValueError(
                 f"it names {len(provenance.channel_names)} channels and {len(provenance.normalization_schemes)} "
                 "normalisation schemes"
+            )
+        if provenance.use_mask_for_norm and len(provenance.use_mask_for_norm) != len(provenance.channel_names):
+            raise ValueError(
+                f"it names {len(provenance.channel_names)} channels and use_mask_for_norm of "
+                f"{len(provenance.use_mask_for_norm)}"
             )
         return provenance
 
@@ -68,23 +92,24 @@ RELEASED = Provenance(
     normalization_schemes=("ZScoreNormalization", "ZScoreNormalization"),
     channel_names=("PET", "CT"),
     source="PET/CT masked autoencoder (arXiv 2605.21835)",
+    use_mask_for_norm=(False, False),
 )
 
 
 def channel_sources(
-    pretrained: Sequence[str], wanted: Sequence[str], *, by_position: bool = False
+    pretrained: Sequence[str | None], wanted: Sequence[str], *, by_position: bool = False
 ) -> tuple[int | None, ...]:
     """For each wanted channel the pretrained one of the same name, in any case; None where there is none.
 
     Args:
-        pretrained: names of the channels of the pretrained network, in their order.
+        pretrained: names of the channels of the pretrained network, in their order; one that is None serves nobody.
         wanted: names of the channels of the new one.
         by_position: give pretrained channels that nobody asked for by name to the wanted ones without any, in order.
     """
-    known = [name.casefold() for name in pretrained]
+    known = [None if name is None else name.casefold() for name in pretrained]
     found = [known.index(name.casefold()) if name.casefold() in known else None for name in wanted]
     if by_position:
-        spare = iter([channel for channel in range(len(pretrained)) if channel not in found])
+        spare = iter([channel for channel, name in enumerate(known) if name is not None and channel not in found])
         found = [next(spare, None) if channel is None else channel for channel in found]
     return tuple(found)
 
@@ -94,7 +119,7 @@ def obstacles(pretrained: Provenance, target: Provenance) -> list[str]:
     return [
         *_other_spacing(pretrained.spacing, target.spacing),
         *_other_axes(pretrained.transpose_forward, target.transpose_forward),
-        *_unknown_channels(pretrained.channel_names, target.channel_names),
+        *_unknown_channels(pretrained.taught_channels, target.channel_names),
         *_other_normalisation(pretrained, target),
     ]
 
@@ -113,21 +138,26 @@ def _other_axes(pretrained: tuple[int, ...], target: tuple[int, ...]) -> list[st
     return [f"order of the axes: pretrained with {named[0]}, the plans have {named[1]}"]
 
 
-def _unknown_channels(pretrained: tuple[str, ...], wanted: tuple[str, ...]) -> list[str]:
+def _unknown_channels(pretrained: tuple[str | None, ...], wanted: tuple[str, ...]) -> list[str]:
     sources = channel_sources(pretrained, wanted)
     if None not in sources and len(set(sources)) == len(sources):
         return []
-    return [f"channels: pretrained on {', '.join(pretrained)}, the dataset has {', '.join(wanted)}"]
+    taught = ", ".join(name for name in pretrained if name is not None)
+    return [f"channels: pretrained on {taught}, the dataset has {', '.join(wanted)}"]
 
 
 def _other_normalisation(pretrained: Provenance, target: Provenance) -> list[str]:
-    sources = channel_sources(pretrained.channel_names, target.channel_names)
-    pairs = zip(target.channel_names, sources, target.normalization_schemes, strict=True)
-    return [
-        f"normalisation of {name}: pretrained with {pretrained.normalization_schemes[source]}, the plans have {scheme}"
-        for name, source, scheme in pairs
-        if source is not None and pretrained.normalization_schemes[source] != scheme
-    ]
+    both_known = bool(pretrained.use_mask_for_norm and target.use_mask_for_norm)
+    reasons = []
+    for channel, source in enumerate(channel_sources(pretrained.taught_channels, target.channel_names)):
+        if source is None:
+            continue
+        before = pretrained.normalisation(source, with_mask=both_known)
+        now = target.normalisation(channel, with_mask=both_known)
+        if before != now:
+            name = target.channel_names[channel]
+            reasons.append(f"normalisation of {name}: pretrained with {before}, the plans have {now}")
+    return reasons
 
 
 def _millimetres(spacing: tuple[float, ...]) -> str:

@@ -12,14 +12,15 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder, read_json, read_plans
+from nnunetv2_muduo.plans_provenance import provenance_of_plans
 from nnunetv2_muduo.pretraining.imported_weights import HEAD, input_tensors
 from nnunetv2_muduo.pretraining.provenance import Provenance
-from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels, modality_of_channel
+from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.semisupervised.prompt_trainer import PromptGeneratorTrainer
 from nnunetv2_muduo.settings import Settings
 
@@ -81,31 +82,6 @@ def find_target(
     return Target(trainer, provenance, network, input_names)
 
 
-def provenance_of_plans(plans: Mapping, configuration: str, dataset_json: Mapping, *, source: str) -> Provenance:
-    """How images are prepared by plans that have this configuration; channels of CT and PET are called CT and PET."""
-    resolved = _resolved(plans, configuration)
-    settings = Settings.from_plans(plans)
-    set_by_hand = {settings.ct_channel: "CT", settings.pet_channel: "PET"}
-    names = [
-        set_by_hand.get(channel) or plain_channel_name(name) for channel, name in enumerate(channel_names(dataset_json))
-    ]
-    return Provenance(
-        spacing=tuple(float(edge) for edge in resolved.spacing),
-        normalization_schemes=tuple(resolved.normalization_schemes),
-        channel_names=tuple(names),
-        source=source,
-        plans_name=str(plans.get("plans_name", "")),
-        dataset_name=str(plans.get("dataset_name", "")),
-        configuration=configuration,
-        transpose_forward=tuple(plans.get("transpose_forward", Provenance.transpose_forward)),
-    )
-
-
-def plain_channel_name(name: str) -> str:
-    """CT or PET where a name says so, else the name itself."""
-    return modality_of_channel(name) or name
-
-
 def find_trainer(name: str) -> type[nnUNetTrainer]:
     """A trainer class by its name: one of ours, wherever nnUNet_extTrainer points, or one that nnU-Net finds.
 
@@ -122,10 +98,6 @@ def find_trainer(name: str) -> type[nnUNetTrainer]:
         raise UserError(f"There is no trainer {name}, neither here nor where nnU-Net looks; check its name.") from error
 
 
-def _resolved(plans: Mapping, configuration: str) -> ConfigurationManager:
-    return PlansManager(deepcopy(dict(plans))).get_configuration(configuration)
-
-
 def _network(
     trainer: type[nnUNetTrainer],
     plans: Mapping,
@@ -135,7 +107,8 @@ def _network(
     channels: int | None = None,
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """State of the network without its head, and which of its tensors look at the input channels; shapes only."""
-    manager, resolved = PlansManager(deepcopy(dict(plans))), _resolved(plans, configuration)
+    manager = PlansManager(deepcopy(dict(plans)))
+    resolved = manager.get_configuration(configuration)
     if resolved.previous_stage_name is not None:
         raise UserError(
             f"'{configuration}' follows '{resolved.previous_stage_name}' in a cascade and has input channels that were "
@@ -162,5 +135,6 @@ def _prompt_target(provenance: Provenance, plans: Mapping, dataset_json: Mapping
         provenance,
         normalization_schemes=(provenance.normalization_schemes[pet],),
         channel_names=(provenance.channel_names[pet],),
+        use_mask_for_norm=(provenance.use_mask_for_norm[pet],),
     )
     return Target(provenance.source, alone, network, input_names, prompt_channel=pet)

@@ -12,6 +12,7 @@ from torch import Tensor
 from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing, sha256_of
+from nnunetv2_muduo.plans_provenance import plain_channel_name, provenance_of_plans
 from nnunetv2_muduo.pretraining.imported_weights import misfits, network_weights, not_finite, with_input_channels
 from nnunetv2_muduo.pretraining.provenance import (
     NOT_PRETRAINED,
@@ -21,7 +22,7 @@ from nnunetv2_muduo.pretraining.provenance import (
     channel_sources,
     obstacles,
 )
-from nnunetv2_muduo.transfer.target import Target, find_target, plain_channel_name, provenance_of_plans
+from nnunetv2_muduo.transfer.target import Target, find_target
 
 _SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number; its module's name depends on numpy's version
 # nnU-Net's checkpoints hold the curves and the best Dice as numpy's numbers, and nothing else beyond plain values
@@ -101,7 +102,7 @@ def import_weights(
     pretrained = _provenance_of(checkpoint, source, channels)
     _check_inputs(weights, target, pretrained, source)
     reasons = obstacles(pretrained, target.provenance)
-    sources = channel_sources(pretrained.channel_names, target.provenance.channel_names, by_position=force)
+    sources = channel_sources(pretrained.taught_channels, target.provenance.channel_names, by_position=force)
     fitted = with_input_channels(weights, target.input_names, sources)
     _refuse(source, target, misfits(target.network, fitted), reasons, force=force)
     about = _rearranged(pretrained, target.provenance, sources)
@@ -148,13 +149,18 @@ def _provenance_of(checkpoint: Mapping[str, Any], source: Path, channels: Sequen
         name = str(checkpoint.get("trainer_name", "nnU-Net"))
         told = provenance_of_plans(plans, configuration, init_args["dataset_json"], source=name)
     else:
-        told = RELEASED if channels is None else replace(RELEASED, normalization_schemes=_published(len(channels)))
+        told = RELEASED if channels is None else _released_with(len(channels))
     return replace(told, channel_names=tuple(map(plain_channel_name, channels or told.channel_names)))
 
 
-def _published(channels: int) -> tuple[str, ...]:
-    """The published preparation treats all channels alike."""
-    return RELEASED.normalization_schemes[:1] * channels
+def _released_with(channels: int) -> Provenance:
+    """The published preparation, which treats all channels alike, of so many of them; their names are to be given."""
+    return replace(
+        RELEASED,
+        channel_names=("",) * channels,
+        normalization_schemes=RELEASED.normalization_schemes[:1] * channels,
+        use_mask_for_norm=RELEASED.use_mask_for_norm[:1] * channels,
+    )
 
 
 def _check_inputs(weights: Mapping[str, Tensor], target: Target, pretrained: Provenance, source: Path) -> None:
@@ -194,7 +200,15 @@ def _refuse(source: Path, target: Target, wrong: Sequence[str], reasons: Sequenc
 def _rearranged(pretrained: Provenance, target: Provenance, sources: Sequence[int | None]) -> Provenance:
     """The pretrained network's provenance with the new order of channels."""
     schemes = [NOT_PRETRAINED if source is None else pretrained.normalization_schemes[source] for source in sources]
-    return replace(pretrained, channel_names=target.channel_names, normalization_schemes=tuple(schemes))
+    masks = pretrained.use_mask_for_norm and [
+        source is not None and pretrained.use_mask_for_norm[source] for source in sources
+    ]
+    return replace(
+        pretrained,
+        channel_names=target.channel_names,
+        normalization_schemes=tuple(schemes),
+        use_mask_for_norm=tuple(masks),
+    )
 
 
 def _entry(
@@ -207,13 +221,13 @@ def _entry(
     checkpoint: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything a later reader may ask, in plain values."""
-    init_args = checkpoint.get("init_args")
-    earlier = checkpoint.get(PROVENANCE_KEY)
+    entries = (checkpoint.get(key) for key in ("init_args", PROVENANCE_KEY))
+    init_args, earlier = (entry if isinstance(entry, Mapping) else {} for entry in entries)
     return {
-        **(dict(earlier) if isinstance(earlier, Mapping) else {}),
+        **earlier,
         **about.to_dict(),
         "pretrained_channel_names": list(pretrained.channel_names),
-        "plans": init_args.get("plans") if isinstance(init_args, Mapping) else None,
+        "plans": init_args.get("plans", earlier.get("plans")),
         "file": source.name,
         "sha256": sha256_of(source),
         "forced": list(reasons),
@@ -232,8 +246,9 @@ def _tell(imported: ImportedWeights, pretrained: Provenance, sha256: str, log: C
     for channel, (name, source) in enumerate(zip(about.channel_names, imported.sources, strict=True)):
         origin = "zeros: not pretrained" if source is None else f"pretrained channel {source}"
         log(f"Input channel {channel} ({name}): {origin}")
-    for channel in sorted(set(range(len(pretrained.channel_names))) - set(imported.sources)):
-        log(f"Left out: pretrained channel {channel} ({pretrained.channel_names[channel]}), as if it were masked")
+    for channel, taught in enumerate(pretrained.taught_channels):
+        if taught is not None and channel not in imported.sources:
+            log(f"Left out: pretrained channel {channel} ({taught}), as if it were masked")
     for reason in imported.forced:
         log(f"WARNING: taken all the same: {reason}")
     log(f"Written: {imported.path}")

@@ -254,8 +254,20 @@ def test_a_checkpoint_tells_what_it_was_trained_on_in_plain_types(dataset, tmp_p
     assert told["normalization_schemes"] == ["CTNormalization", "ZScoreNormalization"]
     assert (told["dataset_name"], told["plans_name"]) == ("Dataset021_Tiny", "nnUNetPlans")
     assert (told["configuration"], told["patch_size"]) == ("3d_fullres", [16, 16, 16])
+    assert told["use_mask_for_norm"] == [False, False]
     assert told["settings"]["block"] == [4, 4, 4]
     assert told["cases"]["held_out"] == 1
+
+
+def test_a_checkpoint_tells_channels_as_the_importer_will_ask_for_them(dataset):
+    """Modalities set by hand count, and a channel that was never shown was not pretrained."""
+    dataset.dataset_json["channel_names"] = {"0": "PET", "1": "CT"}  # a mistake that the settings put right
+    dataset.plans["muduo"] = {"ct_channel": 0, "pet_channel": 1}
+    trainer = dataset.trainer(channels=[1])
+    trainer.initialize()
+    told = trainer.provenance()
+    assert told["channel_names"] == ["CT", "PET"]
+    assert told["normalization_schemes"] == ["none", "ZScoreNormalization"]
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(dataset, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nnunetv2_muduo.pretraining.provenance import RELEASED, Provenance, channel_sources, obstacles
+from nnunetv2_muduo.pretraining.provenance import NOT_PRETRAINED, RELEASED, Provenance, channel_sources, obstacles
 
 TARGET = replace(RELEASED, channel_names=("CT", "PET"), source="nnUNetTrainer")
 
@@ -22,6 +22,8 @@ def test_what_a_checkpoint_does_not_say_is_named():
 def test_a_channel_without_normalisation_is_refused():
     with pytest.raises(ValueError, match="2 channels and 1 normalisation"):
         Provenance.from_dict(RELEASED.to_dict() | {"normalization_schemes": ["ZScoreNormalization"]})
+    with pytest.raises(ValueError, match="2 channels and use_mask_for_norm of 1"):
+        Provenance.from_dict(RELEASED.to_dict() | {"use_mask_for_norm": [False]})
 
 
 def test_channels_are_found_by_name_in_any_case():
@@ -66,6 +68,29 @@ def test_normalisation_is_compared_channel_by_channel():
     ct_only = replace(TARGET, normalization_schemes=("CTNormalization", "ZScoreNormalization"))
     (reason,) = obstacles(RELEASED, ct_only)
     assert reason.startswith("normalisation of CT: pretrained with ZScoreNormalization, the plans have CTNorm")
+
+
+def test_a_z_score_of_the_nonzero_voxels_alone_is_another_normalisation():
+    masked = replace(TARGET, use_mask_for_norm=(False, True))
+    (reason,) = obstacles(RELEASED, masked)
+    assert reason.endswith(
+        "PET: pretrained with ZScoreNormalization, the plans have ZScoreNormalization of nonzero voxels"
+    )
+    of_hounsfield_units = ("CTNormalization", "CTNormalization")  # which takes no notice of the mask
+    told, wanted = (replace(each, normalization_schemes=of_hounsfield_units) for each in (RELEASED, masked))
+    assert obstacles(told, wanted) == []
+
+
+def test_where_nobody_knows_of_a_mask_the_names_of_the_schemes_decide():
+    unknown = {key: value for key, value in RELEASED.to_dict().items() if key != "use_mask_for_norm"}
+    assert obstacles(Provenance.from_dict(unknown), replace(TARGET, use_mask_for_norm=(True, True))) == []
+
+
+def test_a_channel_that_was_never_shown_was_not_pretrained():
+    alone = replace(RELEASED, normalization_schemes=(NOT_PRETRAINED, "ZScoreNormalization"))
+    (reason,) = obstacles(alone, TARGET)
+    assert reason == "channels: pretrained on CT, the dataset has CT, PET"
+    assert channel_sources(alone.taught_channels, ("CT", "PET"), by_position=True) == (1, None)
 
 
 @pytest.mark.parametrize("names", [("CT", "MR"), ("CT", "CT")])

@@ -140,8 +140,16 @@ def test_what_was_brought_in_can_be_brought_in_for_another_dataset(project: Proj
     once = project.folder / "once.pth"
     (project.folder / "imported.pth").rename(once)
     project.dataset_json["channel_names"] = {"0": "PET", "1": "CT"}
-    project.bring_in(once)
+    told = project.bring_in(once)["mae_provenance"]
+    assert told["use_mask_for_norm"] == [False, False]
     assert equal(features(project.network(), image(1, 0)), features(source_network, image(1, 0)))
+
+
+def test_the_plans_of_the_pretraining_outlive_a_second_import(project: Project, source_network, tmp_path: Path):
+    own = write_own_pretraining(tmp_path / "own.pth", source_network, project.plans, channel_names=("CT", "PET"))
+    first = project.bring_in(own)["mae_provenance"]
+    (project.folder / "imported.pth").rename(tmp_path / "once.pth")
+    assert project.bring_in(tmp_path / "once.pth")["mae_provenance"]["plans"] == first["plans"] == project.plans
 
 
 def test_a_stock_checkpoint_with_its_curves_is_read_without_running_anything(project: Project, tmp_path: Path):
@@ -184,6 +192,22 @@ def test_one_channel_for_two_starts_the_other_from_zeros_if_forced(project: Proj
         assert torch.allclose(mine, theirs, atol=1e-4)
 
 
+def test_a_channel_that_pretraining_never_showed_starts_from_zeros_if_forced(project: Project, tmp_path: Path):
+    network, path = pretrained_network(), tmp_path / "own.pth"
+    write_own_pretraining(path, network, project.plans, channel_names=("CT", "PET"))
+    checkpoint = torch.load(path, weights_only=False)
+    checkpoint["mae_provenance"]["normalization_schemes"] = ["ZScoreNormalization", "none"]
+    torch.save(checkpoint, path)
+    with pytest.raises(UserError, match="pretrained on CT, the dataset has CT, PET"):
+        project.bring_in(path)
+    project.bring_in(path, force=True)
+    assert "Input channel 1 (PET): zeros: not pretrained" in project.log
+    assert not any(line.startswith("Left out") for line in project.log)
+    hidden = image(0, 1) * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1, 1)
+    for mine, theirs in zip(features(project.network(), image(0, 1)), features(network, hidden), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-4)
+
+
 def test_the_prompt_generator_sees_pet_as_where_ct_was_masked(project: Project, source_network, released: Path):
     weights = project.bring_in(released, trainer="nnUNetTrainerMuDuoPrompt")["network_weights"]
     assert weights["channel"].tolist() == [1]
@@ -204,6 +228,7 @@ def test_one_channel_that_is_not_named_is_asked_for(project: Project, tmp_path: 
     [
         ({"spacing": [3.0, 2.1, 2.0]}, "spacing: pretrained at 3 x 2 x 2 mm, the plans have 3 x 2.1 x 2 mm"),
         ({"normalization_schemes": ["CTNormalization", "ZScoreNormalization"]}, "normalisation of CT"),
+        ({"use_mask_for_norm": [False, True]}, "normalisation of PET"),
     ],
 )
 def test_other_preparation_is_refused_unless_forced(project: Project, released: Path, change: dict, reason: str):

@@ -1,0 +1,46 @@
+"""How plans prepare images, told alike where weights are pretrained and where they are brought in."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.pretraining.provenance import Provenance
+from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
+from nnunetv2_muduo.settings import Settings
+
+
+def provenance_of_plans(plans: Mapping, configuration: str, dataset_json: Mapping, *, source: str) -> Provenance:
+    """How images are prepared by plans that have this configuration; channels of CT and PET are called CT and PET.
+
+    Raises:
+        UserError: if the plans normalise another number of channels than the dataset has.
+    """
+    resolved = PlansManager(deepcopy(dict(plans))).get_configuration(configuration)
+    settings = Settings.from_plans(plans)
+    set_by_hand = {settings.ct_channel: "CT", settings.pet_channel: "PET"}
+    names = [
+        set_by_hand.get(channel) or plain_channel_name(name) for channel, name in enumerate(channel_names(dataset_json))
+    ]
+    if len(resolved.normalization_schemes) != len(names):
+        raise UserError(
+            f"The plans {plans.get('plans_name', '')} normalise {len(resolved.normalization_schemes)} channel(s), but "
+            f"the dataset has {len(names)} ({', '.join(names)}); plan it again."
+        )
+    return Provenance(
+        spacing=tuple(float(edge) for edge in resolved.spacing),
+        normalization_schemes=tuple(resolved.normalization_schemes),
+        channel_names=tuple(names),
+        source=source,
+        plans_name=str(plans.get("plans_name", "")),
+        dataset_name=str(plans.get("dataset_name", "")),
+        configuration=configuration,
+        transpose_forward=tuple(int(axis) for axis in plans.get("transpose_forward", Provenance.transpose_forward)),
+        use_mask_for_norm=tuple(bool(used) for used in resolved.use_mask_for_norm),
+    )
+
+
+def plain_channel_name(name: str) -> str:
+    """CT or PET where a name says so, else the name itself."""
+    return modality_of_channel(name) or name
