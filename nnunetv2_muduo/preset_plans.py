@@ -60,7 +60,7 @@ def plans_of_their_own(preset: Preset, dataset_name: str, *, based_on: str, plan
 
     Raises:
         UserError: when there are neither plans nor scans, or the preset normalises by statistics that only nnU-Net's
-            planning finds.
+            planning finds, or another number of channels.
     """
     source = nnunet_folder("nnUNet_preprocessed") / dataset_name / f"{based_on}.json"
     if source.is_file():
@@ -69,8 +69,10 @@ def plans_of_their_own(preset: Preset, dataset_name: str, *, based_on: str, plan
     else:
         plans, measured = _from_scans(dataset_name, preset)
         origin = f"straight from the preset, because nnU-Net has not planned {dataset_name} as {based_on}"
+    channels = len(plans["foreground_intensity_properties_per_channel"])
     configurations = {
         name: _configuration(content, f"{plans_name}_{name}", measured, preset.network)
+        | _channel_by_channel(content, channels, dataset_name)
         for name, content in preset.configurations.items()
     }
     plans |= {"dataset_name": dataset_name, "plans_name": plans_name, "configurations": configurations}
@@ -125,6 +127,20 @@ def _configuration(
         "median_image_size_in_voxels": [float(round(size)) for size in sizes],
     }
     return configuration | (resize_network(configuration, network) if network else {})
+
+
+def _channel_by_channel(content: Mapping[str, Any], channels: int, dataset_name: str) -> dict[str, list]:
+    """The entries that have one value a channel, for as many as the dataset has; where all are alike, so are more."""
+    entries = {}
+    for key in ("normalization_schemes", "use_mask_for_norm"):
+        values = content[key]
+        if len(values) != channels and len(set(values)) > 1:
+            raise UserError(
+                f"The preset normalises {len(values)} channels, each in its own way ({key}), but {dataset_name} has "
+                f"{channels}; give a preset with one for each channel."
+            )
+        entries[key] = list(values) if len(values) == channels else values[:1] * channels
+    return entries
 
 
 def _taken_over(plans: dict[str, Any]) -> tuple[dict[str, Any], _Measured]:

@@ -15,6 +15,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.planning import write_muduo_plans
+from nnunetv2_muduo.presets import preset_paths
 
 NAME = "nnUNetPlansPETCTMAE"
 
@@ -103,6 +104,23 @@ def test_scans_without_any_label_are_planned_straight_from_the_preset(folders):
     }
     assert "straight from the preset" in written.summary()
     assert f"muduo preprocess-unlabelled -d 21 -p {NAME}" in written.summary()
+
+
+@pytest.mark.parametrize("channels", [["PET"], ["CT", "PET", "CT late"]])
+def test_every_channel_is_normalised_as_the_preset_does_all(folders, channels):
+    write_unlabelled(folders, dataset_json={"channel_names": dict(enumerate(channels)), "file_ending": ".nii.gz"})
+    configuration = read(write_muduo_plans("21", preset="petct_mae").path)["configurations"]["3d_fullres"]
+    assert configuration["normalization_schemes"] == ["ZScoreNormalization"] * len(channels)
+    assert configuration["use_mask_for_norm"] == [False] * len(channels)
+
+
+def test_channels_that_a_preset_treats_differently_must_be_as_many(folders):
+    write_unlabelled(folders, dataset_json={"channel_names": {"0": "PET"}, "file_ending": ".nii.gz"})
+    preset = read(preset_paths()["petct_mae"])
+    preset["configurations"]["3d_fullres"]["normalization_schemes"] = ["ZScoreNormalization", "NoNormalization"]
+    (folders / "own.json").write_text(json.dumps(preset))
+    with pytest.raises(UserError, match=r"preset normalises 2 channels.* Dataset021_Tiny has 1"):
+        write_muduo_plans("21", preset=str(folders / "own.json"))
 
 
 def test_settings_are_added_to_the_plans_later(folders):
