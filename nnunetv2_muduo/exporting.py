@@ -17,6 +17,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY as PRETRAINING_STATE_KEY
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
 
 PLAIN_TRAINER = "nnUNetTrainer"
@@ -81,8 +82,8 @@ def export_model(
         log: is told what is done.
 
     Raises:
-        UserError: when there is no such model, fold or checkpoint, when its network is not the planned one, or when
-            `output` holds this model already.
+        UserError: when there is no such model, fold or checkpoint, when its network is not the planned one or does not
+            segment, or when `output` holds this model already.
     """
     dataset_name = find_dataset(str(dataset))
     source = _source_folder(nnunet_folder("nnUNet_results") / dataset_name, trainer, f"{plans_name}__{configuration}")
@@ -166,7 +167,12 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dict, trainer: str) -> None:
-    """Refuse weights that the network stock nnU-Net builds from the plans would not take."""
+    """Refuse weights that the network stock nnU-Net builds from the plans would not take, or that do not segment."""
+    if PRETRAINING_STATE_KEY in checkpoint:  # with as many labels as channels all shapes would fit
+        raise UserError(
+            f"{trainer} reconstructs images and segments nothing, so there is no model to export; use its checkpoint "
+            "with -pretrained_weights, and export what is trained from it."
+        )
     plans_manager = PlansManager(plans)
     configuration = plans_manager.get_configuration(checkpoint["init_args"]["configuration"])
     with torch.device("meta"):  # shapes only: no memory, no initialisation

@@ -198,6 +198,16 @@ def test_a_network_that_is_not_the_planned_one_is_refused_and_nothing_stays_behi
     assert not (tmp_path / "out put" / DATASET / PLAIN).exists()
 
 
+def test_a_pretraining_is_refused_although_its_network_fits(model, tmp_path):
+    """With as many labels as channels, as lesion and background, it would pass for a segmentation."""
+    model.add_fold("0")
+    file = model.folder / "fold_0" / "checkpoint_final.pth"
+    torch.save(torch.load(file, weights_only=False) | {"mae_state": {}}, file)
+    with pytest.raises(UserError, match="reconstructs images and segments nothing"):
+        export_model("21", output=tmp_path / "out", log=lambda line: None)
+    assert not list((tmp_path / "out").rglob("*.pth"))
+
+
 def test_an_earlier_export_is_replaced_only_on_demand(model, tmp_path):
     model.add_fold("0")
     folder = export(model, tmp_path).folder
