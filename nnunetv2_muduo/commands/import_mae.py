@@ -54,7 +54,7 @@ COMMAND = Command(
         "What does not fit the planned network is listed; weights pretrained at another spacing, with another\n"
         "normalisation or on other channels are refused."
     ),
-    example="  muduo import-mae nnunet_v2_mim_best.pth -d 221 -p nnUNetPlansMAE -o petct_mae_221.pth",
+    example="  muduo import-mae nnunet_v2_mim_best.pth -d 221 -p nnUNetPlansPETCTMAE -o petct_mae_221.pth",
     add_arguments=_add_arguments,
     run=_run,
 )

@@ -8,6 +8,7 @@ from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.swin.building import build_swin, require_monai
 from nnunetv2_muduo.swin.refusals import refuse_unsupported
+from nnunetv2_muduo.swin.sizes import SIZES
 from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
 
 
@@ -59,6 +60,13 @@ class SwinMAETrainer(SwinNetworkTrainer, MAETrainer):
         return SwinNetworkTrainer.build_network_architecture(
             plans_manager, configuration_manager, num_input_channels, num_input_channels, False
         )
+
+    def provenance(self) -> dict:
+        """With the network that is trained instead of the one that is planned."""
+        size = SIZES[self.settings.swin]
+        arguments = {"depths": list(size.depths), "feature_size": size.features, "use_v2": True}
+        trained = {"network_class_name": "monai.networks.nets.SwinUNETR", "arch_kwargs": arguments}
+        return super().provenance() | {"architecture": trained}
 
 
 class SwinDownstreamTrainer(SwinNetworkTrainer, DownstreamTrainer):

@@ -66,6 +66,7 @@ def test_a_pretraining_tells_its_source_and_size(checkpoint: Path):
     told = torch.load(checkpoint, weights_only=False)["mae_provenance"]
     assert told["source"] == "nnUNetTrainerPETCTMAESwin"
     assert told["settings"]["swin"] == "small"
+    assert told["architecture"]["network_class_name"] == "monai.networks.nets.SwinUNETR"
 
 
 def test_continuing_with_another_size_is_refused(dataset, checkpoint: Path):
