@@ -16,6 +16,7 @@ from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor, nn
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.reconstruction_figure import draw_reconstruction
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY, read_entry, save_with
@@ -89,7 +90,15 @@ class MAETrainer(nnUNetTrainer):
             layer.requires_grad_(False)  # without deep supervision nobody uses them, which DDP would not accept
         return network
 
+    def agree_on_seed(self) -> None:
+        """One seed for all processes; one that was drawn would else be lost for all but the first in resuming."""
+        if self.is_ddp:
+            seed = [self.seed]
+            dist.broadcast_object_list(seed, src=0)
+            self.seed = seed[0]
+
     def initialize(self) -> None:
+        self.agree_on_seed()
         self.cases = gather_cases(self, self.settings)
         # nnU-Net looks here for the format of the data, and the usual folder need not be there
         self.preprocessed_dataset_folder = str(self.cases.training[0].folder)
@@ -99,7 +108,7 @@ class MAETrainer(nnUNetTrainer):
     def _set_batch_size_and_oversample(self) -> None:
         total = self.settings.batch_size or self.configuration_manager.batch_size
         if total < self.ranks:
-            raise ValueError(f"A batch of {total} patches cannot be shared by {self.ranks} GPUs; raise mae.batch_size.")
+            raise UserError(f"A batch of {total} patches cannot be shared by {self.ranks} GPUs; raise mae.batch_size.")
         self.batch_size = total // self.ranks + (self.local_rank < total % self.ranks)
 
     def configure_optimizers(self):

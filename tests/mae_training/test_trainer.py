@@ -347,11 +347,24 @@ class TestSeveralGPUs:
         for first, second in zip(*batches, strict=True):
             assert not torch.equal(first, second)
 
+    def test_a_seed_that_was_drawn_is_the_same_on_every_gpu(self, dataset, monkeypatch):
+        """Only the first one's is kept in checkpoints, and a resumed training goes on with it."""
+        trainer = dataset.trainer(seed=None)
+        trainer.is_ddp, trainer.local_rank = True, 1
+
+        def broadcast(objects: list, src: int) -> None:
+            assert src == 0
+            objects[:] = [42]
+
+        monkeypatch.setattr(dist, "broadcast_object_list", broadcast)
+        trainer.agree_on_seed()
+        assert trainer.seed == 42
+
     def test_fewer_patches_than_gpus_are_refused(self, dataset, monkeypatch):
         trainer = dataset.trainer(batch_size=1)
         monkeypatch.setattr(dist, "get_world_size", lambda: 2)
         trainer.is_ddp = True
-        with pytest.raises(ValueError, match=r"raise mae\.batch_size"):
+        with pytest.raises(UserError, match=r"raise mae\.batch_size"):
             trainer._set_batch_size_and_oversample()
 
     def test_losses_are_averaged_over_all_ranks(self, dataset, monkeypatch):
