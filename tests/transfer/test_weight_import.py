@@ -255,6 +255,12 @@ def test_channels_set_by_hand_count_as_their_modality(project: Project, source_n
     assert equal(features(project.network(), image(1, 0)), features(source_network, image(1, 0)))
 
 
+def test_plans_for_another_number_of_channels_are_named(project: Project, released: Path):
+    project.dataset_json["channel_names"] = {"0": "PET"}
+    with pytest.raises(UserError, match=r"nnUNetPlans normalise 2 channel.* has 1 \(PET\)"):
+        project.bring_in(released)
+
+
 def test_every_other_shape_is_listed_and_force_does_not_help(project: Project, tmp_path: Path):
     file = write_released(tmp_path / "wide.pth", pretrained_network(features=8))
     for force in (False, True):
