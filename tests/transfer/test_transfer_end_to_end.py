@@ -1,68 +1,24 @@
 """Pretrained weights through the stock commands, on a small phantom: split, import, probe, fine-tune, predict."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
 import torch
+from nnunet_project import SPACING_IN_MM, NNUNetProject, network_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from pretrained_files import write_own_pretraining
 from torch import Tensor
 
-from nnunetv2_muduo import cli
 from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
-from nnunetv2_muduo.trainer_folder import trainer_folder
 
 pytestmark = pytest.mark.slow
 
-DATASET = "Dataset221_Phantom"
 
-
-class Project:
-    """nnU-Net's folders, a planned phantom, and weights pretrained on PET and CT, in this order."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        paths = {name: folder / name for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
-        for path in paths.values():
-            path.mkdir()
-        self.raw, self.preprocessed, self.results = (path / DATASET for path in paths.values())
-        self.environment = {
-            **os.environ,
-            **{name: str(path) for name, path in paths.items()},
-            "nnUNet_extTrainer": str(trainer_folder()),
-            "nnUNet_n_proc_DA": "1",
-            "nnUNet_def_n_proc": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-
-    def muduo(self, *arguments: str) -> None:
-        """A command of ours, in this process: importing everything takes longer than what it does."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-                patch.setenv(name, self.environment[name])
-            assert cli.main(arguments) == 0
-
-    def run(self, *arguments: str) -> str:
-        program = Path(sys.executable).with_name(arguments[0])
-        done = subprocess.run(
-            [str(program), *arguments[1:]],
-            env=self.environment,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=600,
-            check=False,
-        )
-        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-        return done.stdout + done.stderr
-
-    def train(self, trainer: str, *options: str) -> str:
-        return self.run("nnUNetv2_train", DATASET, "3d_fullres", "0", "-tr", trainer, "-device", "cpu", *options)
+class Project(NNUNetProject):
+    """With weights pretrained on PET and CT, in this order."""
 
     def import_weights(self, trainer: str = "nnUNetTrainer") -> Path:
         out = self.folder / f"{trainer}.pth"
@@ -71,7 +27,7 @@ class Project:
         return out
 
     def final(self, trainer: str) -> Path:
-        return self.results / f"{trainer}__nnUNetPlans__3d_fullres" / "fold_0" / "checkpoint_final.pth"
+        return self.fold(trainer) / "checkpoint_final.pth"
 
     @property
     def left_over(self) -> set[str]:
@@ -100,9 +56,9 @@ class Project:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("nnunet"))
     write_phantom_dataset(
-        project.raw, labelled=4, unlabelled=0, test=1, seed=0, spacing_in_mm=(16, 16, 16), progress=False
+        project.raw, labelled=4, unlabelled=0, test=1, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False
     )
-    project.run("nnUNetv2_plan_and_preprocess", "-d", "221", "-c", "3d_fullres", "-np", "1", "-npfp", "1")
+    project.plan_and_preprocess()
     project.muduo("plan", "-d", "221", "--preset", "tiny", "--set", "num_epochs=1", "iterations_per_epoch=3")
     project.muduo("split", "-d", "221", "--labelled", "1", "--validation", "1", "--rest-unlabelled")
     project.pretrain()
@@ -113,14 +69,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def probed(project: Project) -> Project:
     """Trained for one epoch, and for another one after it was taken up again."""
     project.train("nnUNetTrainerLinearProbe", "-pretrained_weights", str(project.import_weights()))
-    project.first_epoch = weights(project.final("nnUNetTrainerLinearProbe"))
+    project.first_epoch = network_weights(project.final("nnUNetTrainerLinearProbe"))
     project.muduo("plan", "-d", "221", "--set", "num_epochs=2")
     project.resumed_output = project.train("nnUNetTrainerLinearProbe", "--c")
     return project
-
-
-def weights(checkpoint: Path) -> dict[str, Tensor]:
-    return torch.load(checkpoint, map_location="cpu", weights_only=False)["network_weights"]
 
 
 def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
@@ -128,7 +80,10 @@ def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
 
 
 def test_a_probe_leaves_the_pretrained_weights_as_they_were(probed: Project):
-    imported, after = weights(probed.import_weights()), weights(probed.final("nnUNetTrainerLinearProbe"))
+    imported, after = (
+        network_weights(probed.import_weights()),
+        network_weights(probed.final("nnUNetTrainerLinearProbe")),
+    )
     assert set(after) - set(imported) == {name for name in after if ".seg_layers." in name}
     assert not changed(imported, after)
 
@@ -136,7 +91,7 @@ def test_a_probe_leaves_the_pretrained_weights_as_they_were(probed: Project):
 def test_a_probe_is_continued_and_changes_its_output_layer_alone(probed: Project):
     assert "Epoch 1" in probed.resumed_output
     assert "Epoch 0" not in probed.resumed_output
-    after = weights(probed.final("nnUNetTrainerLinearProbe"))
+    after = network_weights(probed.final("nnUNetTrainerLinearProbe"))
     last = max(name for name in after if ".seg_layers." in name).rpartition(".")[0]
     assert changed(probed.first_epoch, after) == {f"{last}.weight", f"{last}.bias"}
 
@@ -144,13 +99,12 @@ def test_a_probe_is_continued_and_changes_its_output_layer_alone(probed: Project
 def test_a_checkpoint_of_a_real_training_can_be_brought_in(probed: Project):
     out = probed.folder / "again.pth"
     probed.muduo("import-mae", str(probed.final("nnUNetTrainerLinearProbe")), "-d", "221", "-o", str(out))
-    assert not changed(weights(out), weights(probed.import_weights()))
+    assert not changed(network_weights(out), network_weights(probed.import_weights()))
 
 
 def test_stock_prediction_uses_the_probe(probed: Project):
-    images, out = probed.raw / "imagesTs", probed.folder / "predicted"
-    options = ("-d", "221", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1")
-    probed.run("nnUNetv2_predict", *options, "-tr", "nnUNetTrainerLinearProbe", "-i", str(images), "-o", str(out))
+    images = probed.raw / "imagesTs"
+    out = probed.predict("nnUNetTrainerLinearProbe", images, probed.folder / "predicted")
     (image,) = images.glob("*_0000.nii.gz")
     predicted = sitk.ReadImage(str(out / image.name.replace("_0000", "")))
     assert predicted.GetSize() == sitk.ReadImage(str(image)).GetSize()
@@ -163,7 +117,7 @@ def test_muduo_and_its_prompt_generator_start_from_imported_weights(probed: Proj
         file = probed.import_weights(trainer)
         output = probed.train(trainer, "-pretrained_weights", str(file))
         assert f"Loading pretrained weights from file  {file}" in output
-        started, ended = weights(file), weights(probed.final(trainer))
+        started, ended = network_weights(file), network_weights(probed.final(trainer))
         assert changed(started, ended)
         assert all((started[name] - ended[name]).abs().max() < 0.1 for name in started)  # one step away
     assert "using the trained one" in output
