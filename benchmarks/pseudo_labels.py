@@ -24,7 +24,7 @@ from machine import describe_machine, write_results
 from nnunetv2_muduo.datasets.phantom import draw_phantom
 from nnunetv2_muduo.datasets.simulated_dataset import GROUPS, ORGANS, organ_labels
 from nnunetv2_muduo.demo.recipe import CONFIGURATION, DATASET, FOLD
-from nnunetv2_muduo.evaluation.comparison import dice_score
+from nnunetv2_muduo.evaluation.overlap import dice_score
 from nnunetv2_muduo.pseudo_labelling.case_quality import DROP, KEEP, OrganQuality, Thresholds
 from nnunetv2_muduo.pseudo_labelling.claims import Claims
 from nnunetv2_muduo.pseudo_labelling.layout import masked_labels

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.evaluation.overlap import dice_score
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,6 @@ def compare_predictions(
             rows.append([dice_score(prediction == label, reference == label) for label in labels.values()])
         dice[method] = np.array(rows)
     return Comparison(tuple(labels), cases, dice)
-
-
-def dice_score(prediction: np.ndarray, reference: np.ndarray) -> float:
-    """2 * overlap / (size + size) of two bool arrays; NaN where both are empty."""
-    sizes = int(prediction.sum()) + int(reference.sum())
-    return 2.0 * int((prediction & reference).sum()) / sizes if sizes else float("nan")
 
 
 def _read(path: Path) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.evaluation.comparison import dice_score
+from nnunetv2_muduo.evaluation.overlap import dice_score
 from nnunetv2_muduo.teachers.clicks import first_click, next_click
 from nnunetv2_muduo.teachers.mosaic import Window
 

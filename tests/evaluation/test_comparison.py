@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.evaluation.comparison import compare_predictions, dice_score
+from nnunetv2_muduo.evaluation.comparison import compare_predictions
 from nnunetv2_muduo.evaluation.comparison_figure import draw_comparison
 
 LABELS = {"liver": 1, "spleen": 2}
@@ -27,16 +27,6 @@ def folders(tmp_path: Path) -> tuple[Path, dict[str, Path]]:
         write(tmp_path / "exact", case, reference)
         write(tmp_path / "half", case, half)
     return tmp_path / "reference", {"half": tmp_path / "half", "exact": tmp_path / "exact"}
-
-
-def test_dice_counts_overlap_twice_over_both_sizes():
-    a, b = np.zeros(10, bool), np.zeros(10, bool)
-    a[:4], b[2:8] = True, True
-    assert dice_score(a, b) == pytest.approx(2 * 2 / 10)
-
-
-def test_dice_of_two_empty_masks_is_nan():
-    assert np.isnan(dice_score(np.zeros(3, bool), np.zeros(3, bool)))
 
 
 def test_comparison_finds_each_methods_dice_and_the_difference(folders):
