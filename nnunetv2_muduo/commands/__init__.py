@@ -4,6 +4,7 @@ from nnunetv2_muduo.commands import (
     clicks,
     demo,
     doctor,
+    evaluate,
     export,
     finetune_teacher,
     harmonise,
@@ -35,6 +36,7 @@ COMMANDS = tuple(
         segment,
         clicks,
         finetune_teacher,
+        evaluate,
         export,
     )
 )

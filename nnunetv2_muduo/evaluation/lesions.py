@@ -12,7 +12,8 @@ def untouched_voxels(mask: np.ndarray, other: np.ndarray) -> int:
     """Voxels in those connected components of a mask that have no voxel in common with another mask.
 
     Of a prediction against its reference, times the voxel's volume, this is autoPET's false-positive volume; of a
-    reference against the prediction its false-negative volume (val_script.py of github.com/lab-midas/autoPET, where the connectivity is 18 as well).
+    reference against the prediction its false-negative volume (val_script.py of github.com/lab-midas/autoPET, where the
+    connectivity is 18 as well).
 
     Args:
         mask, other: [Z, Y, X] bool.

@@ -1,0 +1,111 @@
+"""`muduo evaluate`: predictions against references, organ by organ, and against each other."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from nnunetv2_muduo.commands.command import Command
+from nnunetv2_muduo.errors import UserError
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("reference", type=Path, metavar="REFERENCE", help="folder of label maps, such as labelsTs")
+    parser.add_argument("predictions", nargs="?", metavar="PREDICTIONS", help="folder of predictions of these cases")
+    parser.add_argument(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="further folders of predictions (or NAME=FOLDER): differences to PREDICTIONS or, without it, to the first",
+    )
+    parser.add_argument("-o", type=Path, required=True, metavar="OUT", help="folder for the results; made if missing")
+    parser.add_argument("-d", metavar="ID", help="dataset whose dataset.json names the labels, as number or name")
+    parser.add_argument(
+        "--dataset-json",
+        "-djfile",
+        type=Path,
+        metavar="FILE",
+        help="that file itself (default without -d: the one that nnUNetv2_predict puts beside its predictions)",
+    )
+    parser.add_argument("--organs", nargs="+", metavar="NAME", help="labels to evaluate (default: all)")
+    parser.add_argument(
+        "--lesions",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="labels to count false-positive and false-negative volume of, as autoPET does",
+    )
+    parser.add_argument(
+        "--missed",
+        choices=("diagonal", "exclude"),
+        default="diagonal",
+        help="HD95 and ASD of organs that are missed or made up count as the image's diagonal (default), or not at all",
+    )
+    parser.add_argument("--chill", action="store_true", help="leave out cases without a prediction")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap over the cases (default: 0)")
+    parser.add_argument("-np", type=int, default=2, metavar="N", help="processes, each with a case (default: 2)")
+
+
+def _run(arguments: Namespace) -> None:
+    from nnunetv2_muduo.evaluation.differences import paired_difference
+    from nnunetv2_muduo.evaluation.folders import evaluate_folders
+    from nnunetv2_muduo.evaluation.methods import named_folders
+    from nnunetv2_muduo.evaluation.result_files import write_differences, write_evaluation
+    from nnunetv2_muduo.evaluation.result_tables import COMPARED, difference_tables, results_table
+    from nnunetv2_muduo.evaluation.task import task_of
+    from nnunetv2_muduo.files import write_text
+
+    folders = named_folders([*([arguments.predictions] if arguments.predictions else []), *arguments.compare])
+    if not folders:
+        raise UserError("There are no predictions to evaluate; give a folder of them, or several with --compare.")
+    content = _dataset_json(arguments, next(iter(folders.values())))
+    evaluations = evaluate_folders(
+        arguments.reference,
+        folders,
+        task=task_of(content, organs=arguments.organs, lesions=arguments.lesions),
+        missed=arguments.missed,
+        only_predicted=arguments.chill,
+        num_processes=arguments.np,
+    )
+    for method, evaluation in evaluations.items():
+        write_evaluation(arguments.o / method if len(folders) > 1 else arguments.o, evaluation)
+        print(f"\n{method}\n\n{results_table(evaluation)}")
+    baseline, *others = evaluations.values()
+    if others:
+        metrics = [m for m in COMPARED if arguments.lesions or m not in ("FPV_ml", "FNV_ml")]
+        found = [paired_difference(o, baseline, metric=m, seed=arguments.seed) for o in others for m in metrics]
+        write_differences(arguments.o / "differences.json", found, seed=arguments.seed)
+        write_text(arguments.o / "differences.md", difference_tables(found) + "\n")
+        print(f"\n{difference_tables(found)}")
+    print(f"\nWritten to {arguments.o}.")
+
+
+def _dataset_json(arguments: Namespace, predictions: Path) -> dict:
+    """From where the user says, else from beside the predictions."""
+    from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+
+    if arguments.dataset_json:
+        return read_json(arguments.dataset_json)
+    if arguments.d:
+        return read_json(nnunet_folder("nnUNet_raw") / find_dataset(arguments.d) / "dataset.json")
+    beside = predictions / "dataset.json"
+    if not beside.is_file():
+        raise UserError(f"There is no {beside} that would name the labels; give the dataset with -d or --dataset-json.")
+    return read_json(beside)
+
+
+COMMAND = Command(
+    name="evaluate",
+    summary="measure predictions against references, organ by organ, and methods against each other",
+    description=(
+        "Measure label maps against references of the same names, organ by organ: Dice, HD95 and average symmetric\n"
+        "surface distance in mm, relative absolute volume difference, volumes in ml and, for lesions, false-positive\n"
+        "and false-negative volume. Writes metrics.csv, summary.json (nnU-Net's layout) and summary.md; for several\n"
+        "folders one of each a method, and differences.json and .md with bootstrap intervals."
+    ),
+    example=(
+        "  muduo evaluate labelsTs predicted -d 221 -o evaluation\n"
+        "  muduo evaluate labelsTs supervised -d 221 --compare mean_teacher muduo --lesions lesion -o evaluation"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

@@ -1,0 +1,64 @@
+"""`muduo evaluate` from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from evaluated_folders import DATASET, write_study
+
+from nnunetv2_muduo import cli
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    write_study(tmp_path)
+    return tmp_path
+
+
+def evaluate(root: Path, *arguments: str) -> int:
+    return cli.main(["evaluate", str(root / "reference"), *arguments, "-o", str(root / "out"), "-np", "1"])
+
+
+def test_one_folder_gives_rows_summary_and_a_table(study: Path, capsys):
+    assert evaluate(study, str(study / "poor")) == 0  # names from the dataset.json beside the predictions
+    assert sorted(path.name for path in (study / "out").iterdir()) == ["metrics.csv", "summary.json", "summary.md"]
+    assert "| spleen" in capsys.readouterr().out
+    assert json.loads((study / "out" / "summary.json").read_text())["mean"]["1"]["Dice"] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    "compare", [["{}/exact", "--compare", "rough={}/poor"], ["--compare", "{}/exact", "rough={}/poor"]]
+)
+def test_comparison_is_with_the_first_folder(study: Path, capsys, compare: list[str]):
+    assert evaluate(study, *(word.format(study) for word in compare), "--lesions", "lesion") == 0
+    assert "rough minus exact" in capsys.readouterr().out
+    found = json.loads((study / "out" / "differences.json").read_text())["differences"]
+    assert {row["metric"] for row in found} == {"Dice", "HD95", "ASD", "RAVD", "FPV_ml", "FNV_ml"}
+    assert (study / "out" / "rough" / "metrics.csv").is_file()
+
+
+def test_labels_come_from_the_dataset_where_one_is_named(study: Path, monkeypatch):
+    folder = study / "raw" / "Dataset221_Test"
+    folder.mkdir(parents=True)
+    content = DATASET | {"labels": {"background": 0, "hepar": 1, "lien": 2, "meta": 3}}
+    (folder / "dataset.json").write_text(json.dumps(content))
+    monkeypatch.setenv("nnUNet_raw", str(study / "raw"))
+    assert evaluate(study, str(study / "poor"), "-d", "221", "--organs", "lien") == 0
+    assert list(json.loads((study / "out" / "summary.json").read_text())["mean"]) == ["2"]
+    assert "lien,missed" in (study / "out" / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "There are no predictions to evaluate"),
+        (["{}/nowhere", "-djfile", "{}/poor/dataset.json"], "There is no folder"),
+        (["{}/reference"], "give the dataset with -d or --dataset-json"),
+        (["{}/poor", "--lesions", "tumour"], "no label 'tumour' in dataset.json"),
+    ],
+)
+def test_mistakes_are_answered_in_one_sentence(study: Path, capsys, arguments: list[str], sentence: str):
+    assert evaluate(study, *(word.format(study) for word in arguments)) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
