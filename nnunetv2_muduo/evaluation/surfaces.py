@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_erosion
 from scipy.spatial import KDTree
 
 
@@ -42,8 +41,17 @@ def surface_distances(
 
 
 def _surface(mask: np.ndarray, spacing_in_mm: Sequence[float]) -> np.ndarray:
-    """[N, axes] centres in mm of the voxels that share a face with the background, which goes on outside the array."""
-    return np.argwhere(mask & ~binary_erosion(mask)) * np.asarray(spacing_in_mm, dtype=float)
+    """[N, axes] centres in mm of the voxels that share a face with the background, which goes on outside the array.
+
+    Looks at the mask's own voxels alone: far fewer than an erosion goes through when strays lie far apart.
+    """
+    padded = np.pad(mask, 1)
+    flat = padded.reshape(-1)
+    voxels = np.flatnonzero(flat)
+    enclosed = np.ones(len(voxels), dtype=bool)
+    for step in (stride // padded.itemsize for stride in padded.strides):
+        enclosed &= flat[voxels - step] & flat[voxels + step]
+    return np.stack(np.unravel_index(voxels[~enclosed], padded.shape), axis=1) * np.asarray(spacing_in_mm, dtype=float)
 
 
 def _directed_distances(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
