@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.evaluation.overlap import dice_score
+from nnunetv2_muduo.evaluation.folders import evaluate_folders
+from nnunetv2_muduo.evaluation.task import Task
 
 
 @dataclass(frozen=True)
@@ -54,31 +53,17 @@ def compare_predictions(
         file_ending: with the dot, as in dataset.json.
 
     Raises:
-        UserError: if a prediction is missing or its grid differs from the reference.
+        UserError: as `evaluate_folders`.
     """
-    cases = tuple(sorted(path.name[: -len(file_ending)] for path in reference_folder.glob(f"*{file_ending}")))
-    if not cases:
-        raise UserError(f"There is no reference label map *{file_ending} in {reference_folder}.")
-    dice: dict[str, np.ndarray] = {}
-    for method, folder in prediction_folders.items():
-        rows = []
-        for case in cases:
-            reference = _read(reference_folder / f"{case}{file_ending}")
-            prediction = _read(folder / f"{case}{file_ending}")
-            if prediction.shape != reference.shape:
-                raise UserError(
-                    f"{method}'s prediction of '{case}' has shape {prediction.shape}, its reference {reference.shape}; "
-                    "predict on the images that belong to the reference."
-                )
-            rows.append([dice_score(prediction == label, reference == label) for label in labels.values()])
-        dice[method] = np.array(rows)
-    return Comparison(tuple(labels), cases, dice)
-
-
-def _read(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise UserError(f"The label map {path} is missing; predict the case first.")
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    task = Task(
+        {organ: (label,) for organ, label in labels.items()},
+        known_labels=frozenset({0, *labels.values()}),
+        file_ending=file_ending,
+    )
+    found = evaluate_folders(reference_folder, prediction_folders, task=task)
+    cases = next(iter(found.values())).cases
+    dice = {method: evaluation.values("Dice") for method, evaluation in found.items()}
+    return Comparison(tuple(labels), tuple(case.case for case in cases), dice)
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, str]:
