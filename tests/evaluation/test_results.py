@@ -27,6 +27,7 @@ def test_missed_organ_counts_with_the_diagonal(poor):
 
 def test_missed_organ_can_be_left_out_of_distances_but_not_of_dice(poor):
     lenient = replace(poor, missed="exclude")
+    assert np.isnan(lenient.values("HD95")[:, 1]).tolist() == [False, True, False]
     assert lenient.means("HD95")[1] == 0
     assert lenient.means("Dice")[1] == pytest.approx(2 / 3)
     assert lenient.counts("missed").tolist() == [0, 1, 0]
