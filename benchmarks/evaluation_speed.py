@@ -2,7 +2,7 @@
 
     python benchmarks/evaluation_speed.py --anatomy ../shared/anatomy
 
-References are real organ maps, cut or padded to 326 slices. Predictions are the same, shifted by one or two voxels, with
+References are real organ maps, cut or padded to 326 slices. Predictions are the same, shifted by a voxel or two, with
 holes and with 300 stray voxels all over the scan, so that cropping to an organ helps little: worse than what a trained
 network gives.
 Writes benchmarks/results/evaluation_speed.{md,json}.
