@@ -32,7 +32,7 @@ def read_labels(path: Path, *, known: Collection[int]) -> tuple[np.ndarray, sitk
     """
     image = read_image(path)
     labels = sitk.GetArrayViewFromImage(image)
-    if not np.issubdtype(labels.dtype, np.integer):
+    if labels.dtype != np.uint8:  # whatever else label maps are stored as, 64-bit integers among it
         whole = labels.astype(np.int32)
         if not np.array_equal(whole, labels):
             raise UserError(f"{path} holds values that are no whole numbers; give label maps, not probabilities.")

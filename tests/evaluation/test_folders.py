@@ -77,16 +77,19 @@ def test_label_that_the_dataset_does_not_name_is_refused(study, tmp_path: Path, 
         evaluate_folders(*study, task=TASK)
 
 
-def test_probabilities_are_refused_and_labels_stored_as_floats_are_not(study):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.int64, np.uint64])
+def test_labels_may_be_stored_as_any_type(study, dtype: type):
     reference, folders = study
     before = evaluate_folders(reference, folders, task=TASK)
-    write_labels(folders["poor"], "a", reference_labels().astype(np.float32))
-    write_labels(folders["exact"], "a", reference_labels().astype(np.float32))
-    after = evaluate_folders(reference, folders, task=TASK)
-    assert repr(after["exact"]) == repr(before["exact"])
-    write_labels(folders["poor"], "a", reference_labels() * np.float32(0.5))
+    for folder in (reference, folders["exact"]):
+        write_labels(folder, "a", reference_labels().astype(dtype))
+    assert repr(evaluate_folders(reference, folders, task=TASK)) == repr(before)
+
+
+def test_probabilities_are_refused(study):
+    write_labels(study[1]["poor"], "a", reference_labels() * np.float32(0.5))
     with pytest.raises(UserError, match="give label maps, not probabilities"):
-        evaluate_folders(reference, folders, task=TASK)
+        evaluate_folders(*study, task=TASK)
 
 
 def test_ignore_label_may_be_in_references_only(study):
