@@ -104,7 +104,7 @@ def test_files_that_cannot_be_used_are_named(sources: list[CaseSource], tmp_path
     with pytest.raises(UserError, match="NaN or infinite"):
         store(sources[2:], tmp_path / "d")
     whole = first[0].image.read_bytes()
-    for bytes_left, said in ((len(whole) // 2, "is truncated"), (100, "cannot be read")):
+    for bytes_left, said in ((len(whole) // 2, "is truncated"), (100, "is truncated"), (0, "cannot be read")):
         first[0].image.write_bytes(whole[:bytes_left])
         with pytest.raises(UserError, match=rf"case0_0000.nii.gz {said}"):
             store(first, tmp_path / "e")
