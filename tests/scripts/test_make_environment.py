@@ -22,10 +22,10 @@ def script() -> ModuleType:
 
 LISTING = """\
 :env:.cert='/etc/ssl/ours.pem'
-:env:.find-links='/opt/wheels'
+:env:.find-links='/srv/wheels'
 global.index-url='https://mirror.example/simple'
-global.extra-index-url='file:///opt/pypi/simple https://extra.example/simple ../wheels'
-global.find-links='/opt/wheels'
+global.extra-index-url='file:///srv/mirror/simple https://extra.example/simple ../wheels'
+global.find-links='/srv/wheels'
 install.index-url='https://install.example/simple'
 """
 
