@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from nnunetv2_muduo.datasets.ct_image import draw_ct_acquisition
+from nnunetv2_muduo.datasets.pet_image import draw_hot_spots, draw_pet_acquisition
 from nnunetv2_muduo.datasets.phantom import Phantom, draw_phantom
 from nnunetv2_muduo.datasets.simulation import simulate_pet_ct, simulate_visit
 from nnunetv2_muduo.datasets.tissues import Tissue
@@ -66,7 +68,7 @@ def test_pet_is_off_the_ct_at_the_diaphragm_and_not_in_the_pelvis(person):
     assert np.ptp(liver) > 8
 
 
-def test_lesions_are_marked_where_they_take_up_tracer_and_injections_are_not(person):
+def test_lesions_are_marked_where_they_take_up_tracer(person):
     for seed in range(6):
         visit = simulate_visit(person.tissues, spacing_in_mm=SPACING, rng=np.random.default_rng(seed), fewest_lesions=3)
         assert visit.lesions.any()
@@ -76,3 +78,17 @@ def test_lesions_are_marked_where_they_take_up_tracer_and_injections_are_not(per
         soft = pelvis & (person.tissues == Tissue.SOFT)
         if (visit.lesions & soft).any():
             assert visit.pet[visit.lesions & soft].mean() > 1.5 * visit.pet[soft & ~visit.lesions].mean()
+
+
+def test_the_site_of_an_injection_is_no_lesion(person):
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        draw_ct_acquisition(rng)
+        draw_pet_acquisition(rng)
+        spots = draw_hot_spots(person.tissues, spacing_in_mm=SPACING, rng=rng)
+        if len(spots) == 1 and not spots[0].is_lesion:
+            break
+    else:
+        pytest.fail("no seed injects and draws no lesion")
+    visit = simulate_visit(person.tissues, spacing_in_mm=SPACING, rng=np.random.default_rng(seed))
+    assert not visit.lesions.any()

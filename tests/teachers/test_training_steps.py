@@ -1,6 +1,7 @@
 """A published round sends what it should, and its gradients are those of one plain sum of losses."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -183,3 +184,32 @@ def test_a_frozen_encoder_stays_as_it_is(teacher: nn.Module) -> None:
     add_gradients(teacher, cubes(), settings=SETTINGS, generator=generator())
     assert all(parameter.grad is None for parameter in encoder.parameters())
     assert gradients(teacher)
+
+
+class FixedAnswers(nn.Module):
+    """Gives the same logits [B, K, 16, 16, 16] whatever it is asked."""
+
+    spec = SimpleNamespace(mask_size=16)
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return images
+
+    def decode(self, embedding: Tensor, *prompts: Tensor) -> tuple[Tensor, None]:
+        return self.logits + 0 * embedding.mean(), None
+
+
+def test_answers_where_nobody_knows_are_no_reason_for_doubt() -> None:
+    crops = cubes(low_quality=torch.tensor([True, True]))
+    crops.labels[:, :, :, 13:] = IGNORED  # beyond all targets
+    answers = torch.where(crops.targets, 8.0, -8.0)
+    answers[:, 0, 9, 4:12, 4:12] = 8.0  # a bit more than the label, in voxels that are known
+    settings = replace(SETTINGS, cpcl="confident", rectified_share=1.0)
+    losses = []
+    for elsewhere in (-8.0, 8.0):
+        logits = torch.where(crops.known, answers, elsewhere)
+        losses.append(add_gradients(FixedAnswers(logits), crops, settings=settings, generator=generator()))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
