@@ -13,7 +13,7 @@ from nnunetv2_muduo.evaluation.label_maps import find_cases, read_labels
 from nnunetv2_muduo.evaluation.organ_metrics import measure_case
 from nnunetv2_muduo.evaluation.results import CaseResult, Evaluation
 from nnunetv2_muduo.evaluation.task import Task
-from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
+from nnunetv2_muduo.worker_pool import run_jobs
 
 _NAMED = 5  # so many missing files are named in a message
 

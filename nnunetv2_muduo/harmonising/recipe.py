@@ -26,7 +26,7 @@ from nnunetv2_muduo.harmonising.record import (
     made_from,
     read_record,
 )
-from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
+from nnunetv2_muduo.worker_pool import run_jobs
 
 _SHOWN = 5
 _DAY_IN_SECONDS = 86400.0

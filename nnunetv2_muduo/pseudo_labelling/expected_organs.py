@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.scan_io import read_image
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
+from nnunetv2_muduo.worker_pool import run_jobs
 
 USUAL, NONE = "usual", "none"  # instead of names
 USUAL_SHARE = 0.9  # of the labelled cases that have a usual organ: a bladder yes, a lesion or a prostate no

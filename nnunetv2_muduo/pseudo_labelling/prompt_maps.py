@@ -14,8 +14,8 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, write_text
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, check_scan
-from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
 from nnunetv2_muduo.trainer_folder import trainer_folder
+from nnunetv2_muduo.worker_pool import run_jobs
 
 _RECORD = "made_from.json"
 

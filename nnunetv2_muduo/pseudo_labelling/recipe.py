@@ -17,10 +17,10 @@ from nnunetv2_muduo.pseudo_labelling.dual_scan import PROMPTING, DualScan
 from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-from nnunetv2_muduo.semisupervised.worker_pool import read_ahead
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 from nnunetv2_muduo.teachers.weights import find_weights, load_teacher
+from nnunetv2_muduo.worker_pool import read_ahead
 
 
 @dataclass(frozen=True)

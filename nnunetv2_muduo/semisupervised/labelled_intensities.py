@@ -24,7 +24,7 @@ from nnunetv2_muduo.semisupervised.raw_intensities import (
     raw_intensities_of_case,
     raw_intensities_of_plans,
 )
-from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
+from nnunetv2_muduo.worker_pool import run_jobs
 
 
 @dataclass(frozen=True)

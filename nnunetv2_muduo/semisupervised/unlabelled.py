@@ -26,8 +26,8 @@ from nnunetv2_muduo.semisupervised.freshness import (
 from nnunetv2_muduo.semisupervised.raw_intensities import check_schemes
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 from nnunetv2_muduo.semisupervised.unlabelled_case import CaseJob, preprocess_case
-from nnunetv2_muduo.semisupervised.worker_pool import run_jobs
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.worker_pool import run_jobs
 
 IMAGES_FOLDER = "imagesUn"
 _PARTIAL_PREFIX = ".partial-"

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.worker_pool import read_ahead, run_jobs
+from nnunetv2_muduo.worker_pool import read_ahead, run_jobs
 
 
 def test_one_process_works_right_here_and_in_order():
