@@ -1,9 +1,8 @@
 """What pretraining does not support is refused before anything is written, in one sentence each."""
 
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_settings import MAESettings
+from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 
 _MAY_CHANGE = ("report_every",)  # everything else decides what is learnt, or what the validation loss means
 
@@ -15,19 +14,7 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, fold:
         NotImplementedError: for 2d configurations, cascades, and folds other than "all".
         UserError: if the plans have no such configuration.
     """
-    if configuration not in plans["configurations"]:
-        known = ", ".join(plans["configurations"])
-        raise UserError(f"The plans have no configuration '{configuration}'; use one of: {known}.")
-    manager = PlansManager(plans).get_configuration(configuration)
-    if len(manager.patch_size) != 3:
-        raise NotImplementedError(
-            f"{trainer_name} hides blocks of three dimensions; '{configuration}' is 2d. Use 3d_fullres or 3d_lowres."
-        )
-    if manager.previous_stage_name is not None:
-        raise NotImplementedError(
-            f"{trainer_name} does not support cascades, whose second stage sees labels; '{configuration}' follows "
-            f"'{manager.previous_stage_name}'. Use 3d_fullres or 3d_lowres."
-        )
+    plain_3d_configuration(trainer_name, plans, configuration, because="the blocks that it hides are 3d")
     if fold != "all":
         raise NotImplementedError(
             f"{trainer_name} knows no folds, because it learns from no label: it trains on all cases but those that it "

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import time
@@ -12,7 +11,6 @@ import torch
 import torch.distributed as dist
 from batchgenerators.utilities.file_and_folder_operations import save_json
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor, nn
 
@@ -22,16 +20,14 @@ from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY, read_entry, save_with
 from nnunetv2_muduo.mae_training.cosine_scheduler import CosineScheduler
 from nnunetv2_muduo.mae_training.gathering import gather_cases
-from nnunetv2_muduo.mae_training.patches import PatchSpecification, PretrainingPatches, start_stream
+from nnunetv2_muduo.mae_training.patches import PatchSpecification
 from nnunetv2_muduo.mae_training.provenance import describe_pretraining
 from nnunetv2_muduo.mae_training.refusals import refuse_changed_settings, refuse_unknown_channels, refuse_unsupported
 from nnunetv2_muduo.mae_training.step import mean_loss, seeded_generator, shown_to_network
+from nnunetv2_muduo.mae_training.streams import TRAINING_STREAM, VALIDATION_SEED, VALIDATION_STREAM, Streams
 from nnunetv2_muduo.pretraining import PROVENANCE_KEY, block_mask, reconstruction_loss
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.settings import Settings
-
-_VALIDATION_SEED = 0  # whatever the seed of a run, so that the validation losses of runs can be compared
-_TRAINING_STREAM, _VALIDATION_STREAM = 0, 1
 
 
 class MAETrainer(nnUNetTrainer):
@@ -124,35 +120,23 @@ class MAETrainer(nnUNetTrainer):
     # Data
 
     def get_dataloaders(self):
-        settings, workers = self.settings, get_allowed_n_proc_DA()
-        plain = PatchSpecification(
+        specification = PatchSpecification(
             tuple(self.configuration_manager.patch_size),
             tuple(self.configuration_manager.spacing),
             self.ct_channel,
             axial_axis=list(self.plans_manager.transpose_forward).index(0),
         )
-        augmented = replace(plain, zoom=settings.zoom, zoom_probability=settings.zoom_probability)
-        training = partial(
-            PretrainingPatches,
-            self.cases.training,
+        streams = Streams(
+            self.cases,
             self.batch_size,
-            specification=augmented,
-            seed=(self.seed, self.local_rank, _TRAINING_STREAM),
-            first=self.current_epoch * self.num_iterations_per_epoch,
+            specification,
+            self.settings,
+            seed=self.seed,
+            rank=self.local_rank,
+            pin_memory=self.device.type == "cuda",
         )
-        validation = partial(
-            PretrainingPatches,
-            self.cases.held_out,
-            self.batch_size,
-            specification=plain,
-            seed=(_VALIDATION_SEED, self.local_rank, _VALIDATION_STREAM),
-            cycle=self.num_val_iterations_per_epoch,
-        )
-        pin_memory = self.device.type == "cuda"
-        return (
-            start_stream(lambda number: training(workers=number), workers=workers, pin_memory=pin_memory),
-            start_stream(lambda number: validation(workers=number), workers=(workers + 1) // 2, pin_memory=pin_memory),
-        )
+        first = self.current_epoch * self.num_iterations_per_epoch
+        return streams.start_training(first=first), streams.start_validation()
 
     # Training
 
@@ -175,7 +159,7 @@ class MAETrainer(nnUNetTrainer):
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        self.masks = seeded_generator(self.seed, self.local_rank, _TRAINING_STREAM, self.current_epoch)
+        self.masks = seeded_generator(self.seed, self.local_rank, TRAINING_STREAM, self.current_epoch)
 
     def train_step(self, batch: dict) -> dict:
         self.optimizer.zero_grad(set_to_none=True)
@@ -197,7 +181,7 @@ class MAETrainer(nnUNetTrainer):
 
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()
-        self.masks = seeded_generator(_VALIDATION_SEED, self.local_rank, _VALIDATION_STREAM, 0)
+        self.masks = seeded_generator(VALIDATION_SEED, self.local_rank, VALIDATION_STREAM, 0)
         self.pictured = None
 
     def validation_step(self, batch: dict) -> dict:

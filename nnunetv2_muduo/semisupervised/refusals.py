@@ -3,6 +3,7 @@
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 
 
 def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, dataset_json: dict) -> None:
@@ -12,22 +13,8 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, datas
         NotImplementedError: for 2d configurations, cascades, region-based datasets.
         UserError: if the plans have no such configuration.
     """
-    if configuration not in plans["configurations"]:
-        known = ", ".join(plans["configurations"])
-        raise UserError(f"The plans have no configuration '{configuration}'; use one of: {known}.")
-    plans_manager = PlansManager(plans)
-    configuration_manager = plans_manager.get_configuration(configuration)
-    if len(configuration_manager.patch_size) != 3:
-        raise NotImplementedError(
-            f"{trainer_name} needs a 3d configuration because its teachers are 3d; '{configuration}' is 2d. "
-            "Use 3d_fullres or 3d_lowres."
-        )
-    if configuration_manager.previous_stage_name is not None:
-        raise NotImplementedError(
-            f"{trainer_name} does not support cascades; '{configuration}' follows "
-            f"'{configuration_manager.previous_stage_name}'. Use 3d_fullres or 3d_lowres."
-        )
-    if plans_manager.get_label_manager(dataset_json).has_regions:
+    plain_3d_configuration(trainer_name, plans, configuration, because="its teachers are 3d")
+    if PlansManager(plans).get_label_manager(dataset_json).has_regions:
         raise NotImplementedError(
             f"{trainer_name} does not support region-based labels because pseudo-labels come organ by organ; "
             "give every label of dataset.json one integer."

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import check_configuration
+from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 from nnunetv2_muduo.swin.sizes import PATCH_MULTIPLE, fits, fitting_patches
 
 
@@ -17,18 +15,7 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str) -> No
         NotImplementedError: for 2d configurations and cascades.
         UserError: if the plans have no such configuration, or a patch that cannot be halved five times.
     """
-    check_configuration(plans, configuration)
-    manager = PlansManager(plans).get_configuration(configuration)
-    if len(manager.patch_size) != 3:
-        raise NotImplementedError(
-            f"{trainer_name} trains a network of three dimensions; '{configuration}' is 2d. "
-            "Use 3d_fullres or 3d_lowres."
-        )
-    if manager.previous_stage_name is not None:
-        raise NotImplementedError(
-            f"{trainer_name} does not support cascades; '{configuration}' follows '{manager.previous_stage_name}'. "
-            "Use 3d_fullres or 3d_lowres."
-        )
+    manager = plain_3d_configuration(trainer_name, plans, configuration, because="its network is 3d")
     if not fits(manager.patch_size):
         raise UserError(_other_patch(trainer_name, plans, configuration, manager.patch_size))
 

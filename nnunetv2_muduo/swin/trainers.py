@@ -10,6 +10,7 @@ from nnunetv2_muduo.swin.building import build_swin, require_monai
 from nnunetv2_muduo.swin.refusals import refuse_unsupported
 from nnunetv2_muduo.swin.sizes import SIZES
 from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
+from nnunetv2_muduo.transfer.linear_probe import LinearProbeTrainer
 
 
 class SwinNetworkTrainer(nnUNetTrainer):
@@ -71,3 +72,7 @@ class SwinMAETrainer(SwinNetworkTrainer, MAETrainer):
 
 class SwinDownstreamTrainer(SwinNetworkTrainer, DownstreamTrainer):
     """Segmentation with a SwinUNETR-v2, see `DownstreamTrainer`."""
+
+
+class SwinLinearProbeTrainer(SwinNetworkTrainer, LinearProbeTrainer):
+    """The output layer on top of a frozen SwinUNETR-v2, see `LinearProbeTrainer`."""

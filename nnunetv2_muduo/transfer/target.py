@@ -16,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder, read_json, read_plans
 from nnunetv2_muduo.plans_provenance import provenance_of_plans
 from nnunetv2_muduo.pretraining.imported_weights import HEAD, input_tensors
@@ -36,6 +37,7 @@ class Target:
         network: name -> tensor on the meta device (a shape), the head aside.
         input_names: those of `network` that look at the input channels.
         prompt_channel: of a prompt generator, the dataset's channel that it looks at; else None.
+        fold: a fold that the trainer knows.
     """
 
     trainer: str
@@ -43,6 +45,7 @@ class Target:
     network: Mapping[str, Tensor]
     input_names: tuple[str, ...]
     prompt_channel: int | None = None
+    fold: str = "0"
 
     def as_trainer_names_it(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors under the names that the trainer's network has, with what it holds besides."""
@@ -79,7 +82,8 @@ def find_target(
     if issubclass(found, PromptGeneratorTrainer):
         return _prompt_target(provenance, plans, dataset_json)
     network, input_names = _network(found, plans, configuration, dataset_json)
-    return Target(trainer, provenance, network, input_names)
+    fold = "all" if issubclass(found, MAETrainer) else "0"
+    return Target(trainer, provenance, network, input_names, fold=fold)
 
 
 def find_trainer(name: str) -> type[nnUNetTrainer]:

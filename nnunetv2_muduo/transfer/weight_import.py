@@ -57,8 +57,8 @@ class ImportedWeights:
         about = self.target.provenance
         trainer = "" if self.target.trainer == "nnUNetTrainer" else f" -tr {self.target.trainer}"
         return (
-            f"nnUNetv2_train {about.dataset_name} {about.configuration} 0{trainer} -p {about.plans_name} "
-            f'-pretrained_weights "{self.path}"'
+            f"nnUNetv2_train {about.dataset_name} {about.configuration} {self.target.fold}{trainer} "
+            f'-p {about.plans_name} -pretrained_weights "{self.path}"'
         )
 
 

@@ -13,13 +13,12 @@ from torch import Tensor
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.swin.trainers import SwinNetworkTrainer
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAESwin import nnUNetTrainerPETCTMAESwin
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTSwin import nnUNetTrainerPETCTSwin
-from nnunetv2_muduo.transfer.linear_probe import LinearProbeTrainer
+from nnunetv2_muduo.trainers.nnUNetTrainerPETCTSwinLinearProbe import nnUNetTrainerPETCTSwinLinearProbe
 
 pytestmark = needs_monai
-BOTH = (nnUNetTrainerPETCTMAESwin, nnUNetTrainerPETCTSwin)
+ALL = (nnUNetTrainerPETCTMAESwin, nnUNetTrainerPETCTSwin, nnUNetTrainerPETCTSwinLinearProbe)
 HEAD = {"decoder.seg_layers.0.weight", "decoder.seg_layers.0.bias"}
 
 
@@ -105,10 +104,7 @@ def test_the_published_optimiser_and_length_unless_set(dataset):
 
 
 def test_a_linear_probe_finds_the_output_layer(dataset, checkpoint: Path):
-    class Probe(SwinNetworkTrainer, LinearProbeTrainer):
-        pass
-
-    trainer = dataset.trainer(Probe, fold=0)
+    trainer = dataset.trainer(nnUNetTrainerPETCTSwinLinearProbe, fold=0)
     trainer.initialize()
     load_pretrained_weights(trainer.network, str(checkpoint))
     assert trainer.has_weights
@@ -120,7 +116,7 @@ def test_a_linear_probe_finds_the_output_layer(dataset, checkpoint: Path):
     assert changed(before, weights(trainer)) == HEAD
 
 
-@pytest.mark.parametrize("trainer_class", BOTH)
+@pytest.mark.parametrize("trainer_class", ALL)
 class TestRefusals:
     """Before anything is written."""
 

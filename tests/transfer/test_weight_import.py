@@ -328,3 +328,11 @@ def test_the_command_says_how_to_train(project: Project, released: Path, capsys:
     assert f'nnUNetv2_train {DATASET} 3d_fullres 0 -p nnUNetPlans -pretrained_weights "{out}"' in printed
     assert "Input channel 0 (CT): pretrained channel 1" in printed
     assert cli.main(["import-mae", str(released), "-d", "21", "-o", str(out)]) == 2
+
+
+def test_the_command_names_the_fold_that_the_trainer_knows(project: Project, released: Path):
+    project.save()
+    for trainer, fold in (("nnUNetTrainerPETCTMAE", "all"), ("nnUNetTrainerMuDuo", "0")):
+        out = project.folder / f"{trainer}.pth"
+        command = import_weights(released, dataset=21, output=out, trainer=trainer, log=print).train_command()
+        assert f"nnUNetv2_train {DATASET} 3d_fullres {fold} -tr {trainer} -p nnUNetPlans " in command

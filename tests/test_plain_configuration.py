@@ -1,0 +1,35 @@
+import pytest
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.plain_configuration import plain_3d_configuration
+
+PLANS = {
+    "dataset_name": "Dataset001_Test",
+    "plans_name": "nnUNetPlans",
+    "configurations": {
+        "2d": {"patch_size": [16, 16], "architecture": {}},
+        "3d_lowres": {"patch_size": [16, 8, 8], "architecture": {}},
+        "3d_cascade_fullres": {"inherits_from": "3d_lowres", "previous_stage": "3d_lowres"},
+    },
+}
+
+
+def test_a_3d_configuration_of_one_stage_is_returned():
+    assert plain_3d_configuration("T", PLANS, "3d_lowres", because="it is").patch_size == [16, 8, 8]
+
+
+def test_2d_is_refused_with_the_reason_and_what_to_use():
+    with pytest.raises(
+        NotImplementedError, match=r"T needs .* because its teachers are 3d; '2d' is 2d\. Use 3d_fullres"
+    ):
+        plain_3d_configuration("T", PLANS, "2d", because="its teachers are 3d")
+
+
+def test_a_second_stage_is_refused_with_the_first_named():
+    with pytest.raises(NotImplementedError, match="cascades; '3d_cascade_fullres' follows '3d_lowres'"):
+        plain_3d_configuration("T", PLANS, "3d_cascade_fullres", because="")
+
+
+def test_an_unknown_configuration_is_told_which_there_are():
+    with pytest.raises(UserError, match="no configuration '3d'; use one of: 2d, 3d_lowres"):
+        plain_3d_configuration("T", PLANS, "3d", because="")
