@@ -8,11 +8,20 @@ from pickle import UnpicklingError
 from typing import Any
 from zipfile import is_zipfile
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
 
+_SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number; its module's name depends on numpy's version
+# nnU-Net's checkpoints hold the curves and the best Dice as numpy's numbers, and nothing else beyond plain values
+NUMPY_NUMBERS = (
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)),
+)
 _MOST_NAMES = 20  # listed of each kind of mismatch
 
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.checkpoint_files import read_checkpoint
+from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing, sha256_of
 from nnunetv2_muduo.plans_provenance import plain_channel_name, provenance_of_plans
@@ -23,15 +22,6 @@ from nnunetv2_muduo.pretraining.provenance import (
     obstacles,
 )
 from nnunetv2_muduo.transfer.target import Target, find_target
-
-_SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number; its module's name depends on numpy's version
-# nnU-Net's checkpoints hold the curves and the best Dice as numpy's numbers, and nothing else beyond plain values
-NUMPY_NUMBERS = (
-    (_SCALAR, "numpy._core.multiarray.scalar"),
-    (_SCALAR, "numpy.core.multiarray.scalar"),
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)),
-)
 
 
 @dataclass(frozen=True)
