@@ -93,6 +93,17 @@ def predicted(trained: NNUNetProject) -> Path:
     return trained.predict(TRAINER, trained.raw / "imagesTs", trained.folder / "predicted")
 
 
+def test_report_tells_of_a_real_training(trained: NNUNetProject):
+    page = trained.folder / "report.html"
+    told = trained.muduo("report", "-d", "221", "-tr", TRAINER, f"{TRAINER}Prompt", "-o", str(page))
+    summary = json.loads((trained.fold(TRAINER) / "validation" / "summary.json").read_text())
+    text = page.read_text(encoding="utf-8")
+    assert f'<data value="{summary["foreground_mean"]["Dice"]}">' in text
+    assert "MuDuo: Dice on labelled patches before epoch 2, the last report" in text
+    assert text.count("data:image/jpeg") == 3  # the only validation case, the first and the last unlabelled patch
+    assert "MuDuoPrompt: There is no validation/summary.json" in told
+
+
 def test_stock_prediction_finds_the_trainer_and_segments_every_voxel(trained: NNUNetProject, predicted: Path):
     for image in (trained.raw / "imagesTs").glob("*_0000.nii.gz"):
         prediction = sitk.ReadImage(str(predicted / image.name.replace("_0000", "")))

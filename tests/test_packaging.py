@@ -18,6 +18,7 @@ TRAINERS = sorted(path.stem for path in (ROOT / "trainers").glob("nnUNetTrainer*
 DATA = sorted(
     [f"plans/{path.name}" for path in (ROOT / "plans").glob("*.json")]
     + [f"teachers/standin/{path.name}" for path in (ROOT / "nnunetv2_muduo" / "teachers" / "standin").glob("*.pth")]
+    + [f"reporting/{path.name}" for path in (ROOT / "nnunetv2_muduo" / "reporting").glob("page.[!p]*")]
 )
 
 BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"

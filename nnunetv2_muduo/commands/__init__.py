@@ -12,6 +12,7 @@ from nnunetv2_muduo.commands import (
     plan,
     preprocess_unlabelled,
     pseudo_label,
+    report,
     segment,
     split,
     trainers,
@@ -37,6 +38,7 @@ COMMANDS = tuple(
         clicks,
         finetune_teacher,
         evaluate,
+        report,
         export,
     )
 )

@@ -1,0 +1,1 @@
+"""`muduo report`: finished and running trainings as one self-contained HTML page."""

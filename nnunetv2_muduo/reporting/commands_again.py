@@ -1,0 +1,43 @@
+"""The stock commands that train and predict with a model again."""
+
+from shlex import quote
+
+from nnunetv2_muduo.commands.command import DEFAULT_PLANS
+from nnunetv2_muduo.reporting.training import FINAL, Training
+from nnunetv2_muduo.trainer_folder import trainer_folder
+
+_STOCK = "nnUNetTrainer"
+
+
+def commands_again(training: Training) -> list[str]:
+    """Command lines, in the order to type them; empty where too little is known of the training."""
+    known = (training.dataset, training.configuration, training.trainer, training.fold)
+    if not all(known):
+        return []
+    plans = [] if training.plans_name in ("", DEFAULT_PLANS) else ["-p", training.plans_name]
+    trainer = [] if training.trainer == _STOCK else ["-tr", training.trainer]
+    device = training.debug.get("device", "").partition(":")[0]
+    on = ["-device", device] if device in ("cpu", "mps") else []
+    train = ["nnUNetv2_train", training.dataset, training.configuration, training.fold, *trainer, *plans, *on]
+    lines = ['export nnUNet_extTrainer="$(muduo trainers)"'] if _is_ours(training.trainer) else []
+    lines.append(_line(train) + ("" if training.finished or not training.checkpoint else " --c"))
+    return [*lines, *_use(training, trainer, plans, on)]
+
+
+def _use(training: Training, trainer: list[str], plans: list[str], on: list[str]) -> list[str]:
+    if training.checkpoint is None:
+        return []
+    if training.is_pretraining:
+        file = training.folder / training.checkpoint
+        return [f"nnUNetv2_train DATASET CONFIGURATION FOLD {_line(plans)} -pretrained_weights {quote(str(file))}"]
+    checkpoint = [] if training.checkpoint == FINAL else ["-chk", training.checkpoint]
+    model = ["-d", training.dataset, "-c", training.configuration, "-f", training.fold, *trainer, *plans]
+    return [_line(["nnUNetv2_predict", "-i", "IN", "-o", "OUT", *model, *checkpoint, *on])]
+
+
+def _is_ours(trainer: str) -> bool:
+    return (trainer_folder() / f"{trainer}.py").is_file()
+
+
+def _line(words: list[str]) -> str:
+    return " ".join(quote(word) for word in words)

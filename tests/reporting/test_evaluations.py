@@ -1,0 +1,54 @@
+import json
+
+import numpy as np
+import pytest
+from evaluated_folders import write_study
+
+from nnunetv2_muduo import cli
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.reporting.evaluations import read_evaluations
+from nnunetv2_muduo.reporting.tables import METRICS, metric_table
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """`poor` against `exact`, by the command itself."""
+    root = tmp_path_factory.mktemp("study")
+    reference, folders = write_study(root)
+    out = root / "out"
+    methods = [str(folders["poor"]), "--compare", str(folders["exact"])]
+    assert cli.main(["evaluate", str(reference), *methods, "--lesions", "lesion", "-np", "1", "-o", str(out)]) == 0
+    return out
+
+
+def test_baseline_comes_first_whatever_the_folders_are_called(evaluated):
+    (found,) = read_evaluations([evaluated])
+    assert list(found.methods) == ["poor", "exact"]
+    assert found.num_cases == 3
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.key)
+def test_tables_hold_what_the_evaluation_wrote(evaluated, metric):
+    told = json.loads((evaluated / "poor" / "summary.json").read_text())
+    table = metric_table(read_evaluations([evaluated])[0].methods, metric)
+    column = table.columns.index("poor")
+    for organ, key in told["muduo"]["organs"].items():
+        expected = told["mean"][key].get(metric.key, np.nan)
+        np.testing.assert_equal(dict(table.rows)[organ][column].value, expected)
+
+
+def test_volumes_stand_beside_the_references(evaluated):
+    table = metric_table(read_evaluations([evaluated])[0].methods, next(m for m in METRICS if "volume" in m.key))
+    assert table.columns == ("reference", "poor", "exact")
+    row = dict(table.rows)["liver"]
+    assert row[0].value == row[2].value
+
+
+def test_organs_stand_in_the_order_of_their_labels(evaluated):
+    (found,) = read_evaluations([evaluated / "exact"])
+    assert list(found.methods["exact"].means["Dice"]) == ["liver", "spleen", "lesion"]
+
+
+def test_any_other_folder_is_refused_with_the_command(tmp_path):
+    with pytest.raises(UserError, match="muduo evaluate"):
+        read_evaluations([tmp_path])
