@@ -27,13 +27,17 @@ WRAPPED_IN_FAT = (
 
 @dataclass(frozen=True)
 class CtAcquisition:
-    """How a CT was taken: contrast phase and its strength (1 is typical), fat plane [mm], blur [mm], noise sd [HU]."""
+    """How a CT was taken: contrast phase and its strength (1 is typical), fat plane [mm], blur [mm], noise sd [HU].
+
+    `contrast` is the factor on what sets soft organs apart from muscle.
+    """
 
     phase: Literal["none", "arterial", "venous"]
     enhancement: float
     fat_plane_in_mm: float
     blur_fwhm_in_mm: float
     noise_in_hu: float
+    contrast: float = 1.0
 
 
 def draw_ct_acquisition(rng: np.random.Generator) -> CtAcquisition:
@@ -100,6 +104,9 @@ def _patient_attenuation(acquisition: CtAcquisition, rng: np.random.Generator) -
         texture[tissue] = properties.hu_texture
     if rng.random() < 0.15:  # a fatty liver is darker than spleen and muscle
         level[Tissue.LIVER] -= rng.uniform(15, 40)
+    if acquisition.contrast != 1:
+        soft = [*WRAPPED_IN_FAT, Tissue.BRAIN]
+        level[soft] = level[Tissue.SOFT] + acquisition.contrast * (level[soft] - level[Tissue.SOFT])
     return level, texture
 
 

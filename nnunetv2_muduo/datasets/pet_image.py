@@ -12,12 +12,16 @@ from nnunetv2_muduo.datasets.tissues import TISSUE_PROPERTIES, Tissue
 
 @dataclass(frozen=True)
 class PetAcquisition:
-    """How a PET was taken: resolution FWHM [mm], noise (sd at SUV 1), calibration factor, breathing against the CT."""
+    """How a PET was taken: resolution FWHM [mm], noise (sd at SUV 1), calibration factor, breathing against the CT.
+
+    `contrast` is the power of each tissue's uptake relative to muscle.
+    """
 
     resolution_fwhm_in_mm: float
     noise: float
     calibration: float
     breathing: Breathing
+    contrast: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def simulate_pet(
 ) -> np.ndarray:
     """FDG PET of a tissue map (uint8 [Z,Y,X]): SUV, float32 [Z,Y,X], never below 0."""
     grid = Grid.of_shape(tissues.shape, spacing_in_mm)
-    uptake = _patient_uptake(tissues, grid, rng)
+    uptake = _patient_uptake(tissues, grid, rng, contrast=acquisition.contrast)
     _paint_myocardium(uptake, tissues, spacing_in_mm, rng)
     _paint_renal_pelves(uptake, tissues, spacing_in_mm, rng)
     for spot in hot_spots:
@@ -109,7 +113,7 @@ def sphere_mask(grid: Grid, spot: HotSpot) -> np.ndarray:
     return z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2 <= reach**2
 
 
-def _patient_uptake(tissues: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+def _patient_uptake(tissues: np.ndarray, grid: Grid, rng: np.random.Generator, *, contrast: float) -> np.ndarray:
     """Uptake before blur: the patient's level of each tissue times a smooth texture, float32 [Z,Y,X]."""
     level, texture = np.zeros(256, np.float32), np.zeros(256, np.float32)
     for tissue, properties in TISSUE_PROPERTIES.items():
@@ -117,6 +121,8 @@ def _patient_uptake(tissues: np.ndarray, grid: Grid, rng: np.random.Generator) -
         texture[tissue] = properties.suv_texture
     if rng.random() < 0.1:  # metformin, or just an active bowel
         level[Tissue.BOWEL] *= rng.uniform(1.5, 3.5)
+    if contrast != 1:
+        level = level[Tissue.SOFT] * (level / level[Tissue.SOFT]) ** np.float32(contrast)
     fine = smooth_field(grid, rng, wavelength_in_mm=25)
     return level[tissues] * np.exp(np.clip(texture[tissues] * fine, -1.5, 1.5))
 

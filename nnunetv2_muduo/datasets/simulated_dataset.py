@@ -10,6 +10,8 @@ from types import MappingProxyType
 import numpy as np
 import SimpleITK
 
+from nnunetv2_muduo.datasets.difficulty import USUAL, Difficulty
+from nnunetv2_muduo.datasets.field_of_view import draw_field_of_view
 from nnunetv2_muduo.datasets.simulation import simulate_visit
 from nnunetv2_muduo.datasets.tissues import Tissue
 from nnunetv2_muduo.files import write_text
@@ -51,6 +53,8 @@ def write_scan(
     spacing_in_mm: tuple[float, float, float],
     fewest_lesions: int = 0,
     label_lesions: bool = False,
+    labels_of: Callable[[np.ndarray], np.ndarray] = organ_labels,
+    difficulty: Difficulty = USUAL,
 ) -> None:
     """Simulate one scan and write it, with its labels where the group has any; a complete scan is kept.
 
@@ -62,7 +66,9 @@ def write_scan(
         seed: of the person and the scan.
         spacing_in_mm: (z, y, x) of the tissue map.
         fewest_lesions: that the scan has at least.
-        label_lesions: the labels are `LESIONS` instead of `ORGANS`; the images are the same.
+        label_lesions: the labels are `LESIONS` instead of organs; the images are the same.
+        labels_of: tissue map -> labels, uint8 of the same shape; those of `ORGANS` unless told.
+        difficulty: of the scan.
     """
     images, labels = GROUPS[group]
     targets = [folder / images / f"{name}_{channel:04d}.nii.gz" for channel in (0, 1)]
@@ -72,11 +78,16 @@ def write_scan(
         return
     rng = np.random.default_rng(seed)
     tissues = draw_tissues(rng)
-    visit = simulate_visit(tissues, spacing_in_mm=spacing_in_mm, rng=rng, fewest_lesions=fewest_lesions)
-    label_map = visit.lesions.astype(np.uint8) if label_lesions else organ_labels(tissues)
+    visit = simulate_visit(
+        tissues, spacing_in_mm=spacing_in_mm, rng=rng, fewest_lesions=fewest_lesions, difficulty=difficulty
+    )
+    label_map = visit.lesions.astype(np.uint8) if label_lesions else labels_of(tissues)
+    seen = slice(None)
+    if difficulty.varied_field_of_view:
+        seen = draw_field_of_view(tissues, spacing_in_mm=spacing_in_mm, rng=rng)
     arrays = (np.rint(visit.ct).astype(np.int16), visit.pet, label_map)
     for target, array in zip(targets, arrays, strict=False):
-        _write_image(array, target, spacing_in_mm, partial=folder / _PARTIAL / target.name)
+        _write_image(array[seen], target, spacing_in_mm, partial=folder / _PARTIAL / target.name)
 
 
 def finish_dataset(

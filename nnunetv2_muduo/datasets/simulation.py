@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nnunetv2_muduo.datasets.ct_image import draw_ct_acquisition, simulate_ct
+from nnunetv2_muduo.datasets.difficulty import USUAL, Difficulty
+from nnunetv2_muduo.datasets.field_of_view import outside_circle
 from nnunetv2_muduo.datasets.fields import Grid
 from nnunetv2_muduo.datasets.pet_image import draw_hot_spots, draw_pet_acquisition, simulate_pet, sphere_mask
 from nnunetv2_muduo.datasets.tissues import Tissue
@@ -38,13 +40,18 @@ def simulate_visit(
     spacing_in_mm: tuple[float, float, float],
     rng: np.random.Generator,
     fewest_lesions: int = 0,
+    difficulty: Difficulty = USUAL,
 ) -> Visit:
     """As `simulate_pet_ct`, with the mask of the lesions, of which there are at least `fewest_lesions`.
 
-    Lesions are where the CT and `tissues` have them; an injection site is none.
+    `difficulty` changes nothing of what is drawn: the same generator gives the same person, breath and, unless it asks
+    for more of them, lesions. All slices are there, whatever it says of the field of view. Lesions are where the CT and
+    `tissues` have them; an injection site is none.
     """
     grid = Grid.of_shape(tissues.shape, spacing_in_mm)
-    ct_acquisition, pet_acquisition = draw_ct_acquisition(rng), draw_pet_acquisition(rng)
+    ct_acquisition = difficulty.of_ct(draw_ct_acquisition(rng))
+    pet_acquisition = difficulty.of_pet(draw_pet_acquisition(rng))
+    fewest_lesions = max(fewest_lesions, difficulty.fewest_lesions)
     hot_spots = draw_hot_spots(tissues, spacing_in_mm=spacing_in_mm, rng=rng, fewest_lesions=fewest_lesions)
     visible, lesions = tissues.copy(), np.zeros(tissues.shape, dtype=bool)
     for spot in hot_spots:  # a lesion in the lung is seen in CT, elsewhere it hides in its surroundings
@@ -53,5 +60,12 @@ def simulate_visit(
         if spot.is_lesion:
             lesions |= inside & (tissues != Tissue.AIR)
     ct = simulate_ct(visible, spacing_in_mm=spacing_in_mm, acquisition=ct_acquisition, rng=rng)
+    if difficulty.ct_diameter_in_mm is not None:
+        unseen = outside_circle(
+            ct.shape,  # type: ignore[arg-type]
+            spacing_in_mm=spacing_in_mm,
+            diameter_in_mm=difficulty.ct_diameter_in_mm,
+        )
+        ct[:, unseen] = -1024
     pet = simulate_pet(tissues, spacing_in_mm=spacing_in_mm, acquisition=pet_acquisition, hot_spots=hot_spots, rng=rng)
     return Visit(ct, pet, lesions)
