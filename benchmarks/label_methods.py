@@ -1,0 +1,169 @@
+"""The methods and the sizes that `label_efficiency.py` compares.
+
+A method is a trainer, a table of settings and where it starts from; all of them share a size's schedule, so that their
+students take equally many steps with the same optimiser.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Split: TypeAlias = Literal["held out", "on training cases", "with held out"]
+SPLITS: tuple[Split, ...] = ("held out", "on training cases", "with held out")
+MUDUO, SUPERVISED = "nnUNetTrainerMuDuo", "nnUNetTrainerMuDuoSupervised"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large scans, network and trainings are.
+
+    Attributes:
+        name: of the size, and of its folder and result files.
+        spacing_in_mm: of the scans, in all directions.
+        patch_size: (z, y, x) voxels; 384 mm along z and x is the edge of the stand-in teachers' cubes.
+        features, max_features: of the planned network's first and widest stages.
+        batch_size: labelled patches a step; as many unlabelled ones.
+        epochs, iterations: of the student.
+        prompt_epochs: of the prompt generator, equally many iterations each.
+        pretraining_epochs: of the masked autoencoder, equally many iterations each.
+        block: (z, y, x) voxels that the masked autoencoder hides at a time.
+        learning_rate: of AdamW, the student's and the prompt generator's.
+    """
+
+    name: str
+    spacing_in_mm: float
+    patch_size: tuple[int, int, int]
+    features: int
+    max_features: int
+    batch_size: int
+    epochs: int
+    iterations: int
+    prompt_epochs: int
+    pretraining_epochs: int
+    block: tuple[int, int, int]
+    learning_rate: float
+
+    def schedule(self, *, seed: int) -> dict[str, Any]:
+        """The settings that all methods share."""
+        return {
+            "num_epochs": self.epochs,
+            "iterations_per_epoch": self.iterations,
+            "val_iterations_per_epoch": 2,
+            "prompt_epochs": self.prompt_epochs,
+            "optimizer": "adamw",
+            "initial_lr": self.learning_rate,
+            "mirroring": False,
+            "unlabelled_batch_size": max(2, self.batch_size),
+            "report_every": max(1, self.epochs // 5),
+            "report_patches": 12,
+            "seed": seed,
+        }
+
+
+# 12 mm: a patch of 32 voxels is as long as the teachers' cubes of 48 voxels of 8 mm, small organs still have some ten
+# voxels, and a step takes a second on a CPU core.
+SMALL = Size("small", 12.0, (32, 24, 32), 16, 96, 2, 10, 25, 12, 20, (4, 4, 4), 3e-3)
+LARGE = Size("large", 4.0, (96, 64, 96), 32, 320, 2, 80, 250, 16, 80, (8, 8, 8), 1e-3)
+SMOKE = Size("smoke", 12.0, (32, 24, 32), 4, 16, 2, 2, 2, 1, 1, (4, 4, 4), 3e-3)  # only to see that everything runs
+SIZES = {size.name: size for size in (SMALL, LARGE, SMOKE)}
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a student is trained.
+
+    Attributes:
+        title: for tables and figures.
+        trainer: class that nnU-Net finds by this name.
+        settings: for plans["muduo"], beside the size's schedule.
+        pretrained: start from a masked autoencoder of the unlabelled scans.
+        self_training: train on the unlabelled scans as the supervised student labels them, too.
+        split: which cases are trained on and which the teacher report is made on. "held out": two labelled cases beyond
+            the budget, on which nothing is trained; "on training cases": on the budget's own; "with held out": the two
+            are trained on as well, which a comparison owes to methods that report on them.
+    """
+
+    title: str
+    trainer: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    pretrained: bool = False
+    self_training: bool = False
+    split: Split = "held out"
+
+
+# Short trainings want the unlabelled scans early and with full weight (plans/demo.json); the published schedule ramps
+# up over all of 30,000 steps to a tenth.
+AT_ONCE = {"consistency_weight": 1.0, "ramp_fraction": 0.3}
+GENTLE = {"consistency_weight": 0.1, "ramp_fraction": 0.3}
+TEACHERS = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet", "grid": "1.5mm"}  # tiles of the teachers' spacing
+OURS = {
+    **TEACHERS,
+    **AT_ONCE,
+    "ct_prompt": "generator",
+    "fusion": "mean",
+    "keep_fraction": 1.0,
+    "min_iou": 0.3,
+    "min_prompt_iou": 0.3,
+    "reliability": "report",
+}
+PUBLISHED = {
+    **TEACHERS,
+    "grid": "patch",
+    "ct_prompt": "student",
+    "mask_prompt": "probabilities",
+    "point_mask": "none",
+    "point_strategy": "first",
+    "fusion": "random",
+    "keep_fraction": 0.5,
+    "reliability": "none",
+    "consistency_weight": 0.1,
+    "ramp_fraction": 1.0,
+}
+
+
+def _ours(title: str, **changes: Any) -> Method:
+    return Method(f"MuDuo, {title}", MUDUO, {**OURS, **changes})
+
+
+MAIN: dict[str, Method] = {
+    "supervised": Method("supervised", SUPERVISED),
+    "muduo": Method("MuDuo", MUDUO, OURS),
+    "self-training": Method("self-training", SUPERVISED, self_training=True),
+    "mean-teacher": Method("Mean Teacher", "nnUNetTrainerMeanTeacher", AT_ONCE),
+    "ua-mt": Method("UA-MT", "nnUNetTrainerUAMT", AT_ONCE),
+    "cps": Method("CPS", "nnUNetTrainerCPS", AT_ONCE),
+    "semisam": Method("SemiSAM", "nnUNetTrainerSemiSAM", {**TEACHERS, **AT_ONCE}),
+    "muduo-published": Method("MuDuo, published settings", MUDUO, PUBLISHED),
+    "muduo-mae": Method("MuDuo from MAE weights", MUDUO, OURS, pretrained=True),
+    "supervised-mae": Method("supervised from MAE weights", SUPERVISED, pretrained=True),
+    "supervised-held-out": Method("supervised, 2 more labelled cases", SUPERVISED, split="with held out"),
+}
+ABLATIONS: dict[str, Method] = {
+    "muduo-no-report": _ours("teachers trusted on every organ", reliability="none"),
+    "muduo-own-report": Method("MuDuo, report on training cases", MUDUO, OURS, split="on training cases"),
+    "muduo-ct-only": _ours("CT teacher only", pet_teacher=None),
+    "muduo-pet-only": _ours("PET teacher only", ct_teacher=None),
+    "muduo-no-filter": _ours("no filter", min_iou=0.0, min_prompt_iou=0.0),
+    "muduo-top-half": _ours("published filter (top half)", keep_fraction=0.5, min_iou=0.0, min_prompt_iou=0.0),
+    "muduo-fixed-threshold": _ours("fixed threshold 0.5", min_iou=0.5, min_prompt_iou=0.0),
+    "muduo-one-point": _ours("one point", points=1),
+    "muduo-student-prompts": _ours("CT prompts from the student", ct_prompt="student"),
+    "muduo-random-points": _ours("random points", point_strategy="random"),
+    "muduo-uptake-points": _ours("points by uptake", point_strategy="uptake"),
+    "muduo-centroid-points": _ours("points at the centroid", point_strategy="centroid"),
+    "muduo-first-points": _ours("first points, as published", point_strategy="first"),
+    "muduo-random-fusion": _ours("random fusion, as published", fusion="random"),
+    "muduo-patch-grid": _ours("teachers on resized patches", grid="patch"),
+    "muduo-gentle": _ours("a tenth of the weight", **GENTLE),
+    "mean-teacher-gentle": Method("Mean Teacher, a tenth of the weight", "nnUNetTrainerMeanTeacher", GENTLE),
+    "mean-teacher-ema": Method(
+        "Mean Teacher, predicting with the EMA", "nnUNetTrainerMeanTeacher", {**AT_ONCE, "predict_with": "ema"}
+    ),
+    "ua-mt-gentle": Method("UA-MT, a tenth of the weight", "nnUNetTrainerUAMT", GENTLE),
+    "cps-gentle": Method("CPS, a tenth of the weight", "nnUNetTrainerCPS", GENTLE),
+    "semisam-pet": Method(
+        "SemiSAM with the PET generalist", "nnUNetTrainerSemiSAM", {**TEACHERS, **AT_ONCE, "generalist": "pet"}
+    ),
+    "semisam-gentle": Method("SemiSAM, a tenth of the weight", "nnUNetTrainerSemiSAM", {**TEACHERS, **GENTLE}),
+}
+METHODS = MAIN | ABLATIONS

@@ -1,0 +1,114 @@
+"""The table and the figure of `label_efficiency.py`, from the records of its runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import matplotlib
+import numpy as np
+from label_methods import METHODS
+
+from nnunetv2_muduo.evaluation.bootstrap import bootstrap_means
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+Record = Mapping[str, Any]
+BASELINE = "supervised"
+
+
+def dice_of(record: Record) -> np.ndarray:
+    """[cases, organs] Dice; NaN where the case does not have the organ."""
+    return np.array([[np.nan if v is None else v for v in values] for values in record["dice"].values()], float).T
+
+
+def mean_dice(record: Record) -> float:
+    """Mean over the organs of the mean over the cases that have them."""
+    return float(np.nanmean(np.nanmean(dice_of(record), axis=0)))
+
+
+def false_positives(record: Record) -> float:
+    """Mean over the cases of the ml taken for organs that the case does not have."""
+    values = np.array([[v or 0.0 for v in values] for values in record["false_positive_ml"].values()])
+    return float(values.sum(axis=0).mean())
+
+
+def table_rows(records: Sequence[Record]) -> list[list[str]]:
+    """A line for each budget and method, in the methods' own order."""
+    rows = []
+    for budget in sorted({record["budget"] for record in records}):
+        for method in methods_in(records):
+            runs = select(records, method, budget)
+            if runs:
+                values = [mean_dice(run) for run in runs]
+                spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+                cells = [runs[0]["title"], str(budget), str(len(runs)), f"{mean(values):.3f}{spread}"]
+                rows.append([*cells, difference(records, method, budget), f"{mean(map(false_positives, runs)):.0f}"])
+    return rows
+
+
+def difference(records: Sequence[Record], method: str, budget: int) -> str:
+    """Mean difference to supervised, its interval over the test cases (seeds averaged), and of each seed."""
+    theirs = {run["seed"]: run for run in select(records, BASELINE, budget)}
+    pairs = [(run, theirs[run["seed"]]) for run in select(records, method, budget) if run["seed"] in theirs]
+    if method == BASELINE or not pairs:
+        return ""
+    by_case = np.mean([dice_of(ours) - dice_of(baseline) for ours, baseline in pairs], axis=0)
+    interval = bootstrap_means(by_case, seed=0)
+    seeds = ", ".join(f"{mean_dice(ours) - mean_dice(baseline):+.3f}" for ours, baseline in pairs)
+    return f"{interval.mean[-1]:+.3f} ({interval.low[-1]:+.3f} to {interval.high[-1]:+.3f}); seeds {seeds}"
+
+
+def methods_in(records: Sequence[Record]) -> list[str]:
+    """Methods with a run, in the order of `METHODS`, unknown ones last."""
+    there = {record["method"] for record in records}
+    return [method for method in METHODS if method in there] + sorted(there - set(METHODS))
+
+
+def select(records: Sequence[Record], method: str, budget: int) -> list[Record]:
+    """Runs of a method and budget, by seed."""
+    chosen = [record for record in records if (record["method"], record["budget"]) == (method, budget)]
+    return sorted(chosen, key=lambda record: record["seed"])
+
+
+def draw(records: Sequence[Record], path: Path) -> None:
+    """Left: mean Dice against labelled cases, of methods with several budgets. Right: every method at the budget that
+    most were run with, each seed a dot, mean and standard deviation as a bar."""
+    methods = methods_in(records)
+    budgets = sorted({record["budget"] for record in records})
+    common = max(budgets, key=lambda budget: sum(bool(select(records, method, budget)) for method in methods))
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(12, 1.8 + 0.3 * max(len(methods), 9)), layout="constrained", width_ratios=(1, 1.3)
+    )
+    for method in methods:
+        runs = {budget: [mean_dice(run) for run in select(records, method, budget)] for budget in budgets}
+        there = [budget for budget in budgets if runs[budget]]
+        if len(there) > 1:
+            spread = [stdev(runs[budget]) if len(runs[budget]) > 1 else 0.0 for budget in there]
+            title = select(records, method, there[0])[0]["title"]
+            left.errorbar(there, [mean(runs[b]) for b in there], spread, marker="o", capsize=4, label=title)
+    left.set(xlabel="labelled scans", ylabel="mean Dice of ten organs, 12 test scans", xticks=budgets)
+    left.grid(alpha=0.3)
+    if left.get_legend_handles_labels()[0]:
+        left.legend(loc="lower right")
+    _draw_methods(right, records, methods, common)
+    figure.suptitle("Label efficiency on simulated images on real anatomy (mean and standard deviation over seeds)")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def _draw_methods(axis: Any, records: Sequence[Record], methods: Sequence[str], budget: int) -> None:
+    rows = [
+        (runs[0]["title"], [mean_dice(run) for run in runs]) for m in methods if (runs := select(records, m, budget))
+    ]
+    for place, (_, values) in enumerate(rows):
+        spread = stdev(values) if len(values) > 1 else 0.0
+        axis.barh(place, mean(values), xerr=spread, color="C0" if place else "0.6", alpha=0.5, capsize=3)
+        axis.scatter(values, [place] * len(values), color="k", s=12, zorder=3)
+    lowest = min(min(values) for _, values in rows)
+    axis.set(yticks=range(len(rows)), xlabel="mean Dice", title=f"{budget} labelled scans")
+    axis.set_yticklabels([title for title, _ in rows])
+    axis.set_xlim(left=max(0.0, lowest - 0.1))
+    axis.invert_yaxis()
+    axis.grid(alpha=0.3, axis="x")

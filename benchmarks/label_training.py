@@ -1,0 +1,330 @@
+"""One run of `label_efficiency.py`: a student trained through nnU-Net and tested by its predictor.
+
+Runs of a seed and budget share initial weights, labelled patches in the same order with the same augmentation,
+unlabelled crops, the prompt generator and the pretrained weights, so that their differences are the methods'.
+"""
+
+import contextlib
+import copy
+import json
+import os
+import random
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
+from label_data import (
+    CONFIGURATION,
+    ORGANS,
+    PLANS,
+    dataset_name,
+    deal,
+    fold_of,
+    self_training_name,
+    write_self_training,
+)
+from label_methods import MUDUO, Method, Size
+
+from nnunetv2_muduo.trainer_folder import trainer_folder
+
+CURVES = ("train_losses", "consistency_losses", "teacher_agreement", "share_kept", "reliability", "teacher_seconds")
+GENERATOR = "nnUNetTrainerMuDuoPrompt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One student: a key of the methods, how many labelled cases, which seed."""
+
+    method: str
+    budget: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}_{self.budget}_{self.seed}"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where and how large everything is.
+
+    Attributes:
+        out: folder of this size.
+        size: of scans, network and trainings.
+        device: of the trainings.
+        methods: key -> method.
+    """
+
+    out: Path
+    size: Size
+    device: torch.device
+    methods: Mapping[str, Method]
+
+    @property
+    def pool(self) -> Path:
+        """Where all scans of this spacing lie."""
+        return self.out.parent / f"pool_{self.size.spacing_in_mm:g}mm"
+
+    @property
+    def raw(self) -> Path:
+        return self.out / "nnUNet_raw"
+
+
+def missing_trainer(method: Method) -> str | None:
+    """The name of the method's trainer where the package has none of this name."""
+    return None if (trainer_folder() / f"{method.trainer}.py").is_file() else method.trainer
+
+
+def carry_out(run: Run, workshop: Workshop) -> dict[str, Any]:
+    """Train and test; everything that is worth keeping, as JSON takes it."""
+    method = workshop.methods[run.method]
+    model, seconds = train(run, workshop)
+    start = perf_counter()
+    scores = test(model, workshop, seed=run.seed)
+    fold = next(model.glob("fold_*"))
+    report = fold / "teacher_report.json"
+    return {
+        "method": run.method,
+        "title": method.title,
+        "trainer": method.trainer,
+        "settings": {**workshop.size.schedule(seed=run.seed), **method.settings},
+        "budget": run.budget,
+        "seed": run.seed,
+        "size": workshop.size.name,
+        "seconds": {"training": round(seconds, 1), "testing": round(perf_counter() - start, 1)},
+        **scores,
+        "teacher_report": json.loads(report.read_text()) if report.is_file() else [],
+        "curves": json.loads((model / "curves.json").read_text()),
+    }
+
+
+def train(run: Run, workshop: Workshop) -> tuple[Path, float]:
+    """The model folder of a run and the seconds of its training; trained where it is not there."""
+    method, size = workshop.methods[run.method], workshop.size
+    dataset, fold = dataset_name(run.seed), fold_of(run.budget, method.split)
+    if method.self_training:
+        label_the_unlabelled(run, workshop)
+        dataset, fold = self_training_name(run.seed, run.budget), 0
+    settings = {**size.schedule(seed=run.seed), **method.settings}
+    weights = pretrained(run.seed, workshop) if method.pretrained else None
+    trainer = make_trainer(
+        dataset, method.trainer, fold, name=run.name, entries={"muduo": settings}, device=workshop.device
+    )
+    model = Path(trainer.output_folder_base)
+    if (model / "curves.json").is_file():
+        return model, json.loads((model / "curves.json").read_text())["seconds"]
+    if method.trainer == MUDUO:
+        generator = prompt_generator(run, workshop)
+        beside = model.with_name(model.name.replace(MUDUO, GENERATOR, 1)) / f"fold_{fold}"
+        beside.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(generator, beside / "checkpoint_final.pth")
+    start = perf_counter()
+    run_training(trainer, seed=run.seed, weights=weights)
+    seconds = perf_counter() - start
+    logged = trainer.logger.get_checkpoint()
+    curves = {key: _plain(logged[key]) for key in CURVES if key in logged}
+    (model / "curves.json").write_text(json.dumps({"seconds": seconds, **curves}))
+    return model, seconds
+
+
+def clear_up(run: Run, workshop: Workshop) -> None:
+    """Delete the weights of a finished run, but those of supervised ones, which label scans for self-training."""
+    if run.method == "supervised":
+        return
+    for folder in (workshop.out / "nnUNet_results").glob(f"*/*__{run.name}__{CONFIGURATION}"):
+        for checkpoint in folder.glob("fold_*/checkpoint_*.pth"):
+            checkpoint.unlink()
+        (folder / "curves.json").unlink(missing_ok=True)
+
+
+def make_trainer(
+    dataset: str, trainer: str, fold: int | str, *, name: str, entries: Mapping[str, Any], device: torch.device
+) -> Any:
+    """A trainer of nnU-Net's making with settings of its own and, named after its plans, a folder of its own."""
+    from nnunetv2.run.run_training import recursive_find_trainer_class_by_name
+
+    plans = json.loads((Path(os.environ["nnUNet_preprocessed"]) / dataset / f"{PLANS}.json").read_text())
+    plans |= {"plans_name": name, "continue_training": False, **entries}
+    dataset_json = json.loads((Path(os.environ["nnUNet_raw"]) / dataset / "dataset.json").read_text())
+    trainer_class = recursive_find_trainer_class_by_name(trainer)
+    return trainer_class(copy.deepcopy(plans), CONFIGURATION, fold, dataset_json, device)
+
+
+def run_training(trainer: Any, *, seed: int, weights: Path | None = None) -> None:
+    """nnU-Net's own training loop on repeatable patches, from given weights or those that the seed draws."""
+    from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
+
+    trainer.initialize()
+    if weights is not None:
+        load_pretrained_weights(trainer.network, str(weights))
+    original = trainer.get_dataloaders
+
+    def get_dataloaders() -> tuple[Any, Any]:
+        training, validation = original()
+        if hasattr(training, "unlabelled"):
+            training.labelled, training.unlabelled = (
+                repeatable(training.labelled, seed),
+                repeatable(training.unlabelled, seed + 1000),
+            )
+        else:
+            training = repeatable(training, seed)
+        return training, repeatable(validation, seed + 2000)
+
+    trainer.get_dataloaders = get_dataloaders
+    trainer.run_training()
+
+
+def prompt_generator(run: Run, workshop: Workshop) -> Path:
+    """The checkpoint of the prompt generator of a budget and seed, which all of its MuDuo runs share."""
+    method, size = workshop.methods[run.method], workshop.size
+    shares_cases = method.split != "with held out"
+    fold = fold_of(run.budget, "held out" if shares_cases else method.split)
+    trainer = make_trainer(
+        dataset_name(run.seed),
+        GENERATOR,
+        fold,
+        name=f"Generator_{run.budget}_{run.seed}",
+        entries={"muduo": size.schedule(seed=run.seed)},
+        device=workshop.device,
+    )
+    final = Path(trainer.output_folder) / "checkpoint_final.pth"
+    if not final.is_file():
+        run_training(trainer, seed=run.seed)
+    return final
+
+
+def pretrained(seed: int, workshop: Workshop) -> Path:
+    """The checkpoint of a masked autoencoder of a seed's unlabelled scans."""
+    size = workshop.size
+    settings = {
+        "block": list(size.block),
+        "initial_lr": 1e-3,  # published: 5e-4, for batches of 16
+        "num_epochs": size.pretraining_epochs,
+        "iterations_per_epoch": size.iterations,
+        "val_iterations_per_epoch": 2,
+        "use_labelled": False,
+        "report_every": size.pretraining_epochs,
+        "seed": seed,
+    }
+    trainer = make_trainer(
+        dataset_name(seed),
+        "nnUNetTrainerPETCTMAE",
+        "all",
+        name=f"Pretrained_{seed}",
+        entries={"mae": settings},
+        device=workshop.device,
+    )
+    final = Path(trainer.output_folder) / "checkpoint_final.pth"
+    if not final.is_file():
+        trainer.initialize()
+        trainer.run_training()
+    return final
+
+
+def label_the_unlabelled(run: Run, workshop: Workshop) -> None:
+    """What stock commands do: predict the unlabelled scans with the supervised student, take that for labels."""
+    predictions = workshop.out / "predictions" / f"{run.budget}_{run.seed}"
+    cases = deal(run.seed).unlabelled
+    if not all((predictions / f"{case}.nii.gz").is_file() for case in cases):
+        model, _ = train(Run("supervised", run.budget, run.seed), workshop)
+        predictions.mkdir(parents=True, exist_ok=True)
+        predictor = load_predictor(model, workshop.device)
+        writer = predictor.plans_manager.image_reader_writer_class()
+        for case, labels, properties in predictions_of(predictor, workshop.pool, cases):
+            writer.write_seg(labels, str(predictions / f"{case}.nii.gz"), properties)
+    write_self_training(workshop.pool, workshop.raw, predictions, seed=run.seed, budget=run.budget)
+
+
+def test(model: Path, workshop: Workshop, *, seed: int) -> dict[str, Any]:
+    """Dice of each organ in the test cases that have it, and ml that are taken for it in those that do not."""
+    cases = deal(seed).test
+    predictor = load_predictor(model, workshop.device)
+    reader = predictor.plans_manager.image_reader_writer_class()
+    millilitres = workshop.size.spacing_in_mm**3 / 1000
+    dice: dict[str, list[float | None]] = {organ: [] for organ, label in ORGANS.items() if label}
+    false_positive: dict[str, list[float | None]] = {organ: [] for organ in dice}
+    for case, prediction, _ in predictions_of(predictor, workshop.pool, cases):
+        reference = reader.read_seg(str(workshop.pool / "labelsTr" / f"{case}.nii.gz"))[0][0]
+        for organ in dice:
+            ours, truth = prediction == ORGANS[organ], reference == ORGANS[organ]
+            there, claimed = int(truth.sum()), int(ours.sum())
+            dice[organ].append(2 * int((ours & truth).sum()) / (there + claimed) if there else None)
+            false_positive[organ].append(None if there else claimed * millilitres)
+    return {"cases": list(cases), "dice": dice, "false_positive_ml": false_positive}
+
+
+def load_predictor(model: Path, device: torch.device) -> Any:
+    """nnU-Net's predictor of a model folder's one fold."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    predictor = nnUNetPredictor(use_mirroring=False, device=device, allow_tqdm=False)
+    fold = next(model.glob("fold_*")).name.removeprefix("fold_")
+    predictor.initialize_from_trained_model_folder(str(model), (int(fold),), "checkpoint_final.pth")
+    return predictor
+
+
+def predictions_of(
+    predictor: Any, pool: Path, cases: tuple[str, ...]
+) -> Iterator[tuple[str, np.ndarray, dict[str, Any]]]:
+    """Name, label map [Z, Y, X] and the image's properties of each case, on the scan's own grid."""
+    reader = predictor.plans_manager.image_reader_writer_class()
+    for case in cases:
+        files = [str(pool / "imagesTr" / f"{case}_{channel:04d}.nii.gz") for channel in range(2)]
+        image, properties = reader.read_images(files)
+        yield case, predictor.predict_single_npy_array(image, properties), properties
+
+
+class RepeatableStream(SingleThreadedAugmenter):
+    """A stream of patches that draws from random states of its own, so that no other consumer changes its course."""
+
+    def __init__(self, stream: SingleThreadedAugmenter, seed: int) -> None:
+        super().__init__(stream.data_loader, stream.transform)
+        with _kept_states():
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+            self.states = _states()
+
+    def __next__(self) -> dict:
+        with _kept_states():
+            _restore(self.states)
+            item = super().__next__()
+            self.states = _states()
+        return item
+
+
+def repeatable(stream: Any, seed: int) -> Any:
+    """The stream with a course of its own; streams of worker processes are left as they are."""
+    return RepeatableStream(stream, seed) if isinstance(stream, SingleThreadedAugmenter) else stream
+
+
+@contextlib.contextmanager
+def _kept_states() -> Iterator[None]:
+    before = _states()
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _states() -> tuple[Any, Any, Any]:
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+def _restore(states: tuple[Any, Any, Any]) -> None:
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+
+
+def _plain(values: Any) -> Any:
+    """Logged numbers for JSON: None for what is not finite."""
+    if isinstance(values, list | tuple | np.ndarray):
+        return [_plain(value) for value in values]
+    return round(float(values), 5) if np.isfinite(values) else None
