@@ -1,13 +1,14 @@
 """The scans of `label_efficiency.py`: hard PET/CT simulated around real organ maps, a dataset for each seed.
 
-Test cases are the maps 052-063, held-out cases 050 and 051. A seed deals the maps 024-049 into ten labelled cases, of
-which smaller budgets take the first, and sixteen persons with two visits each, of which 30 are the unlabelled scans.
-The stand-in teachers were trained on the maps 000-023 and have seen none of these.
+Test cases are the maps 052-063; held-out cases 045 and 051, which have all organs and are shown as a whole, as one
+would choose them to judge every organ. A seed deals the others of 024-051 into ten labelled cases, of which smaller
+budgets take the first, and sixteen persons with two visits each, of which 30 are the unlabelled scans. The stand-in
+teachers were trained on the maps 000-023 and have seen none of these.
 """
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from nnunetv2_muduo.datasets.simulated_dataset import finish_dataset, write_scan
 from nnunetv2_muduo.datasets.tissues import body_box
 from nnunetv2_muduo.files import link_or_copy, write_text
 
-DEALT_MAPS, HELD_OUT_MAPS, TEST_MAPS = range(24, 50), range(50, 52), range(52, 64)
+TEST_MAPS, HELD_OUT_MAPS = range(52, 64), (45, 51)
+DEALT_MAPS = tuple(number for number in range(24, 52) if number not in HELD_OUT_MAPS)
 BUDGETS = (2, 5, 10)
 UNLABELLED = 30
 PLANS, CONFIGURATION = "nnUNetPlans", "3d_fullres"
@@ -88,7 +90,7 @@ def write_pool(folder: Path, anatomy: Path, size: Size) -> None:
             seed=np.random.SeedSequence([700, number, visit]),
             spacing_in_mm=spacing,
             labels_of=organ_numbers,
-            difficulty=HARD,
+            difficulty=replace(HARD, varied_field_of_view=number not in HELD_OUT_MAPS),
         )
 
 

@@ -70,7 +70,7 @@ def prepare(arguments: argparse.Namespace, methods: Mapping[str, Method] = METHO
     write_pool(workshop.pool, arguments.anatomy, size)
     for seed in arguments.seeds:
         write_dataset(workshop.pool, workshop.raw, seed)
-        with _printing_to(out / "logs" / f"plan_{seed}.txt"):
+        with printing_to(out / "logs" / f"plan_{seed}.txt"):
             plan(seed, size, out)
     os.environ["nnUNet_n_proc_DA"] = "0"  # patches are made in this process, where they can be repeated
     return workshop
@@ -80,7 +80,7 @@ def finished(run: Run, workshop: Workshop) -> dict[str, Any]:
     """The record of a run, carried out where there is none."""
     path = workshop.out / "runs" / f"{run.name}.json"
     if not path.is_file():
-        with _printing_to(workshop.out / "logs" / f"{run.name}.txt"):
+        with printing_to(workshop.out / "logs" / f"{run.name}.txt"):
             record = carry_out(run, workshop)
         write_text(path, json.dumps(record, indent=1) + "\n")
         clear_up(run, workshop)
@@ -142,13 +142,14 @@ def main() -> None:
             finished(run, workshop)
     folder = arguments.out.absolute() / arguments.size / "runs"
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    records = [record for record in records if record["method"] in METHODS]  # teacher_quality.py runs others
     if not records:
         raise SystemExit(f"No run is finished in {folder}; run without --only-report first.")
     report(records, arguments)
 
 
 @contextlib.contextmanager
-def _printing_to(path: Path) -> Iterator[None]:
+def printing_to(path: Path) -> Iterator[None]:
     """What nnU-Net prints and its bars go to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):

@@ -61,9 +61,9 @@ def difference(records: Sequence[Record], method: str, budget: int) -> str:
 
 
 def methods_in(records: Sequence[Record]) -> list[str]:
-    """Methods with a run, in the order of `METHODS`, unknown ones last."""
+    """Methods with a run, in the order of `METHODS`."""
     there = {record["method"] for record in records}
-    return [method for method in METHODS if method in there] + sorted(there - set(METHODS))
+    return [method for method in METHODS if method in there]
 
 
 def select(records: Sequence[Record], method: str, budget: int) -> list[Record]:

@@ -120,10 +120,7 @@ def train(run: Run, workshop: Workshop) -> tuple[Path, float]:
     if (model / "curves.json").is_file():
         return model, json.loads((model / "curves.json").read_text())["seconds"]
     if method.trainer == MUDUO:
-        generator = prompt_generator(run, workshop)
-        beside = model.with_name(model.name.replace(MUDUO, GENERATOR, 1)) / f"fold_{fold}"
-        beside.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(generator, beside / "checkpoint_final.pth")
+        give_prompt_generator(trainer, run, workshop)
     start = perf_counter()
     run_training(trainer, seed=run.seed, weights=weights)
     seconds = perf_counter() - start
@@ -178,6 +175,14 @@ def run_training(trainer: Any, *, seed: int, weights: Path | None = None) -> Non
 
     trainer.get_dataloaders = get_dataloaders
     trainer.run_training()
+
+
+def give_prompt_generator(trainer: Any, run: Run, workshop: Workshop) -> None:
+    """Put the shared prompt generator where a MuDuo trainer looks for its own."""
+    model = Path(trainer.output_folder_base)
+    beside = model.with_name(model.name.replace(MUDUO, GENERATOR, 1)) / Path(trainer.output_folder).name
+    beside.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(prompt_generator(run, workshop), beside / "checkpoint_final.pth")
 
 
 def prompt_generator(run: Run, workshop: Workshop) -> Path:
