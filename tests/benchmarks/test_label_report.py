@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from label_report import dice_of, difference, draw, false_positives, mean_dice, table_rows
+
+
+def record(method: str, *, seed: int, liver: list, brain: list, budget: int = 5) -> dict:
+    """Two organs, two test cases."""
+    return {
+        "method": method,
+        "title": method,
+        "budget": budget,
+        "seed": seed,
+        "dice": {"liver": liver, "brain": brain},
+        "false_positive_ml": {"liver": [None, None], "brain": [None, 3.0 if brain[1] is None else None]},
+    }
+
+
+RECORDS = [
+    record("supervised", seed=0, liver=[0.5, 0.7], brain=[0.2, None]),
+    record("supervised", seed=1, liver=[0.6, 0.6], brain=[0.4, None]),
+    record("muduo", seed=0, liver=[0.6, 0.8], brain=[0.4, None]),
+    record("muduo", seed=1, liver=[0.6, 0.6], brain=[0.8, None]),
+    record("cps", seed=2, liver=[0.1, 0.1], brain=[0.1, None]),
+]
+
+
+def test_cases_without_an_organ_do_not_count():
+    np.testing.assert_array_equal(dice_of(RECORDS[0]), [[0.5, 0.2], [0.7, np.nan]])
+    assert mean_dice(RECORDS[0]) == pytest.approx((0.6 + 0.2) / 2)
+
+
+def test_false_positives_are_a_mean_over_cases():
+    assert false_positives(RECORDS[0]) == 1.5
+
+
+def test_differences_are_paired_by_seed_and_averaged_over_organs():
+    # seed 0: liver +0.1, brain +0.2; seed 1: liver 0, brain +0.4
+    text = difference(RECORDS, "muduo", 5)
+    assert text.startswith("+0.175 ")
+    assert text.endswith("seeds +0.150, +0.200")
+
+
+def test_there_is_no_difference_without_a_supervised_run_of_the_same_seed():
+    assert difference(RECORDS, "cps", 5) == ""
+    assert difference(RECORDS, "supervised", 5) == ""
+
+
+def test_table_has_a_row_for_each_method_in_order():
+    rows = table_rows(RECORDS)
+    assert [row[0] for row in rows] == ["supervised", "muduo", "cps"]
+    assert rows[0][2:4] == ["2", "0.450 ± 0.071"]
+    assert rows[2][3] == "0.100"
+
+
+def test_figure_is_drawn_of_several_budgets(tmp_path):
+    more = [record("supervised", seed=0, liver=[0.9, 0.9], brain=[0.9, None], budget=10)]
+    draw(RECORDS + more, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
