@@ -72,7 +72,7 @@ def prepare(arguments: argparse.Namespace, methods: Mapping[str, Method] = METHO
         write_dataset(workshop.pool, workshop.raw, seed)
         with printing_to(out / "logs" / f"plan_{seed}.txt"):
             plan(seed, size, out)
-    os.environ["nnUNet_n_proc_DA"] = "0"  # patches are made in this process, where they can be repeated
+    os.environ["nnUNet_n_proc_DA"] = str(arguments.workers)
     return workshop
 
 
@@ -120,6 +120,12 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], choices=range(10), metavar="SEED")
     parser.add_argument("--size", choices=tuple(SIZES), default="small", help="large is meant for a GPU")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="that augment; with 0, all methods see the same patches in the same order",
+    )
 
 
 def parse() -> argparse.Namespace:
