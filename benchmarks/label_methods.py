@@ -64,7 +64,7 @@ class Size:
 # 12 mm: a patch of 32 voxels is as long as the teachers' cubes of 48 voxels of 8 mm, small organs still have some ten
 # voxels, and a step takes a second on a CPU core.
 SMALL = Size("small", 12.0, (32, 24, 32), 16, 96, 2, 20, 25, 30, 20, (4, 4, 4), 3e-3)
-LARGE = Size("large", 4.0, (96, 64, 96), 32, 320, 2, 40, 250, 16, 40, (8, 8, 8), 1e-3)
+LARGE = Size("large", 4.0, (96, 64, 96), 32, 320, 2, 40, 250, 40, 40, (8, 8, 8), 1e-3)
 SMOKE = Size("smoke", 12.0, (32, 24, 32), 4, 16, 2, 2, 2, 1, 1, (4, 4, 4), 3e-3)  # only to see that everything runs
 SIZES = {size.name: size for size in (SMALL, LARGE, SMOKE)}
 
