@@ -87,8 +87,8 @@ def relative_quality(quality: str, seed: int, workshop: Workshop) -> dict[str, d
     trainer.network.load_state_dict(checkpoint["network_weights"])
     trainer.load_teachers()
     trainer.unlabelled_scans = trainer.prepare_unlabelled_scans()
-    trainer.get_dataloaders()  # opens the held-out cases, too
     trainer.prepare_consistency()
+    trainer.get_dataloaders()  # opens the held-out cases, too
     report = trainer.monitor.report(trainer.teaching)
     dice = {
         source: {o: round(float(v), 4) if np.isfinite(v) else None for o, v in zip(report.organs, values, strict=True)}

@@ -1,0 +1,60 @@
+import pytest
+from label_methods import METHODS
+from teacher_quality import RELIABILITIES, STAND_IN, draw, key_of, methods_for, point, table_rows
+from weak_teachers import teacher_name
+
+DICE = {
+    "fused": {"liver": 0.7, "brain": None, "aorta": 0.1},
+    "prompt_generator": {"liver": 0.6, "brain": 0.4, "aorta": None},
+    "student": {"liver": 0.5, "brain": 0.3, "aorta": 0.3},
+}
+
+
+def record(liver: list, brain: list, aorta: list, seed: int = 0) -> dict:
+    return {"seed": seed, "dice": {"liver": liver, "brain": brain, "aorta": aorta}}
+
+
+SUPERVISED = record([0.5, 0.7], [0.4, None], [0.1, 0.1])
+OURS = record([0.7, 0.7], [0.9, None], [0.0, 0.0])
+
+
+def test_each_pair_of_teachers_distils_with_and_without_the_report():
+    methods = methods_for([0, 500])
+    for reliability in RELIABILITIES:
+        method = methods[key_of("500", reliability)]
+        assert method.settings["reliability"] == reliability
+        assert method.settings["ct_teacher"] == teacher_name("CT", 500)
+        assert method.settings["pet_teacher"] == teacher_name("PET", 500)
+    assert len(methods) == 1 + 3 * len(RELIABILITIES)
+
+
+def test_runs_that_the_label_benchmark_has_as_well_are_the_same_there():
+    methods = methods_for([0])
+    for reliability in RELIABILITIES:
+        key = key_of(STAND_IN, reliability)
+        assert methods[key].settings == METHODS[key].settings
+        assert methods[key].trainer == METHODS[key].trainer
+        assert methods[key].split == METHODS[key].split
+
+
+def test_a_point_pairs_quality_and_gain_where_both_are_known():
+    found = point(OURS, SUPERVISED, DICE, quality="500", reliability="none")
+    assert found["gain"] == pytest.approx((0.7 + 0.9 + 0.0) / 3 - (0.6 + 0.4 + 0.1) / 3)
+    assert set(found["organs"]) == {"liver", "aorta"}
+    assert found["organs"]["liver"] == pytest.approx({"quality": 0.2, "gain": 0.1})
+    assert found["organs"]["aorta"] == pytest.approx({"quality": -0.2, "gain": -0.1})
+    assert found["fused"] == pytest.approx(0.4)
+    assert found["supervised"] == pytest.approx(1.1 / 3)
+
+
+def test_table_and_figure_show_every_pair_of_teachers(tmp_path):
+    points = [
+        point(OURS, SUPERVISED, DICE, quality=quality, reliability=reliability)
+        for quality in ("0", STAND_IN)
+        for reliability in RELIABILITIES
+    ]
+    rows = table_rows(points)
+    assert [row[0] for row in rows] == ["0 steps", STAND_IN]
+    assert rows[0][1:] == ["0.400", "0.500", "0.367", "+0.167 (+0.167)", "+0.167 (+0.167)"]
+    draw(points, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
