@@ -4,11 +4,9 @@ Runs of a seed and budget share initial weights, labelled patches in the same or
 unlabelled crops, the prompt generator and the pretrained weights, so that their differences are the methods'.
 """
 
-import contextlib
 import copy
 import json
 import os
-import random
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from label_data import (
     CONFIGURATION,
     ORGANS,
@@ -30,6 +27,7 @@ from label_data import (
     write_self_training,
 )
 from label_methods import MUDUO, Method, Size
+from repeatable_patches import repeatable
 
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
@@ -283,49 +281,6 @@ def predictions_of(
         files = [str(pool / "imagesTr" / f"{case}_{channel:04d}.nii.gz") for channel in range(2)]
         image, properties = reader.read_images(files)
         yield case, predictor.predict_single_npy_array(image, properties), properties
-
-
-class RepeatableStream(SingleThreadedAugmenter):
-    """A stream of patches that draws from random states of its own, so that no other consumer changes its course."""
-
-    def __init__(self, stream: SingleThreadedAugmenter, seed: int) -> None:
-        super().__init__(stream.data_loader, stream.transform)
-        with _kept_states():
-            random.seed(seed)
-            np.random.seed(seed)
-            torch.manual_seed(seed)
-            self.states = _states()
-
-    def __next__(self) -> dict:
-        with _kept_states():
-            _restore(self.states)
-            item = super().__next__()
-            self.states = _states()
-        return item
-
-
-def repeatable(stream: Any, seed: int) -> Any:
-    """The stream with a course of its own; streams of worker processes are left as they are."""
-    return RepeatableStream(stream, seed) if isinstance(stream, SingleThreadedAugmenter) else stream
-
-
-@contextlib.contextmanager
-def _kept_states() -> Iterator[None]:
-    before = _states()
-    try:
-        yield
-    finally:
-        _restore(before)
-
-
-def _states() -> tuple[Any, Any, Any]:
-    return random.getstate(), np.random.get_state(), torch.get_rng_state()
-
-
-def _restore(states: tuple[Any, Any, Any]) -> None:
-    random.setstate(states[0])
-    np.random.set_state(states[1])
-    torch.set_rng_state(states[2])
 
 
 def _plain(values: Any) -> Any:
