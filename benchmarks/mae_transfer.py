@@ -28,6 +28,8 @@ from machine import describe_machine, write_results
 from standin_pool import ORGAN_MAP_NAMES
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.difficulty import Difficulty
+
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
@@ -36,6 +38,7 @@ PLANS, CONFIGURATION = "nnUNetPlansTransfer", "3d_fullres"
 POOL = "Dataset600_Pool"
 TARGETS = {"organs": "Dataset601_Organs", "lesions": "Dataset602_Lesions"}
 SPACING_IN_MM = (8.0, 8.0, 8.0)
+LESIONS_TO_SEE = Difficulty(fewest_lesions=3, lesion_size=2.5)  # radii of 10 to 35 mm: more than a voxel or two
 UNLABELLED_MAPS, LABELLED_MAPS, TEST_MAPS = range(40), range(40, 52), range(52, 64)
 STARTS: dict[str, list[int] | None] = {"CT and PET": None, "CT alone": [0], "PET alone": [1]}  # channels pretrained on
 SCRATCH = "scratch"
@@ -90,7 +93,7 @@ def _write_scan(folder: Path, path: Path, number: int, group: str) -> None:
         draw_tissues=draw_tissues,
         seed=np.random.SeedSequence([600, number]),
         spacing_in_mm=SPACING_IN_MM,
-        fewest_lesions=3,
+        difficulty=LESIONS_TO_SEE,
         label_lesions=folder.name == TARGETS["lesions"],
     )
 

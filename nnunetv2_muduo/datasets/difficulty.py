@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from nnunetv2_muduo.datasets.ct_image import CtAcquisition
-from nnunetv2_muduo.datasets.pet_image import PetAcquisition
+from nnunetv2_muduo.datasets.pet_image import HotSpot, PetAcquisition
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Difficulty:
         pet_blur: factor on the resolution's full width at half maximum.
         breathing: factor on how far PET lies off the CT at the diaphragm, and on the swing that blurs it.
         fewest_lesions: that each scan has.
+        lesion_size: factor on the lesions' radius, which is 4 to 14 mm.
         ct_diameter_in_mm: the CT is cut off (-1024 HU) outside a circle of this diameter; None: it is not.
         varied_field_of_view: whether scans begin and end where a protocol says (`draw_field_of_view`).
     """
@@ -31,6 +32,7 @@ class Difficulty:
     pet_blur: float = 1.0
     breathing: float = 1.0
     fewest_lesions: int = 0
+    lesion_size: float = 1.0
     ct_diameter_in_mm: float | None = None
     varied_field_of_view: bool = False
 
@@ -52,6 +54,10 @@ class Difficulty:
                 swing_in_mm=breath.swing_in_mm * self.breathing,
             ),
         )
+
+    def of_hot_spot(self, drawn: HotSpot) -> HotSpot:
+        """A lesion of this size; the site of an injection as it is."""
+        return replace(drawn, radius=drawn.radius * self.lesion_size) if drawn.is_lesion else drawn
 
 
 USUAL = Difficulty()

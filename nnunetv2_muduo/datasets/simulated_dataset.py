@@ -51,7 +51,6 @@ def write_scan(
     draw_tissues: Callable[[np.random.Generator], np.ndarray],
     seed: np.random.SeedSequence,
     spacing_in_mm: tuple[float, float, float],
-    fewest_lesions: int = 0,
     label_lesions: bool = False,
     labels_of: Callable[[np.ndarray], np.ndarray] = organ_labels,
     difficulty: Difficulty = USUAL,
@@ -65,7 +64,6 @@ def write_scan(
         draw_tissues: gives the tissue map, uint8 [Z,Y,X] in LPS order.
         seed: of the person and the scan.
         spacing_in_mm: (z, y, x) of the tissue map.
-        fewest_lesions: that the scan has at least.
         label_lesions: the labels are `LESIONS` instead of organs; the images are the same.
         labels_of: tissue map -> labels, uint8 of the same shape; those of `ORGANS` unless told.
         difficulty: of the scan.
@@ -78,9 +76,7 @@ def write_scan(
         return
     rng = np.random.default_rng(seed)
     tissues = draw_tissues(rng)
-    visit = simulate_visit(
-        tissues, spacing_in_mm=spacing_in_mm, rng=rng, fewest_lesions=fewest_lesions, difficulty=difficulty
-    )
+    visit = simulate_visit(tissues, spacing_in_mm=spacing_in_mm, rng=rng, difficulty=difficulty)
     label_map = visit.lesions.astype(np.uint8) if label_lesions else labels_of(tissues)
     seen = slice(None)
     if difficulty.varied_field_of_view:

@@ -39,10 +39,9 @@ def simulate_visit(
     *,
     spacing_in_mm: tuple[float, float, float],
     rng: np.random.Generator,
-    fewest_lesions: int = 0,
     difficulty: Difficulty = USUAL,
 ) -> Visit:
-    """As `simulate_pet_ct`, with the mask of the lesions, of which there are at least `fewest_lesions`.
+    """As `simulate_pet_ct`, with the mask of the lesions.
 
     `difficulty` changes nothing of what is drawn: the same generator gives the same person, breath and, unless it asks
     for more of them, lesions. All slices are there, whatever it says of the field of view. Lesions are where the CT and
@@ -51,8 +50,8 @@ def simulate_visit(
     grid = Grid.of_shape(tissues.shape, spacing_in_mm)
     ct_acquisition = difficulty.of_ct(draw_ct_acquisition(rng))
     pet_acquisition = difficulty.of_pet(draw_pet_acquisition(rng))
-    fewest_lesions = max(fewest_lesions, difficulty.fewest_lesions)
-    hot_spots = draw_hot_spots(tissues, spacing_in_mm=spacing_in_mm, rng=rng, fewest_lesions=fewest_lesions)
+    drawn = draw_hot_spots(tissues, spacing_in_mm=spacing_in_mm, rng=rng, fewest_lesions=difficulty.fewest_lesions)
+    hot_spots = [difficulty.of_hot_spot(spot) for spot in drawn]
     visible, lesions = tissues.copy(), np.zeros(tissues.shape, dtype=bool)
     for spot in hot_spots:  # a lesion in the lung is seen in CT, elsewhere it hides in its surroundings
         inside = sphere_mask(grid, spot)

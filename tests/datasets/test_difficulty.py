@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_muduo.datasets.difficulty import HARD, USUAL, Difficulty
+from nnunetv2_muduo.datasets.pet_image import HotSpot
 from nnunetv2_muduo.datasets.phantom import draw_phantom
 from nnunetv2_muduo.datasets.simulation import Visit, simulate_visit
 from nnunetv2_muduo.datasets.tissues import Tissue
@@ -92,3 +93,12 @@ def test_ct_is_cut_off_outside_its_circle_and_pet_is_not(tissues):
 def test_a_hard_scan_has_lesions(tissues):
     for seed in SEEDS:
         assert visit(tissues, HARD, seed).lesions.any()
+
+
+def test_larger_lesions_hold_the_smaller_ones_and_leave_injections_alone(tissues):
+    for seed in SEEDS:
+        usual, larger = (visit(tissues, Difficulty(fewest_lesions=2, lesion_size=size), seed) for size in (1.0, 2.5))
+        assert larger.lesions[usual.lesions].all()
+        assert larger.lesions.sum() > 3 * usual.lesions.sum()
+    injection = HotSpot((0.0, 0.0, 0.0), radius=5.0, uptake=9.0, is_lesion=False)
+    assert Difficulty(lesion_size=2.5).of_hot_spot(injection) == injection

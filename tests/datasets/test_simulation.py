@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_muduo.datasets.ct_image import draw_ct_acquisition
+from nnunetv2_muduo.datasets.difficulty import Difficulty
 from nnunetv2_muduo.datasets.pet_image import draw_hot_spots, draw_pet_acquisition
 from nnunetv2_muduo.datasets.phantom import Phantom, draw_phantom
 from nnunetv2_muduo.datasets.simulation import simulate_pet_ct, simulate_visit
@@ -69,8 +70,11 @@ def test_pet_is_off_the_ct_at_the_diaphragm_and_not_in_the_pelvis(person):
 
 
 def test_lesions_are_marked_where_they_take_up_tracer(person):
+    lesions = Difficulty(fewest_lesions=3)
     for seed in range(6):
-        visit = simulate_visit(person.tissues, spacing_in_mm=SPACING, rng=np.random.default_rng(seed), fewest_lesions=3)
+        visit = simulate_visit(
+            person.tissues, spacing_in_mm=SPACING, rng=np.random.default_rng(seed), difficulty=lesions
+        )
         assert visit.lesions.any()
         assert not visit.lesions[person.tissues == Tissue.AIR].any()
         pelvis = np.zeros_like(visit.lesions)
