@@ -1,8 +1,9 @@
-"""Checkpoints of any kind: read without running anything in them, and compared tensor by tensor."""
+"""Checkpoints of any kind: read without running anything in them, compared tensor by tensor, written with additions."""
 
 import argparse
+import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import replacing
 
 _SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number; its module's name depends on numpy's version
 # nnU-Net's checkpoints hold the curves and the best Dice as numpy's numbers, and nothing else beyond plain values
@@ -49,6 +51,19 @@ def read_checkpoint(path: Path, *, allowed: Iterable[Any] = ()) -> dict[str, Any
     if not isinstance(content, Mapping):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; use another file.")
     return dict(content)
+
+
+def save_with(entries: Mapping[str, Any], save: Callable[[Any], object], path: Path) -> None:
+    """Write the checkpoint that `save` writes to the file it is given, with further entries.
+
+    A kill while writing leaves the checkpoint before.
+    """
+    buffer = io.BytesIO()
+    save(buffer)  # what goes into nnU-Net's checkpoint stays its own business
+    buffer.seek(0)
+    checkpoint = torch.load(buffer, map_location="cpu", weights_only=False)
+    with replacing(path) as partial:
+        torch.save({**checkpoint, **entries}, partial)
 
 
 def without_prefixes(weights: Mapping[str, Tensor], prefixes: Iterable[str]) -> dict[str, Tensor]:

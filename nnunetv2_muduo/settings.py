@@ -44,6 +44,11 @@ class Settings:
         consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.
         ramp_fraction: share of the training over which the weight ramps up; 0 means full weight at once.
         warmup_epochs: epochs on labelled patches alone before the teachers come in.
+        predict_with: what is validated and predicts: the "student", or "ema", an average of its weights over the steps.
+        ema_decay: memory of that average, also where it is Mean Teacher's, UA-MT's or SemiSAM's teacher (published).
+        uncertainty_passes: disturbed inputs over which UA-MT takes the mean prediction (8 published).
+        generalist: which teacher SemiSAM asks: "ct" is the one that `ct_teacher` names, "pet" that of `pet_teacher`.
+        generalist_prompt: SemiSAM's prompt, the student's probabilities as a "mask" or "points" inside its mask.
         unlabelled_batch_size: unlabelled patches per step; None: the plan's batch size, at least 2.
         num_epochs: training epochs; None: the trainer's own (nnU-Net: 1000).
         iterations_per_epoch: training steps per epoch; None: the trainer's own (nnU-Net: 250).
@@ -85,6 +90,11 @@ class Settings:
     consistency_weight: float = setting(0.1, Real(0.0, 100.0))
     ramp_fraction: float = setting(1.0, Real(0.0, 1.0))
     warmup_epochs: int = setting(0, Whole(0))
+    predict_with: str = setting("student", Choice(("student", "ema")))
+    ema_decay: float = setting(0.99, Real(0.0, 1.0))
+    uncertainty_passes: int = setting(8, Whole(1))
+    generalist: str = setting("ct", Choice(("ct", "pet")))
+    generalist_prompt: str = setting("mask", Choice(("mask", "points")))
     unlabelled_batch_size: int | None = setting(None, Whole(2), optional=True)
     num_epochs: int | None = setting(None, Whole(1), optional=True)
     iterations_per_epoch: int | None = setting(None, Whole(1), optional=True)

@@ -9,9 +9,10 @@ from nnunetv2_muduo.settings import Settings, parse_assignment
 EVERY_KEY = [
     "ct_teacher", "pet_teacher", "grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy",
     "keep_fraction", "min_iou", "min_prompt_iou", "fusion", "reliability", "consistency_weight", "ramp_fraction",
-    "warmup_epochs", "unlabelled_batch_size", "num_epochs", "iterations_per_epoch", "val_iterations_per_epoch",
-    "optimizer", "initial_lr", "mirroring", "prompt_epochs", "ct_channel", "pet_channel", "teacher_cache",
-    "cache_tiles", "report_every", "report_patches", "seed",
+    "warmup_epochs", "predict_with", "ema_decay", "uncertainty_passes", "generalist", "generalist_prompt",
+    "unlabelled_batch_size", "num_epochs", "iterations_per_epoch", "val_iterations_per_epoch", "optimizer",
+    "initial_lr", "mirroring", "prompt_epochs", "ct_channel", "pet_channel", "teacher_cache", "cache_tiles",
+    "report_every", "report_patches", "seed",
 ]  # fmt: skip
 
 
@@ -68,6 +69,11 @@ def test_unknown_key_is_named_with_the_closest_known_one():
         ("consistency_weight", float("inf")),
         ("ramp_fraction", 2),
         ("warmup_epochs", -1),
+        ("predict_with", "average"),
+        ("ema_decay", 1.1),
+        ("uncertainty_passes", 0),
+        ("generalist", "CT"),
+        ("generalist_prompt", "point"),
         ("unlabelled_batch_size", 1),
         ("num_epochs", 0),
         ("optimizer", "adam"),

@@ -11,19 +11,19 @@ from torch import Tensor
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.cached_loading import CachedDataLoader
+from nnunetv2_muduo.semisupervised.ignored_settings import OF_ONE_GENERALIST
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
-from nnunetv2_muduo.semisupervised.monitoring import Monitor
 from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
 from nnunetv2_muduo.semisupervised.stored_evidence import from_stored
-from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
-from nnunetv2_muduo.semisupervised.teaching import Patches, TeacherLabels, Teaching
-from nnunetv2_muduo.semisupervised.trainer import Consistency, SemiSupervisedTrainer
+from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
+from nnunetv2_muduo.semisupervised.teaching import TeacherLabels, Teaching
+from nnunetv2_muduo.semisupervised.trainer import Consistency
 from nnunetv2_muduo.semisupervised.trainer_cache import prepare_teacher_cache
 from nnunetv2_muduo.teachers.weights import load_teacher
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 
 
-class nnUNetTrainerMuDuo(SemiSupervisedTrainer):
+class nnUNetTrainerMuDuo(TaughtTrainer):
     """MuDuo (arXiv 2606.15611): SAM-Med3D labels the CT, SegAnyPET the PET, nobody clicks.
 
     The student's own probabilities prompt the CT teacher, points from a PET-only prompt generator prompt the PET
@@ -32,7 +32,7 @@ class nnUNetTrainerMuDuo(SemiSupervisedTrainer):
 
     scalar_log_keys = ("consistency_losses", "teacher_seconds")
     organ_log_keys = ("teacher_agreement", "share_kept")
-    epoch_log_keys = ("reliability", *(f"report_{source}" for source in SOURCES))
+    ignored_settings = ("uncertainty_passes", *OF_ONE_GENERALIST)
 
     def load_teachers(self) -> None:
         names = {"CT": self.settings.ct_teacher, "PET": self.settings.pet_teacher}
@@ -56,17 +56,16 @@ class nnUNetTrainerMuDuo(SemiSupervisedTrainer):
             spacing_in_mm=self.configuration_manager.spacing,
             channels=(self.ct_channel, self.pet_channel),
             device=self.device,
-            seed=None if self.settings.seed is None else self.settings.seed + self.local_rank,
+            seed=self.seed_of_teaching(),
         )
         self.cache_folder = prepare_teacher_cache(self, self.teaching) if self.settings.teacher_cache else None
-        self.organ_weights: Tensor | None = None
-        self.monitor = Monitor(self)
+        self.start_monitor()
 
     def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
         start = perf_counter()
         probabilities = logits.softmax(1)[:, 1:]
         said = self._ask_teachers(unlabelled, probabilities.detach())
-        self._synchronise()
+        self.synchronise()
         seconds = perf_counter() - start
         mix = torch.rand(said.valid.shape, generator=self.teaching.randomness, device=self.device)
         result = distil(
@@ -91,52 +90,12 @@ class nnUNetTrainerMuDuo(SemiSupervisedTrainer):
     def _ask_teachers(self, unlabelled: dict, student: Tensor) -> TeacherLabels:
         if self.cache_folder is not None:
             return self.teaching.conclude(from_stored(unlabelled["evidence"], self.device), student)
-        patches = Patches(
-            clean=unlabelled["clean"].to(self.device, non_blocking=True),
-            raw=unlabelled["raw"].to(self.device, non_blocking=True),
-        )
-        return self.teaching.label(patches, student)
+        return self.teaching.label(self.patches_of(unlabelled), student)
 
     def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
         if self.cache_folder is None:
             return super().unlabelled_loader_class()
         return partial(CachedDataLoader, cache_folder=self.cache_folder)
-
-    def on_train_epoch_start(self) -> None:
-        super().on_train_epoch_start()
-        report = None
-        if self.current_epoch % self.settings.report_every == 0:
-            report = self.monitor.report(self.teaching)
-        self._log_report(report)
-        self._use_reliability()
-        self.network.train()
-
-    def on_epoch_end(self) -> None:
-        epoch = self.current_epoch
-        super().on_epoch_end()
-        if self.local_rank == 0:
-            self.monitor.draw_progress()
-            if (epoch + 1) % self.save_every == 0 or epoch == 0:
-                self.monitor.draw_unlabelled_patch(self.teaching, epoch)
-
-    def _log_report(self, report: TeacherReport | None) -> None:
-        nothing = np.full(len(self.organs), np.nan)
-        self.log_epoch("reliability", nothing if report is None else report.reliability())
-        for source in SOURCES:
-            self.log_epoch(f"report_{source}", nothing if report is None else report.dice[source])
-
-    def _use_reliability(self) -> None:
-        """The newest report's weights, found in the log so that a resumed training knows them too."""
-        if self.settings.reliability != "report":
-            return
-        logged = [np.asarray(value) for value in self.logger.get_value("reliability", step=None)]
-        newest = next((value for value in reversed(logged) if np.isfinite(value).all()), None)
-        if newest is not None:
-            self.organ_weights = torch.as_tensor(newest, dtype=torch.float32, device=self.device)
-
-    def _synchronise(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
 
 
 def _mean_where(values: Tensor, valid: Tensor) -> np.ndarray:

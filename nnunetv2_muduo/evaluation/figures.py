@@ -24,29 +24,56 @@ SOURCE_COLOURS = {
 SOURCE_STYLES = {"CT teacher": "-", "PET teacher": "-", "pseudo-label": "--", "student": ":"}
 
 
+_SCALAR_PANELS = {  # title -> key of the log -> name of the curve; trainers log different ones
+    "loss": {
+        "supervised_losses": "labelled",
+        "consistency_losses": "consistency",
+        "generalist_losses": "generalist",
+        "second_supervised_losses": "labelled, second student",
+        "second_consistency_losses": "consistency, second student",
+    },
+    "weight of the consistency loss": {"consistency_weights": "lambda"},
+    "share of voxels": {
+        "certain_shares": "certain",
+        "students_agree": "both students agree",
+    },
+    "seconds per step": {"teacher_seconds": "teachers"},
+}
+_ORGAN_PANELS = {
+    "teacher_agreement": "agreement of the teachers (soft IoU)",
+    "share_kept": "share of patches kept",
+    "share_prompted": "share of patches in which the generalist was asked",
+}
+_REPORTED = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
+
 # nnU-Net's progress plot changes seaborn's style for the whole process; ours starts from matplotlib's own.
 plain_style = matplotlib.style.context("default")
 
 
 @plain_style
 def draw_progress(path: Path, logged: Mapping[str, Sequence], organs: Sequence[str]) -> None:
-    """Six panels over the epochs: losses, lambda, agreement and share kept per organ, teacher report, seconds.
+    """Panels over the epochs: losses, lambda and, of what a trainer logs, shares, agreement, teacher report, seconds.
 
     Args:
         path: PNG file, replaced as a whole.
         logged: nnU-Net's logged lists, one value (or one per organ) an epoch.
         organs: names of the K organs.
     """
-    figure, axes = plt.subplots(3, 2, figsize=(16, 15), constrained_layout=True)
-    _draw_scalars(axes[0, 0], logged, {"supervised_losses": "labelled", "consistency_losses": "consistency"}, "loss")
-    _draw_scalars(axes[0, 1], logged, {"consistency_weights": "lambda"}, "weight of the consistency loss")
-    _draw_organs(axes[1, 0], logged["teacher_agreement"], organs, "agreement of the teachers (soft IoU)")
-    _draw_organs(axes[1, 1], logged["share_kept"], organs, "share of patches kept")
-    for source in ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student"):
-        epochs, values = _finite(_mean_over_organs(logged[f"report_{source}"]))
-        axes[2, 0].plot(epochs, values, marker="o", label=source.replace("_", " "))
-    _finish(axes[2, 0], "mean Dice on labelled patches", upper=1.0)
-    _draw_scalars(axes[2, 1], logged, {"teacher_seconds": "teachers"}, "seconds per step")
+    scalars = [title for title, names in _SCALAR_PANELS.items() if any(key in logged for key in names)]
+    per_organ = [key for key in _ORGAN_PANELS if key in logged]
+    reported = [source for source in _REPORTED if f"report_{source}" in logged]
+    panels = len(scalars) + len(per_organ) + bool(reported)
+    rows = (panels + 1) // 2
+    figure, grid = plt.subplots(rows, 2, figsize=(16, 5 * rows), constrained_layout=True, squeeze=False)
+    axes = iter(grid.flat)
+    for title in scalars:
+        _draw_scalars(next(axes), logged, _SCALAR_PANELS[title], title)
+    for key in per_organ:
+        _draw_organs(next(axes), logged[key], organs, _ORGAN_PANELS[key])
+    if reported:
+        _draw_reports(next(axes), logged, reported)
+    for axis in axes:
+        axis.set_axis_off()
     save_figure(figure, path)
 
 
@@ -120,8 +147,17 @@ def _finite(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return epochs, values[epochs]
 
 
+def _draw_reports(axis: Axes, logged: Mapping[str, Sequence], sources: Sequence[str]) -> None:
+    for source in sources:
+        epochs, values = _finite(_mean_over_organs(logged[f"report_{source}"]))
+        axis.plot(epochs, values, marker="o", label=source.replace("_", " "))
+    _finish(axis, "mean Dice on labelled patches", upper=1.0)
+
+
 def _draw_scalars(axis: Axes, logged: Mapping[str, Sequence], names: Mapping[str, str], title: str) -> None:
     for key, name in names.items():
+        if key not in logged:
+            continue
         epochs, values = _finite(np.asarray(logged[key], dtype=float))
         axis.plot(epochs, values, marker=".", label=name)
     _finish(axis, title)

@@ -14,10 +14,11 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor, nn
 
+from nnunetv2_muduo.checkpoint_files import save_with
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.reconstruction_figure import draw_reconstruction
 from nnunetv2_muduo.mae_settings import MAESettings
-from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY, read_entry, save_with
+from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY, read_entry
 from nnunetv2_muduo.mae_training.cosine_scheduler import CosineScheduler
 from nnunetv2_muduo.mae_training.gathering import gather_cases
 from nnunetv2_muduo.mae_training.patches import PatchSpecification

@@ -1,11 +1,13 @@
 """What all our trainers share: plans["muduo"] sets length, seed, optimiser and mirroring; checkpoints are whole."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import nnUNetTrainerAdam
 
+from nnunetv2_muduo.checkpoint_files import save_with
 from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.semisupervised.run_length import set_run_length
 from nnunetv2_muduo.settings import Settings
@@ -50,10 +52,18 @@ class ConfiguredTrainer(nnUNetTrainer):
             mirror_axes = self.inference_allowed_mirroring_axes = None
         return rotation, dummy_2d, initial_patch_size, mirror_axes
 
+    def checkpoint_entries(self) -> dict[str, Any]:
+        """What a subclass adds to nnU-Net's checkpoints: tensors and plain values."""
+        return {}
+
     def save_checkpoint(self, filename: str) -> None:
         """Under another name first: a kill while writing leaves the checkpoint before."""
         if self.local_rank > 0 or self.disable_checkpointing:
             super().save_checkpoint(filename)
+            return
+        entries = self.checkpoint_entries()
+        if entries:
+            save_with(entries, super().save_checkpoint, Path(filename))
             return
         with replacing(Path(filename)) as partial:
             super().save_checkpoint(str(partial))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nnunetv2_muduo.distillation import fuse
-from nnunetv2_muduo.evaluation.figures import draw_patch, draw_progress
+from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
@@ -51,10 +51,9 @@ class Monitor:
             write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
         return report
 
-    def draw_progress(self) -> None:
-        """progress_muduo.png beside nnU-Net's progress.png, and the reports' numbers as teacher_report.json."""
+    def write_reports(self) -> None:
+        """The numbers of all reports so far as teacher_report.json."""
         logged = self.trainer.logger.get_checkpoint()
-        draw_progress(self.folder / "progress_muduo.png", logged, self.trainer.organs)
         reports = [
             {"epoch": epoch, **{source: self._by_organ(logged[f"report_{source}"][epoch]) for source in SOURCES}}
             for epoch, dice in enumerate(logged["report_student"])

@@ -17,6 +17,8 @@ SHAPES_THE_SCHEDULE = (
     "consistency_weight",
     "optimizer",
     "initial_lr",
+    "ema_decay",
+    "predict_with",  # checkpoint_best.pth is the best of one of the two
 )
 
 

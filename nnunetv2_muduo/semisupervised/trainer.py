@@ -13,10 +13,12 @@ from nnunetv2.utilities.collate_outputs import collate_outputs
 from torch import Tensor
 
 from nnunetv2_muduo.distillation import consistency_weight
+from nnunetv2_muduo.evaluation.figures import draw_progress
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
 from nnunetv2_muduo.semisupervised.channels import find_channels
-from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
+from nnunetv2_muduo.semisupervised.ema_trainer import EmaTrainer
+from nnunetv2_muduo.semisupervised.ignored_settings import set_in_vain
 from nnunetv2_muduo.semisupervised.loading import (
     PairedLoader,
     UnlabelledDataLoader,
@@ -44,7 +46,7 @@ class Consistency:
     log: dict[str, float | np.ndarray]
 
 
-class SemiSupervisedTrainer(ConfiguredTrainer):
+class SemiSupervisedTrainer(EmaTrainer):
     """nnU-Net's training with a second stream of patches from unlabelled scans.
 
     A subclass says what the student learns from the unlabelled patches (`consistency`) and prepares what it needs for
@@ -54,6 +56,7 @@ class SemiSupervisedTrainer(ConfiguredTrainer):
     scalar_log_keys: tuple[str, ...] = ()  # what `consistency` logs each step, averaged over an epoch
     organ_log_keys: tuple[str, ...] = ()  # the same with one value per organ
     epoch_log_keys: tuple[str, ...] = ()  # what a subclass logs once an epoch by itself
+    ignored_settings: tuple[str, ...] = ()  # what means nothing to a subclass
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class SemiSupervisedTrainer(ConfiguredTrainer):
             dist.get_world_size() if self.is_ddp else 1,
         )
         self.iteration = 0
+        self.ramp = 0.0  # of this step, from 0 to 1
         self._declare_log_keys()
 
     # What a subclass fills in
@@ -152,6 +156,9 @@ class SemiSupervisedTrainer(ConfiguredTrainer):
     def on_train_start(self) -> None:
         if not self.was_initialized:
             self.initialize()
+        vain = set_in_vain(self.plans_manager.plans, self.ignored_settings)
+        if vain:
+            self.print_to_log_file(f"Settings that mean nothing to {type(self).__name__}: {', '.join(vain)}")
         self.load_teachers()
         self.unlabelled_scans = self.prepare_unlabelled_scans()
         self.prepare_consistency()
@@ -166,10 +173,18 @@ class SemiSupervisedTrainer(ConfiguredTrainer):
         self.iteration = self.current_epoch * self.num_iterations_per_epoch
 
     def train_step(self, batch: dict) -> dict:
-        """nnU-Net's step on labelled and unlabelled patches in one forward pass."""
-        unlabelled = batch["unlabelled"]
-        weight = self.consistency_weight_now()
+        weight, self.ramp = self.consistency_weight_now(), self.ramp_now() or 0.0
         self.iteration += 1
+        return self.learn_from(batch, weight)
+
+    def learn_from(self, batch: dict, weight: float | None) -> dict:
+        """nnU-Net's step on labelled and unlabelled patches in one forward pass.
+
+        Args:
+            batch: of `PairedLoader`.
+            weight: of the consistency loss; None leaves the unlabelled patches alone.
+        """
+        unlabelled = batch["unlabelled"]
         if weight is None:
             outcome = super().train_step({"data": batch["data"], "target": batch["target"]})
             return {**outcome, "supervised_losses": float(outcome["loss"]), **self._empty_step_log()}
@@ -184,12 +199,17 @@ class SemiSupervisedTrainer(ConfiguredTrainer):
 
     def consistency_weight_now(self) -> float | None:
         """Lambda of this iteration; None during the labelled-only warm-up."""
+        ramp = self.ramp_now()
+        return None if ramp is None else self.settings.consistency_weight * ramp
+
+    def ramp_now(self) -> float | None:
+        """How far the ramp of lambda has come, exp(-5) to 1; None during the labelled-only warm-up."""
         warmup = self.settings.warmup_epochs * self.num_iterations_per_epoch
         if self.iteration < warmup:
             return None
         total = self.num_epochs * self.num_iterations_per_epoch
         ramp = round(self.settings.ramp_fraction * max(total - warmup, 1))
-        return consistency_weight(self.iteration - warmup, ramp, maximum=self.settings.consistency_weight)
+        return consistency_weight(self.iteration - warmup, ramp, maximum=1.0)
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         super().on_train_epoch_end(train_outputs)
@@ -200,6 +220,12 @@ class SemiSupervisedTrainer(ConfiguredTrainer):
                 values = np.concatenate(_gathered(values))
             self.log_epoch(key, _mean_over_steps(values))
         self.log_epoch("consistency_weights", self.consistency_weight_now() or 0.0)
+
+    def on_epoch_end(self) -> None:
+        super().on_epoch_end()
+        if self.local_rank == 0:
+            logged = self.logger.get_checkpoint()
+            draw_progress(Path(self.output_folder, "progress_muduo.png"), logged, self.organs)
 
     # Logging
 

@@ -1,65 +1,21 @@
 """The shared training step on fabricated batches: no scans, no teachers, a tiny network."""
 
-import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from planned_dataset import DATASET, DATASET_JSON, unet_plans, write_planned_dataset
-from torch import Tensor
+from fabricated_training import PATCH, batch, trainers_in, weights
+from planned_dataset import DATASET, DATASET_JSON
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.trainer import Consistency, SemiSupervisedTrainer
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
-
-PATCH = (8, 16, 16)
-
-
-class nnUNetTrainerPull(SemiSupervisedTrainer):  # noqa: N801
-    """Pulls the student's probabilities of the first organ towards one and remembers what it was given."""
-
-    scalar_log_keys = ("pulls",)
-    organ_log_keys = ("organ_pulls",)
-
-    def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
-        self.seen = logits
-        loss = 1 - logits.softmax(1)[:, 1].mean()
-        return Consistency(loss, {"pulls": float(loss.detach()), "organ_pulls": np.array([1.0, np.nan])})
 
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    folder = write_planned_dataset(tmp_path / "nnUNet_preprocessed")
-    (folder / "nnUNetPlans_3d_fullres").mkdir()
-    (folder / "nnUNetPlans_3d_fullres" / "case.b2nd").touch()  # tells nnU-Net which class of data set it is
-
-    def make_trainer(
-        continues: bool = False, dataset_json: dict = DATASET_JSON, trainer_class: type = nnUNetTrainerPull, **settings
-    ):
-        plans = unet_plans(patch_size=PATCH, features=4)
-        settings = {"seed": 0, "num_epochs": 10, "iterations_per_epoch": 2, **settings}
-        plans |= {"continue_training": continues, "muduo": settings}
-        trainer = trainer_class(plans, "3d_fullres", 0, copy.deepcopy(dataset_json), torch.device("cpu"))
-        trainer.initialize()
-        return trainer
-
-    return make_trainer
-
-
-def batch(seed: int = 0, unlabelled: int = 2) -> dict:
-    generator = torch.Generator().manual_seed(seed)
-    target = [torch.randint(0, 3, (2, 1, *(size // 2**i for size in PATCH)), generator=generator) for i in range(2)]
-    images = torch.randn(2 + unlabelled, 2, *PATCH, generator=generator)
-    return {"data": images[:2], "target": target, "unlabelled": {"image": images[2:]}}
-
-
-def weights(trainer: SemiSupervisedTrainer) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in trainer.network.parameters()])
+    return trainers_in(tmp_path, monkeypatch)
 
 
 def test_consistency_sees_the_unlabelled_patches_alone_at_full_resolution(make):

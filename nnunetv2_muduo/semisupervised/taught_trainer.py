@@ -1,0 +1,69 @@
+"""What trainers with promptable teachers share: the teacher report, its pictures, weights of organs made from it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnunetv2_muduo.semisupervised.monitoring import Monitor
+from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
+from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+
+
+class TaughtTrainer(SemiSupervisedTrainer):
+    """Reports on its teachers while it trains; a subclass makes `teaching` and calls `start_monitor` when it has."""
+
+    epoch_log_keys = ("reliability", *(f"report_{source}" for source in SOURCES))
+    teaching: Teaching
+
+    def start_monitor(self) -> None:
+        self.organ_weights: Tensor | None = None  # [K], of the settings' `reliability`
+        self.monitor = Monitor(self)
+
+    def seed_of_teaching(self) -> int | None:
+        """Each process draws points of its own."""
+        return None if self.settings.seed is None else self.settings.seed + self.local_rank
+
+    def patches_of(self, unlabelled: dict) -> Patches:
+        """The batch of `UnlabelledDataLoader` as teachers see it, on the trainer's device."""
+        return Patches(
+            clean=unlabelled["clean"].to(self.device, non_blocking=True),
+            raw=unlabelled["raw"].to(self.device, non_blocking=True),
+        )
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        report = None
+        if self.current_epoch % self.settings.report_every == 0:
+            report = self.monitor.report(self.teaching)
+        self._log_report(report)
+        self._use_reliability()
+        self.network.train()
+
+    def on_epoch_end(self) -> None:
+        epoch = self.current_epoch
+        super().on_epoch_end()
+        if self.local_rank == 0:
+            self.monitor.write_reports()
+            if (epoch + 1) % self.save_every == 0 or epoch == 0:
+                self.monitor.draw_unlabelled_patch(self.teaching, epoch)
+
+    def synchronise(self) -> None:
+        """Wait for the GPU, before a clock is read."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def _log_report(self, report: TeacherReport | None) -> None:
+        nothing = np.full(len(self.organs), np.nan)
+        self.log_epoch("reliability", nothing if report is None else report.reliability())
+        for source in SOURCES:
+            self.log_epoch(f"report_{source}", nothing if report is None else report.dice[source])
+
+    def _use_reliability(self) -> None:
+        """The newest report's weights, found in the log so that a resumed training knows them too."""
+        if self.settings.reliability != "report":
+            return
+        logged = [np.asarray(value) for value in self.logger.get_value("reliability", step=None)]
+        newest = next((value for value in reversed(logged) if np.isfinite(value).all()), None)
+        if newest is not None:
+            self.organ_weights = torch.as_tensor(newest, dtype=torch.float32, device=self.device)
