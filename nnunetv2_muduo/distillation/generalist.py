@@ -19,6 +19,7 @@ def generalist_loss(student: Tensor, answer: Tensor, valid: Tensor, organ_weight
     Returns:
         Scalar; a zero that is part of the graph where nothing is valid.
     """
+    valid = valid.clone()  # teachers answer in inference mode, and autograd keeps no tensor made there
     per_patch = (student - (answer > 0.5).to(student.dtype)).square().flatten(2).mean(2)
     patches = valid.sum(0)
     per_organ = torch.where(valid, per_patch, 0.0).sum(0) / patches.clamp_min(1)

@@ -84,7 +84,10 @@ def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor
 
 
 class Teaching:
-    """Two frozen teachers, their views of the patch, and the prompt generator, on one device."""
+    """Two frozen teachers, their views of the patch, and the prompt generator, on one device.
+
+    `channels` and `modalities` say what the one that masks prompt sees (CT in MuDuo), then the one that points prompt.
+    """
 
     def __init__(
         self,
@@ -98,6 +101,7 @@ class Teaching:
         channels: tuple[int, int],
         device: torch.device,
         seed: int | None = None,
+        modalities: tuple[str, str] = ("CT", "PET"),
     ) -> None:
         self.dual = DualTeacher(ct, pet, mask_prompt=settings.mask_prompt, point_mask=settings.point_mask).to(device)
         self.prompt_generator = prompt_generator
@@ -113,7 +117,7 @@ class Teaching:
                 teacher.spec, patch_size=patch_size, spacing_in_mm=spacing_in_mm, grid=settings.grid, clamp=clamp
             )
 
-        self.ct_view, self.pet_view = view(ct, CLAMP["CT"]), view(pet, CLAMP["PET"])
+        self.ct_view, self.pet_view = view(ct, CLAMP[modalities[0]]), view(pet, CLAMP[modalities[1]])
         self.randomness = torch.Generator(device=device)
         if seed is not None:
             self.randomness.manual_seed(seed)

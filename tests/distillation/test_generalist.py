@@ -34,3 +34,11 @@ def test_without_any_organ_the_loss_is_zero_and_can_be_differentiated():
     loss.backward()
     assert loss.item() == 0
     assert student.grad.abs().sum() == 0
+
+
+def test_answers_made_in_inference_mode_can_be_learnt_from():
+    student = torch.full((1, 2, 4), 0.3, requires_grad=True)
+    with torch.inference_mode():
+        answer, valid = torch.ones(1, 2, 4), torch.ones(1, 2, dtype=torch.bool)
+    generalist_loss(student, answer, valid).backward()
+    assert (student.grad < 0).all(), "a larger probability would lower the loss"

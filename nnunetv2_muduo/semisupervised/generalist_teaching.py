@@ -1,0 +1,76 @@
+"""One promptable generalist that nobody but the student prompts."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, TeacherLabels, Teaching
+from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.teachers import PromptableTeacher
+
+
+class GeneralistTeaching(Teaching):
+    """`Teaching` with one teacher, in the stream whose kind of prompt it gets, and without a prompt generator.
+
+    Args:
+        teacher: the generalist.
+        settings: `generalist` says whether it sees the CT or the PET, `generalist_prompt` how it is asked.
+        patch_size: (Z, Y, X) in voxels.
+        spacing_in_mm: (z, y, x).
+        channels: input channels of CT and PET.
+        device: of the teacher and the patches.
+        seed: of points drawn at random.
+    """
+
+    def __init__(
+        self,
+        teacher: PromptableTeacher,
+        *,
+        settings: Settings,
+        patch_size: Sequence[int],
+        spacing_in_mm: Sequence[float],
+        channels: tuple[int, int],
+        device: torch.device,
+        seed: int | None = None,
+    ) -> None:
+        self.sees_ct, self.by_mask = settings.generalist == "ct", settings.generalist_prompt == "mask"
+        modality = "CT" if self.sees_ct else "PET"
+        channel = channels[0 if self.sees_ct else 1]
+        super().__init__(
+            teacher if self.by_mask else None,
+            None if self.by_mask else teacher,
+            prompt_generator=None,
+            settings=settings,
+            patch_size=patch_size,
+            spacing_in_mm=spacing_in_mm,
+            channels=(channel, channel),
+            device=device,
+            seed=seed,
+            modalities=(modality, modality),
+        )
+
+    @torch.inference_mode()
+    def label(self, patches: Patches, student: Tensor) -> TeacherLabels:
+        """Ask for every organ that the student sees (a voxel with a probability above one half).
+
+        Args:
+            patches: B patches.
+            student: [B, K, Z, Y, X] the student's current probabilities of the organs.
+
+        Returns:
+            The answer as that of the teacher whose modality it saw; the other is off.
+        """
+        if self.by_mask:
+            answer = super().label(patches, student)
+            probabilities = answer.p_ct
+        else:
+            logits, asked = self._ask_pet(patches.raw, student > 0.5)
+            answer = self.conclude(Evidence(pet_logits=logits, pet_asked=asked), student)
+            probabilities = answer.p_pet
+        return TeacherLabels(
+            p_ct=probabilities if self.sees_ct else None,
+            p_pet=None if self.sees_ct else probabilities,
+            generator=None,
+            valid=answer.valid,
+        )

@@ -1,0 +1,30 @@
+"""What Mean Teacher and its descendants share: an averaged student that sees what the student sees, but clean."""
+
+import torch
+from torch import Tensor
+
+from nnunetv2_muduo.distillation import clipped_noise
+from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+
+_EPOCHS_APART = 1_000_003  # seeds of an epoch and the next; processes take those between
+
+
+class MeanTeacherTrainer(SemiSupervisedTrainer):
+    """The average of the student answers for the clean patch with a little noise, the student for the augmented one."""
+
+    needs_ema = True
+
+    def initialize(self) -> None:
+        super().initialize()
+        self.noise = torch.Generator(device=self.device)
+        self.noise.seed()
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        if self.settings.seed is not None:  # by epoch, so that a resumed training draws what it would have drawn
+            self.noise.manual_seed(self.settings.seed + self.local_rank + _EPOCHS_APART * self.current_epoch)
+
+    def teacher_probabilities(self, unlabelled: dict) -> Tensor:
+        """[B, 1 + K, Z, Y, X] of the averaged student, without gradients, its noise drawn anew with every call."""
+        clean = unlabelled["clean"].to(self.device, non_blocking=True)
+        return self.ema_logits(clean + clipped_noise(clean.shape, generator=self.noise)).softmax(1)
