@@ -125,3 +125,15 @@ def test_a_stock_checkpoint_can_be_continued_with_a_new_second_student(make, tmp
     trainer.load_checkpoint(str(tmp_path / "checkpoint.pth"))
     assert torch.equal(weights(trainer), weights(stock))
     assert torch.equal(second(trainer), before)
+
+
+def test_the_average_is_one_of_the_first_student(make):
+    trainer = make(predict_with="ema", ema_decay=0.5)
+    expected = None
+    for step in range(3):
+        trainer.train_step(batch(step))
+        decay = min(1 - 1 / (step + 1), 0.5)
+        expected = weights(trainer) if expected is None else decay * expected + (1 - decay) * weights(trainer)
+    averaged = torch.cat([parameter.flatten() for parameter in trainer.ema.network.parameters()])
+    assert torch.allclose(averaged, expected, atol=1e-6)
+    assert trainer.ema.steps == 3

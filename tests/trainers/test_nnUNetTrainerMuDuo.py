@@ -1,0 +1,128 @@
+"""MuDuo's ablations are settings: each changes what it names, in a training step."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fabricated_training import PATCH, batch, trainers_in
+from stub_teachers import EchoTeacher
+from torch import Tensor, nn
+
+from nnunetv2_muduo.trainers import nnUNetTrainerMuDuo as module
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
+
+BOX = (slice(2, 6), slice(4, 12), slice(3, 11))
+
+
+class Generator(nn.Module):
+    """Finds organ 1 in a box of every patch, organ 2 nowhere."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits = torch.full((len(image), 3, *PATCH), -4.0)
+        logits[:, 0] = 4.0
+        logits[:, 0][(slice(None), *BOX)] = -4.0
+        logits[:, 1][(slice(None), *BOX)] = 4.0
+        return logits
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_trainer = trainers_in(tmp_path, monkeypatch)
+    monkeypatch.setattr(module, "prompt_generator_of", lambda student, trainer_class: Generator())
+
+    def made(*, prepared: bool = True, **settings) -> nnUNetTrainerMuDuo:
+        given = {"ramp_fraction": 0, "consistency_weight": 1.0} | settings
+        trainer = make_trainer(trainer_class=nnUNetTrainerMuDuo, **given)
+        trainer.ct_teacher, trainer.pet_teacher = (
+            None if getattr(trainer.settings, f"{key}_teacher") is None else EchoTeacher() for key in ("ct", "pet")
+        )
+        if prepared:
+            trainer.prepare_consistency()
+        return trainer
+
+    return made
+
+
+def points_of(trainer: nnUNetTrainerMuDuo) -> tuple[Tensor, Tensor]:
+    """Points of organ 1 in the first patch: (z, y, x) in its voxels, and their labels."""
+    given = trainer.pet_teacher.prompts[0]
+    voxels = (given["coords"][0, 0].flip(-1) + 0.5) * torch.tensor(PATCH) / 16 - 0.5
+    return voxels, given["labels"][0, 0]
+
+
+def test_ct_teacher_off(make):
+    trainer = make(ct_teacher=None)
+    assert trainer.train_step(batch())["consistency_losses"] > 0
+    assert trainer.teaching.dual.ct is None
+    assert len(trainer.pet_teacher.prompts) == 1
+
+
+def test_pet_teacher_off_needs_no_prompt_generator(make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "prompt_generator_of", None)
+    trainer = make(pet_teacher=None)
+    assert trainer.train_step(batch())["consistency_losses"] > 0
+    assert trainer.teaching.dual.pet is None
+    assert trainer.teaching.prompt_generator is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "share"),
+    [
+        ({}, 0.5),
+        ({"keep_fraction": 1.0}, 1.0),
+        ({"keep_fraction": 1.0, "min_iou": 0.001}, 1.0),
+        ({"keep_fraction": 1.0, "min_iou": 1.0}, 0.0),
+    ],
+    ids=["published", "no filter", "threshold below", "threshold above"],
+)
+def test_consensus_filter_and_its_alternatives(make, settings: dict, share: float):
+    kept = make(**settings).train_step(batch())["share_kept"]
+    assert kept.tolist() == [share, 0.0]
+
+
+def test_a_threshold_keeps_what_the_teachers_agree_on(make):
+    agreement = make(keep_fraction=1.0).train_step(batch())["teacher_agreement"][0]
+    for threshold, share in ((agreement * 0.5, 1.0), (min(1.0, agreement * 2), 0.0)):
+        outcome = make(keep_fraction=1.0, min_iou=float(threshold)).train_step(batch())
+        assert outcome["share_kept"][0] == share
+
+
+@pytest.mark.parametrize("points", [1, 3])
+def test_number_of_points(make, points: int):
+    trainer = make(points=points)
+    trainer.train_step(batch())
+    assert points_of(trainer)[1].tolist() == [1] * points
+
+
+@pytest.mark.parametrize("strategy", ["spread", "random", "uptake", "centroid", "first"])
+def test_every_strategy_places_points_in_the_generators_mask(make, strategy: str):
+    trainer = make(point_strategy=strategy)
+    assert np.isfinite(trainer.train_step(batch())["consistency_losses"])
+    voxels, labels = points_of(trainer)
+    assert labels.tolist() == ([1, -1, -1] if strategy == "centroid" else [1, 1, 1])
+    for z, y, x in voxels[labels == 1].round().tolist():
+        assert all(edge.start <= value < edge.stop for edge, value in zip(BOX, (z, y, x), strict=True))
+
+
+@pytest.mark.parametrize("source", ["student", "generator"])
+def test_source_of_the_ct_prompt(make, source: str):
+    trainer = make(ct_prompt=source)
+    trainer.train_step(batch())
+    (prompt,) = (given["masks"][0, 0] for given in trainer.ct_teacher.prompts)
+    inside = torch.zeros(PATCH)
+    inside[BOX] = 1
+    on_cube = nn.functional.interpolate(inside.permute(2, 1, 0)[None, None], size=(16, 16, 16))[0, 0] > 0.5
+    is_the_box = ((prompt > 0) == on_cube).float().mean() > 0.95
+    assert bool(is_the_box) is (source == "generator")
+
+
+def test_mean_fusion_draws_nothing(make):
+    losses = {
+        fusion: [make(fusion=fusion, seed=0) for _ in range(2)] for fusion in ("mean", "random")
+    }  # the same students
+    for fusion, trainers in losses.items():
+        for number, trainer in enumerate(trainers):
+            trainer.teaching.randomness.manual_seed(number)
+        first, second = (trainer.train_step(batch())["consistency_losses"] for trainer in trainers)
+        assert (first == second) is (fusion == "mean")
