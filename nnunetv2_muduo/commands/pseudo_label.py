@@ -22,8 +22,13 @@ PROMPT_TRAINER = "nnUNetTrainerMuDuoPrompt"
 def _add_arguments(parser: ArgumentParser) -> None:
     add_dataset_arguments(parser)
     parser.add_argument("-i", type=Path, metavar="FOLDER", help="scans (default: imagesUn of the dataset)")
-    parser.add_argument("-o", type=Path, required=True, metavar="OUT", help="folder to write to; made if missing")
+    parser.add_argument("-o", type=Path, metavar="OUT", help="folder to write to; made if missing")
     _add_prompt_arguments(parser)
+    parser.add_argument(
+        "--no-teachers",
+        action="store_true",
+        help="self-training: with --as-labels, predictions become labels as they are, none is judged or masked",
+    )
     for modality in ("ct", "pet"):
         parser.add_argument(
             f"--{modality}-teacher",
@@ -101,9 +106,15 @@ def _share(text: str) -> float:
 
 
 def _run(arguments: Namespace) -> None:
+    if arguments.o is None and not (arguments.no_teachers and arguments.predictions):
+        raise UserError("Name a folder to write to with -o OUT.")
     name = find_dataset(arguments.d)
     raw = nnunet_folder("nnUNet_raw") / name
     dataset_json = read_json(raw / "dataset.json")  # mistakes are told before what is slow to import
+
+    if arguments.no_teachers:
+        _self_train(arguments, name)
+        return
 
     from nnunetv2_muduo.pseudo_labelling.case_quality import Thresholds
     from nnunetv2_muduo.pseudo_labelling.layout import dataset_name, lay_out
@@ -134,6 +145,31 @@ def _run(arguments: Namespace) -> None:
             copy=arguments.copy,
         )
         _tell(made, target, configuration=arguments.c)
+
+
+def _self_train(arguments: Namespace, name: str) -> None:
+    if arguments.as_labels is None:
+        raise UserError("Without teachers there is nothing to do but to lay out a dataset; add --as-labels DATASET.")
+    if arguments.ct_teacher or arguments.pet_teacher:
+        raise UserError("--no-teachers asks no teacher; leave out --ct-teacher and --pet-teacher, or --no-teachers.")
+
+    from nnunetv2_muduo.pseudo_labelling.layout import dataset_name
+    from nnunetv2_muduo.pseudo_labelling.self_training import lay_out_predictions
+
+    target = dataset_name(arguments.as_labels, name)
+    made = lay_out_predictions(
+        name,
+        predictions=_prompts(arguments, name),
+        target=target,
+        model_output=arguments.o or arguments.predictions,
+        scans_folder=arguments.i,
+        settings=_settings(name, arguments.p),
+        with_labelled=not arguments.without_labelled,
+        copy=arguments.copy,
+        device=_device(arguments.device),
+        num_processes=max(0, arguments.np),
+    )
+    _tell(made, target, configuration=arguments.c)
 
 
 def _required_organs(arguments: Namespace, raw: Path, dataset_json: dict) -> frozenset[str]:
@@ -213,7 +249,8 @@ COMMAND = Command(
     ),
     example=(
         "  muduo pseudo-label -d 221 --prompt-generator -f 0 -o pseudo --as-labels 321\n"
-        "  muduo pseudo-label -d 221 -i scans --predictions predicted -o pseudo"
+        "  muduo pseudo-label -d 221 -i scans --predictions predicted -o pseudo\n"
+        "  muduo pseudo-label -d 221 --predictions predicted --no-teachers --as-labels 322"
     ),
     add_arguments=_add_arguments,
     run=_run,

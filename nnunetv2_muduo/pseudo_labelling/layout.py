@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,16 +120,13 @@ def lay_out(
     labelled = labelled_cases(raw / source, dataset_json["file_ending"]) if with_labelled else {}
     lacking = _incomplete_cases(result, thresholds)
     _check_cases(result, labelled, lacking, incomplete)
-    folder = _claim(raw, dataset_name(target, source))
+    folder = claim_folder(raw, dataset_name(target, source))
     masking = _Masking(labels["ignore"], thresholds, min_agreement, incomplete)
     written = _write_pseudo_labels(result, folder, masking)
-    _place_images(result, list(written), labelled, folder, copy=copy)
-    kept = ("channel_names", "modality", "file_ending", "overwrite_image_reader_writer")
-    content = {key: dataset_json[key] for key in kept if key in dataset_json}
-    content |= {"labels": labels, "numTraining": len(labelled) + len(written)}
-    write_text(folder / "dataset.json", json.dumps(content, indent=2) + "\n")
+    place_images({case: result.scans[case] for case in written}, labelled, folder, copy=copy)
+    write_dataset_json(folder, dataset_json, labels=labels, cases=len(labelled) + len(written))
     if labelled:
-        _write_splits(source, folder.name, sorted(labelled), sorted(written))
+        write_splits(source, folder.name, sorted(labelled), sorted(written))
     left_out = tuple(case for case in result.qualities if case not in written)
     ignored, voxels = (sum(counts) for counts in zip(*written.values(), strict=True))
     return PseudoDataset(folder, len(written), len(labelled), lacking, left_out, ignored / voxels)
@@ -174,11 +171,7 @@ def _check_cases(
 ) -> None:
     if not result.qualities:
         raise UserError("There is no pseudo-labelled case to lay out; see why above.")
-    twice = sorted(set(labelled) & set(result.qualities))
-    if twice:
-        raise UserError(
-            f"Labelled and pseudo-labelled cases share the name(s) {', '.join(twice[:5])}; rename the scans."
-        )
+    refuse_shared_names(labelled, result.qualities)
     all_lack = len(lacking) == len(result.qualities)
     if all_lack and (incomplete == "leave-out" or (incomplete == "ignore" and not labelled)):
         raise UserError(
@@ -188,8 +181,21 @@ def _check_cases(
         )
 
 
-def _claim(raw: Path, name: str) -> Path:
-    """The new dataset's folder, emptied if an earlier run made it."""
+def refuse_shared_names(labelled: Iterable[str], pseudo_labelled: Iterable[str]) -> None:
+    """Raise UserError if a labelled and a pseudo-labelled case have one name."""
+    twice = sorted(set(labelled) & set(pseudo_labelled))
+    if twice:
+        raise UserError(
+            f"Labelled and pseudo-labelled cases share the name(s) {', '.join(twice[:5])}; rename the scans."
+        )
+
+
+def claim_folder(raw: Path, name: str) -> Path:
+    """The new dataset's folder, emptied if an earlier run made it.
+
+    Raises:
+        UserError: if its number or its name is another dataset's.
+    """
     others = [path.name for path in raw.glob(f"{name[:10]}_*") if path.name != name]
     if others:
         raise UserError(f"Dataset number {name[7:10]} is taken by {others[0]}; choose another.")
@@ -247,20 +253,27 @@ def _write_pseudo_labels(result: PseudoLabels, folder: Path, masking: _Masking) 
     return counts
 
 
-def _place_images(
-    result: PseudoLabels, pseudo: Sequence[str], labelled: Mapping[str, LabelledCase], folder: Path, *, copy: bool
+def place_images(
+    pseudo: Mapping[str, tuple[Path, ...]], labelled: Mapping[str, LabelledCase], folder: Path, *, copy: bool
 ) -> None:
-    """Images of all cases, and the label maps of the labelled ones."""
+    """Images of all cases, those of the pseudo-labelled ones given by case, and the label maps of the labelled ones."""
     for images, label_map in labelled.values():
         link_or_copy(label_map, folder / "labelsTr" / label_map.name, copy=copy)
         for image in images:
             link_or_copy(image, folder / "imagesTr" / image.name, copy=copy)
-    for case in pseudo:
-        for image in result.scans[case]:
+    for images in pseudo.values():
+        for image in images:
             link_or_copy(image, folder / "imagesTr" / image.name, copy=copy)
 
 
-def _write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequence[str]) -> None:
+def write_dataset_json(folder: Path, source: Mapping, *, labels: Mapping[str, int], cases: int) -> None:
+    """dataset.json of the new dataset, with what the source's says of channels and files."""
+    kept = ("channel_names", "modality", "file_ending", "overwrite_image_reader_writer")
+    content = {key: source[key] for key in kept if key in source} | {"labels": dict(labels), "numTraining": cases}
+    write_text(folder / "dataset.json", json.dumps(content, indent=2) + "\n")
+
+
+def write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequence[str]) -> None:
     """The source's folds, with every pseudo-labelled case to train on: validation on guesses would mean little."""
     preprocessed = os.environ.get("nnUNet_preprocessed")
     if not preprocessed or not (Path(preprocessed) / source / "splits_final.json").is_file():

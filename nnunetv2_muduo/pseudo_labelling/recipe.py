@@ -79,11 +79,11 @@ def pseudo_label(
     raw = nnunet_folder("nnUNet_raw") / dataset
     dataset_json = read_json(raw / "dataset.json")
     organs, target = plain_organs(dataset_json), OutputFolder(output, dataset_json["file_ending"])
-    scans, problems = _find(scans_folder or raw / "imagesUn", target.file_ending)
+    scans, problems = find_unlabelled(scans_folder or raw / "imagesUn", target.file_ending)
     prompt_folder = output / "prompts" if isinstance(prompts, PromptModel) else prompts
-    jobs = _jobs(scans, prompt_folder, dataset_json, find_channels(dataset_json, settings), organs)
+    jobs = case_jobs(scans, prompt_folder, dataset_json, find_channels(dataset_json, settings), organs)
     stamp = _common_stamp(settings, organs)  # first: missing weights are told before anything is predicted
-    problems |= _make_prompts(prompts, jobs, prompt_folder, organs=organs, device=device, num_processes=num_processes)
+    problems |= make_prompts(prompts, jobs, prompt_folder, organs=organs, device=device, num_processes=num_processes)
     stamps = {job.case: case_stamp(job, stamp) for job in jobs if job.case not in problems}
     qualities, waiting = _finished(jobs, stamps, target, figures=figures)
     if waiting:
@@ -99,7 +99,7 @@ def pseudo_label(
     return PseudoLabels(target, {case: scans[case] for case in qualities}, qualities, problems, organs)
 
 
-def _make_prompts(
+def make_prompts(
     prompts: Path | PromptModel,
     jobs: Sequence[CaseJob],
     folder: Path,
@@ -141,7 +141,12 @@ def plain_organs(dataset_json: Mapping) -> dict[str, int]:
     return {name: value for name, value in labels.items() if value != 0 and name != "ignore"}
 
 
-def _find(folder: Path, ending: str) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
+def find_unlabelled(folder: Path, ending: str) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
+    """Case -> files of the scans of a folder, and file -> why it is none; at least one scan.
+
+    Raises:
+        UserError: if the folder is missing or holds no scan.
+    """
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; put the unlabelled scans there or name another with -i.")
     scans, problems = find_scans(folder, ending)
@@ -150,13 +155,14 @@ def _find(folder: Path, ending: str) -> tuple[dict[str, tuple[Path, ...]], dict[
     return scans, problems
 
 
-def _jobs(
+def case_jobs(
     scans: Mapping[str, tuple[Path, ...]],
     prompt_folder: Path,
     dataset_json: Mapping,
     channels: tuple[int, int],
     organs: Mapping[str, int],
 ) -> list[CaseJob]:
+    """What reads the scans and, from a folder, their prompts; channels are (CT, PET)."""
     ending, known = dataset_json["file_ending"], frozenset({0, *organs.values()})
     names = channel_names(dataset_json)
     return [

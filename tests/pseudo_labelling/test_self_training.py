@@ -1,0 +1,84 @@
+"""Predictions laid out as labels: self-training without teachers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from pseudo_project import DATASET, DATASET_JSON, PseudoProject, organs, write, write_project
+
+from nnunetv2_muduo.cli import main
+
+CASES = ("pat 0.v1", "pat 1.v1")
+NEW = "Dataset022_TinyPseudo"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PseudoProject:
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "no weights"))
+    return write_project(tmp_path)
+
+
+def lay_out(project: PseudoProject, *more: str) -> int:
+    predictions = ["--predictions", str(project.predictions), "--no-teachers", "-np", "0", "-device", "cpu"]
+    return main(["pseudo-label", "-d", "21", *predictions, "--as-labels", "22", *more])
+
+
+def array(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def test_predictions_become_labels_voxel_by_voxel_beside_the_labelled_cases(project: PseudoProject):
+    assert lay_out(project) == 0
+    folder = project.raw.with_name(NEW)
+    content = json.loads((folder / "dataset.json").read_text())
+    assert content["labels"] == DATASET_JSON["labels"], "nothing is ignored"
+    assert content["numTraining"] == 4
+    cases = sorted(path.name for path in (folder / "labelsTr").iterdir())
+    assert cases == sorted(f"{case}.nii.gz" for case in (*CASES, "labelled_0", "labelled_1"))
+    for case in CASES:
+        label_map = folder / "labelsTr" / f"{case}.nii.gz"
+        assert np.array_equal(array(label_map), array(project.predictions / f"{case}.nii.gz"))
+        image, scan = sitk.ReadImage(str(label_map)), folder / "imagesTr" / f"{case}_0000.nii.gz"
+        assert scan.is_symlink()
+        assert image.GetDirection() == pytest.approx(sitk.ReadImage(str(scan)).GetDirection(), abs=1e-6)
+    assert not project.out.exists()
+
+
+def test_folds_validate_on_labelled_cases_alone(project: PseudoProject, tmp_path: Path):
+    preprocessed = tmp_path / "nnUNet_preprocessed"
+    (preprocessed / DATASET).mkdir(parents=True)
+    splits = [{"train": ["labelled_0"], "val": ["labelled_1"]}]
+    (preprocessed / DATASET / "splits_final.json").write_text(json.dumps(splits))
+    assert lay_out(project) == 0
+    written = json.loads((preprocessed / NEW / "splits_final.json").read_text())
+    assert written == [{"train": sorted(["labelled_0", *CASES]), "val": ["labelled_1"]}]
+
+
+def test_scans_without_a_fitting_prediction_are_left_out_with_the_reason(project: PseudoProject, capsys):
+    write(organs()[:-1], project.predictions / f"{CASES[0]}.nii.gz")
+    assert lay_out(project, "--without-labelled", "--copy") == 0
+    folder = project.raw.with_name(NEW)
+    assert [path.name for path in (folder / "labelsTr").iterdir()] == [f"{CASES[1]}.nii.gz"]
+    assert not (folder / "imagesTr" / f"{CASES[1]}_0000.nii.gz").is_symlink()
+    assert f"  {CASES[0]}: " in capsys.readouterr().out
+
+
+def test_mistakes_are_told(project: PseudoProject, capsys):
+    predictions = ["--predictions", str(project.predictions)]
+    base = ["pseudo-label", "-d", "21", *predictions, "--no-teachers"]
+    for arguments, told in (
+        (base, "--as-labels"),
+        ([*base, "--as-labels", "22", "--ct-teacher", "ct.pth"], "--ct-teacher"),
+        (["pseudo-label", "-d", "21", *predictions], "-o OUT"),
+        (["pseudo-label", "-d", "21", "--model", "m", "--no-teachers", "--as-labels", "22"], "-o OUT"),
+    ):
+        assert main(arguments) == 2
+        assert told in capsys.readouterr().err
+    for file in project.predictions.iterdir():
+        file.unlink()
+    assert lay_out(project) == 2
+    assert "None of the 2 scans" in capsys.readouterr().err
