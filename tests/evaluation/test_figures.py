@@ -23,6 +23,22 @@ def test_progress_is_drawn_with_epochs_that_logged_nothing(tmp_path: Path):
     assert (tmp_path / "progress.png").stat().st_size > 10_000
 
 
+def test_progress_shows_what_a_trainer_logs_and_no_more(tmp_path: Path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(
+        figures, "save_figure", lambda figure, path: titles.extend(a.get_title() for a in figure.axes if a.axison)
+    )
+    always = {"supervised_losses": [1.0, 0.5], "consistency_losses": [0.9, 0.8], "consistency_weights": [0.0, 0.1]}
+    figures.draw_progress(tmp_path / "a.png", always | {"certain_shares": [0.2, 0.9]}, ["liver"])
+    assert titles == ["loss", "weight of the consistency loss", "share of voxels"]
+    titles.clear()
+    taught = {"teacher_seconds": [0.1, 0.1], "share_prompted": [[0.5], [1.0]], "report_student": [[0.4], [NAN]]}
+    figures.draw_progress(tmp_path / "b.png", always | taught, ["liver"])
+    assert len(titles) == 5
+    assert titles[-1] == "mean Dice on labelled patches"
+    figures.plt.close("all")
+
+
 def test_patch_is_drawn_with_empty_and_full_masks(tmp_path: Path):
     shape = (6, 9, 7)
     masks = {"student": np.zeros((2, *shape), bool), "pseudo-label": np.ones((2, *shape), bool)}
