@@ -1,6 +1,5 @@
 """The average of the student in nnU-Net's loop: kept, saved, restored, validated and predicted with."""
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -160,16 +159,32 @@ def test_a_resumed_average_is_not_begun_anew(make, tmp_path: Path, monkeypatch: 
     assert not torch.equal(average(resumed), weights(resumed))
 
 
-def test_the_average_lies_below_the_wrappers(make):
-    trainer = make(predict_with="ema")
-    plain = copy.deepcopy(trainer.network.state_dict())
-    trainer.network = torch.compile(trainer.network, backend="eager")
-    with trainer.weights_to_predict_with():
-        pass
-    trainer.ema.update(trainer.network._orig_mod)
-    state = trainer.state_to_save()
-    assert set(state["ema"]["the_other_weights"]) == set(plain)
-    assert STATE_KEY in trainer.checkpoint_entries()
+@pytest.fixture
+def one_process():
+    """A process group of one, as nnU-Net's -num_gpus makes them of several; trainers made before know nothing of it."""
+
+    def start() -> None:
+        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+
+    yield start
+    torch.distributed.destroy_process_group()
+
+
+def test_the_average_lies_below_the_wrappers(make, one_process):
+    plain, wrapped = make(predict_with="ema"), make(predict_with="ema")
+    one_process()
+    # nnU-Net's loss leaves the smallest output out unless it knows of the group
+    wrapped.network = torch.nn.parallel.DistributedDataParallel(wrapped.network, find_unused_parameters=True)
+    for trainer in (plain, wrapped):
+        for step in range(2):
+            trainer.train_step(batch(step))
+    assert torch.allclose(average(wrapped), average(plain), atol=1e-6)
+    compiled = torch.compile(wrapped.network.module, backend="eager")  # never run: that would take long
+    wrapped.network = torch.nn.parallel.DistributedDataParallel(compiled)
+    with wrapped.weights_to_predict_with():
+        assert torch.allclose(weights(wrapped), average(plain), atol=1e-6)
+        state = wrapped.checkpoint_entries()[STATE_KEY]
+    assert set(state["ema"]["the_other_weights"]) == set(plain.network.state_dict())
 
 
 def test_what_the_average_says_has_no_gradients(make):
