@@ -262,7 +262,7 @@ def planned_runs(arguments: argparse.Namespace) -> Iterator[Run]:
         for budget in arguments.budgets
         for seed in arguments.seeds
         for target in TARGETS
-        for kind in KINDS
+        for kind in arguments.kinds
         for start in starts
     ):
         single = start in ("CT alone", "PET alone")
@@ -290,16 +290,21 @@ def table_rows(results: Mapping[Run, Mapping[str, list]]) -> list[list[str]]:
                     ]
                     spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
                     cells.append(f"{mean(values):.3f}{spread} ({len(values)})" if values else "")
-                rows.append(cells)
+                if any(cells[3:]):
+                    rows.append(cells)
     return rows
 
 
 def draw(results: Mapping[Run, Mapping[str, list]], path: Path) -> None:
     """Mean Dice of each seed against the number of labelled cases, one panel for each kind and target."""
-    figure, axes = pyplot.subplots(len(TARGETS), len(KINDS), figsize=(10, 7), layout="constrained", sharey="row")
+    kinds = [kind for kind in KINDS if any(run.kind == kind for run in results)]
+    size = (5 * len(kinds), 7)
+    figure, axes = pyplot.subplots(
+        len(TARGETS), len(kinds), figsize=size, layout="constrained", sharey="row", squeeze=False
+    )
     starts = (SCRATCH, *STARTS)
     for row, target in zip(axes, TARGETS, strict=True):
-        for axis, kind in zip(row, KINDS, strict=True):
+        for axis, kind in zip(row, kinds, strict=True):
             for number, start in enumerate(starts):
                 runs = [run for run in results if (run.kind, run.target, run.start) == (kind, target, start)]
                 places = [run.budget + 0.12 * (number - 1.5) for run in runs]
@@ -321,9 +326,10 @@ def draw(results: Mapping[Run, Mapping[str, list]], path: Path) -> None:
 
 def report(results: Mapping[Run, Mapping[str, list]], arguments: argparse.Namespace) -> None:
     write_results(
-        arguments.results / "mae_transfer",
+        arguments.results / f"mae_transfer{arguments.name}",
         title=f"Mean Dice on 12 unseen simulated scans (number of seeds); pretrained for {arguments.pretraining_steps} "
-        f"steps on 40 scans, then {arguments.probe_steps} steps of probing or {arguments.steps} of fine-tuning",
+        f"steps on 40 scans, then {arguments.probe_steps} steps of probing or {arguments.steps} of fine-tuning "
+        f"at a learning rate of {arguments.rate:g}",
         header=["training", "target", "labelled", SCRATCH, *STARTS],
         rows=table_rows(results),
         record={
@@ -332,7 +338,7 @@ def report(results: Mapping[Run, Mapping[str, list]], arguments: argparse.Namesp
         },
         machine=describe_machine(torch.device(arguments.device)),
     )
-    draw(results, arguments.results / "mae_transfer.png")
+    draw(results, arguments.results / f"mae_transfer{arguments.name}.png")
 
 
 def parse() -> argparse.Namespace:
@@ -342,6 +348,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the table and the figure")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--budgets", type=int, nargs="+", choices=(3, 5), default=[5, 3], help="labelled scans")
+    parser.add_argument("--kinds", nargs="+", choices=tuple(KINDS), default=list(KINDS))
+    parser.add_argument("--name", default="", help="added to the name of the result files, such as _slower")
     parser.add_argument("--single-budgets", type=int, nargs="*", default=[5], help="those that single channels are for")
     parser.add_argument("--patch", type=int, nargs=3, default=[48, 32, 48], help="(z, y, x) voxels of 8 mm")
     parser.add_argument("--features", type=int, default=8)
@@ -352,6 +360,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--probe-steps", type=int, default=400)
     parser.add_argument("--probe-rate", type=float, default=5e-2)
+    parser.add_argument("--only-report", action="store_true", help="table and figure of what is finished")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     return parser.parse_args()
 
@@ -373,6 +382,8 @@ def main() -> None:
     (out / "runs").mkdir(exist_ok=True)
     for run in tqdm(list(planned_runs(arguments)), desc="runs", unit="run"):
         finished = out / "runs" / f"{run.name}.json"
+        if not finished.is_file() and arguments.only_report:
+            continue
         if not finished.is_file():
             weights = None
             if run.start != SCRATCH:
