@@ -16,7 +16,11 @@ def intensity_warnings(array: NDArray, *, modality: str) -> list[str]:
         array: [Z, Y, X].
         modality: "CT" (HU expected) or "PET" (SUV expected).
     """
-    lowest, highest = _range(array)
+    return range_warnings(*_range(array), modality=modality)
+
+
+def range_warnings(lowest: float, highest: float, *, modality: str) -> list[str]:
+    """As `intensity_warnings`, from the lowest value and one that hardly any voxel exceeds."""
     warnings = []
     if modality == "CT" and lowest > _LEAST_AIR_IN_HU:
         warnings.append(

@@ -1,16 +1,17 @@
 """One case from its source files to its place in the dataset, written whole."""
 
-import os
 import tempfile
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from nnunetv2_muduo.case_installing import check_place_is_free, install_case
 from nnunetv2_muduo.datasets.dicom_suv import UNITS, check_units, suv_factor_of_series
+from nnunetv2_muduo.datasets.label_values import checked_label
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings, looks_like_activity
 from nnunetv2_muduo.datasets.scan_io import dicom_files, dicom_tag, read_image, write_image
@@ -19,7 +20,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import link_or_copy
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images
-from nnunetv2_muduo.harmonising.record import CaseRecord, announce, announced_files, record_file, write_record
+from nnunetv2_muduo.harmonising.record import CaseRecord, record_file
 
 UNLABELLED, LABELLED, LABELS = "imagesUn", "imagesTr", "labelsTr"
 PARTIAL_PREFIX = ".partial-"  # of folders with a case in the making
@@ -82,22 +83,33 @@ def case_files(case: str, ending: str, *, labelled: bool) -> tuple[str, ...]:
 
 def _harmonise(job: CaseJob) -> tuple[str, ...]:
     files = case_files(job.case, job.ending, labelled=job.found.label is not None)
-    _check_place_is_free(job, files)
-    read = {role: _read(path, role) for role, path in job.found.sources.items()}
+    check_place_is_free(
+        job.dataset,
+        (*files, *case_files(job.case, job.ending, labelled=job.found.label is None)),
+        record=record_file(job.dataset, job.case),
+        remedy="name the centre with --centre",
+    )
+    read = {role: read_checked(path, role) for role, path in job.found.sources.items()}
     pet, factor = _to_suv(read["PET"], job)
     notes = [
         warning
         for modality, image in (("CT", read["CT"]), ("PET", pet))
         for warning in intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality)
     ]
-    label = _checked_label(read["label"], job.label_values) if "label" in read else None
+    label = checked_label(read["label"], job.label_values, remedy="see --labels") if "label" in read else None
     made = harmonise_images(read["CT"], pet, label, job.options)
     told = (*notes, *made.notes)
     record = CaseRecord(job.patient, job.made_from, files, made.own_grid, made.full_grid, made.box, factor, told)
     job.dataset.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=PARTIAL_PREFIX, dir=job.dataset) as partial:
         _write(job, files, read, {"CT": made.ct, "PET": made.pet, "label": made.label}, folder=Path(partial))
-        _install(job, files, record, folder=Path(partial))
+        install_case(
+            job.dataset,
+            files,
+            partial=Path(partial),
+            record=record_file(job.dataset, job.case),
+            content=record.to_dict(),
+        )
     return told
 
 
@@ -112,43 +124,19 @@ def _write(
     """Link what needs no change and write the rest, aside: nnU-Net takes whatever lies beside images for images."""
     for (role, source), name in zip(job.found.sources.items(), files, strict=True):
         image = made[role]
-        if image is read[role] and source.name.endswith(job.ending) and _is_plain(source):
+        if image is read[role] and source.name.endswith(job.ending) and is_plain(source):
             link_or_copy(source, folder / name, copy=job.options.copy)
         elif image is not None:
             small = sitk.Cast(image, sitk.sitkFloat32) if image.GetPixelID() == sitk.sitkFloat64 else image
             write_image(small, folder / name)
 
 
-def _install(job: CaseJob, files: Sequence[str], record: CaseRecord, *, folder: Path) -> None:
-    """Move a whole case into place, instead of what an earlier run made of it, which may lie in other folders."""
-    for name in announced_files(job.dataset, job.case):
-        (job.dataset / name).unlink(missing_ok=True)
-    announce(job.dataset, job.case, tuple(files))
-    try:
-        for name in files:
-            (job.dataset / name).parent.mkdir(exist_ok=True)
-            os.replace(folder / name, job.dataset / name)
-    except BaseException:
-        for name in files:  # half a case would stop nnU-Net
-            (job.dataset / name).unlink(missing_ok=True)
-        record_file(job.dataset, job.case).unlink(missing_ok=True)
-        raise
-    write_record(job.dataset, job.case, record)
+def read_checked(path: Path, role: str) -> sitk.Image:
+    """An image of a case, whole; `role` is "CT", "PET" or what a label map is called in messages.
 
-
-def _check_place_is_free(job: CaseJob, files: Collection[str]) -> None:
-    """Nothing that this command did not write is ever replaced."""
-    both = (*files, *case_files(job.case, job.ending, labelled=job.found.label is None))
-    ours = announced_files(job.dataset, job.case)
-    if taken := [name for name in both if name not in ours and _is_there(job.dataset / name)]:
-        raise UserError(f"{taken[0]} is in the dataset already and was not made here; name the centre with --centre")
-
-
-def _is_there(path: Path) -> bool:
-    return path.is_symlink() or path.exists()
-
-
-def _read(path: Path, role: str) -> sitk.Image:
+    Raises:
+        UserError: if it cannot be read, is damaged, not finite or, for CT and PET, the same everywhere.
+    """
     if path.is_dir() and (number := len(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path)))) > 1:
         raise UserError(f"the folder {path.name} of the {role} holds {number} DICOM series; keep one in a folder")
     image = read_image(path)
@@ -157,7 +145,7 @@ def _read(path: Path, role: str) -> sitk.Image:
     values = sitk.GetArrayViewFromImage(image)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise UserError(f"{int((~np.isfinite(values)).sum())} voxel(s) of the {role} {path.name} are NaN or infinite")
-    if role != "label" and values.min() == values.max():
+    if role in ("CT", "PET") and values.min() == values.max():
         raise UserError(f"the {role} {path.name} is {values.min():g} everywhere")
     return image
 
@@ -187,19 +175,7 @@ def _to_suv(pet: sitk.Image, job: CaseJob) -> tuple[sitk.Image, float | None]:
     return sitk.Cast(pet, sitk.sitkFloat32) * factor, factor
 
 
-def _checked_label(label: sitk.Image, allowed: Collection[int]) -> sitk.Image:
-    """Whole numbers that the dataset knows, as uint8 or uint16; the given object where it is such already."""
-    values = np.unique(sitk.GetArrayViewFromImage(label))
-    unknown = [value for value in values.tolist() if value not in allowed]
-    if unknown:
-        shown = ", ".join(f"{value:g}" for value in unknown[:5])
-        raise UserError(f"the label holds {shown}, which the dataset's labels do not name (see --labels)")
-    if label.GetPixelID() in (sitk.sitkUInt8, sitk.sitkUInt16, sitk.sitkInt16, sitk.sitkInt8):
-        return label
-    return sitk.Cast(label, sitk.sitkUInt8 if max(allowed) < 256 else sitk.sitkUInt16)
-
-
-def _is_plain(path: Path) -> bool:
+def is_plain(path: Path) -> bool:
     """Whether the file itself is a 3d image; one with a fourth axis of length 1 is read as such, but not by nnU-Net."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))

@@ -61,6 +61,28 @@ def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Datas
     Raises:
         UserError: if the name is none or its number is taken, or what is there does not fit: other channels or labels.
     """
+    folder = dataset_folder(name)
+    if not (folder / "dataset.json").is_file():
+        content: dict = {"channel_names": dict(_CHANNELS), "labels": {"background": 0}, "file_ending": ".nii.gz"}
+    else:
+        content = read_json(folder / "dataset.json")
+        _check_fits(folder, content)
+    if labels is not None:
+        if _labelled(folder, content) and not content["labels"].items() <= dict(labels).items():
+            raise UserError(
+                f"{folder.name} has labelled cases with {content['labels']}, which {dict(labels)} changes; leave "
+                "--labels out, or name those labels and further ones."
+            )
+        content["labels"] = dict(labels)
+    return Dataset(folder, content)
+
+
+def dataset_folder(name: str) -> Path:
+    """Where a dataset is, or will be: from a name such as Dataset230_PETCT, or the number of one that is there.
+
+    Raises:
+        UserError: if the name is none, or its number is taken by another dataset.
+    """
     raw = nnunet_folder("nnUNet_raw")
     if not _NAME.fullmatch(name):
         if not name.isdecimal():
@@ -72,20 +94,7 @@ def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Datas
     others = [path.name for path in raw.glob(f"{name[:10]}_*") if path.name != name]
     if others:
         raise UserError(f"Dataset number {name[7:10]} is taken by {others[0]}; choose another.")
-    folder = raw / name
-    if not (folder / "dataset.json").is_file():
-        content: dict = {"channel_names": dict(_CHANNELS), "labels": {"background": 0}, "file_ending": ".nii.gz"}
-    else:
-        content = read_json(folder / "dataset.json")
-        _check_fits(folder, content)
-    if labels is not None:
-        if _labelled(folder, content) and not content["labels"].items() <= dict(labels).items():
-            raise UserError(
-                f"{name} has labelled cases with {content['labels']}, which {dict(labels)} changes; leave --labels "
-                "out, or name those labels and further ones."
-            )
-        content["labels"] = dict(labels)
-    return Dataset(folder, content)
+    return raw / name
 
 
 def parse_labels(words: Iterable[str]) -> dict[str, int]:
@@ -100,7 +109,7 @@ def parse_labels(words: Iterable[str]) -> dict[str, int]:
         if not separator or not name or not value.isdecimal() or name in labels:
             raise UserError(f"'{word}' is no label; write each as NAME=VALUE, such as lesion=1.")
         labels[name] = int(value)
-    return _consecutive(labels)
+    return consecutive(labels)
 
 
 def labels_from(path: Path) -> dict[str, int]:
@@ -112,10 +121,11 @@ def labels_from(path: Path) -> dict[str, int]:
     labels = read_json(path).get("labels")
     if not isinstance(labels, dict) or not all(isinstance(value, int) for value in labels.values()):
         raise UserError(f'{path} has no "labels" like {{"background": 0, "lesion": 1}}.')
-    return _consecutive(labels)
+    return consecutive(labels)
 
 
-def _consecutive(labels: dict[str, int]) -> dict[str, int]:
+def consecutive(labels: dict[str, int]) -> dict[str, int]:
+    """The labels, if nnU-Net takes them: the background 0 and 1, 2, 3, ... without a gap; else UserError."""
     if sorted(labels.values()) != list(range(len(labels))) or labels.get("background") != 0:
         raise UserError(f"nnU-Net wants the background to be 0 and labels 1, 2, 3, ... without a gap, not {labels}.")
     return labels

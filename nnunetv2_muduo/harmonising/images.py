@@ -85,7 +85,7 @@ def harmonise_images(ct: sitk.Image, pet: sitk.Image, label: sitk.Image | None, 
         pet = _onto(pet, own_grid, ct, names=("PET", "CT"), outside=0.0, notes=notes)
     if label is not None:
         reference = pet if options.grid == "pet" else ct
-        label = _label_onto(label, own_grid, reference, name=options.grid.upper(), notes=notes)
+        label = label_onto(label, own_grid, reference, name=options.grid.upper(), notes=notes)
     full_grid = own_grid
     if options.spacing_in_mm is not None:
         full_grid = own_grid.respaced(tuple(reversed(options.spacing_in_mm)))
@@ -129,7 +129,18 @@ def _onto(
     return onto_grid(image if nearest else _interpolable(image), grid, outside=outside, nearest=nearest)
 
 
-def _label_onto(label: sitk.Image, grid: ScanGrid, reference: sitk.Image, *, name: str, notes: list[str]) -> sitk.Image:
+def label_onto(label: sitk.Image, grid: ScanGrid, reference: sitk.Image, *, name: str, notes: list[str]) -> sitk.Image:
+    """A label map on the grid of `reference` by the nearest voxel; untouched where it lies on it already.
+
+    Args:
+        label: integer values.
+        grid: of `reference`.
+        reference: an image, called `name` in notes.
+        notes: gets a sentence where it was resampled, and one where a value got lost.
+
+    Raises:
+        UserError: if the two do not overlap in space.
+    """
     moved = _onto(label, grid, reference, names=("label", name), outside=0, notes=notes, nearest=True)
     before, after = (np.unique(sitk.GetArrayViewFromImage(image)) for image in (label, moved))
     vanished = np.setdiff1d(before, after)

@@ -95,31 +95,12 @@ def record_file(dataset: Path, case: str) -> Path:
     return dataset / _FOLDER / f"{case}.json"
 
 
-def announce(dataset: Path, case: str, files: tuple[str, ...]) -> None:
-    """Note which files are about to be written, so that a restart knows that half a case is one of ours."""
-    write_text(record_file(dataset, case), json.dumps({"unfinished": list(files)}) + "\n")
-
-
-def write_record(dataset: Path, case: str, record: CaseRecord) -> None:
-    """Write a finished case's record, after its files."""
-    write_text(record_file(dataset, case), json.dumps(record.to_dict(), ensure_ascii=False, indent=1) + "\n")
-
-
 def read_record(dataset: Path, case: str) -> CaseRecord | None:
     """A finished case's record; None where there is none or it is not readable."""
     try:
         return CaseRecord.from_dict(json.loads(record_file(dataset, case).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def announced_files(dataset: Path, case: str) -> tuple[str, ...]:
-    """All files that an earlier run wrote or was about to write for a case."""
-    try:
-        content = json.loads(record_file(dataset, case).read_text(encoding="utf-8"))
-        return tuple(content.get("files", content.get("unfinished", ())))
-    except (OSError, ValueError, AttributeError):
-        return ()
 
 
 def gather_records(dataset: Path) -> dict[str, CaseRecord]:

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
 
+from nnunetv2_muduo.case_installing import announced_files
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid, snapped
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.harmonising import case as case_module
@@ -16,7 +17,7 @@ from nnunetv2_muduo.harmonising.case import CaseJob, Outcome, harmonise_case
 from nnunetv2_muduo.harmonising.case_finding import find_cases
 from nnunetv2_muduo.harmonising.images import Options
 from nnunetv2_muduo.harmonising.layouts import PRESETS, Layout
-from nnunetv2_muduo.harmonising.record import announced_files, made_from, read_record
+from nnunetv2_muduo.harmonising.record import made_from, read_record, record_file
 
 INJECTION = Injection(350e6, 70.0, 3600.0)
 
@@ -206,7 +207,7 @@ def test_a_full_disk_leaves_no_half_a_case(tmp_path, monkeypatch):
     monkeypatch.setattr(case_module, "write_image", fail)
     assert "No space left" in str(harmonise_case(a_job(tmp_path, options=Options(grid="ct"))).reason)
     assert contents(tmp_path / "out") == []
-    assert announced_files(tmp_path / "out", "c") == ()
+    assert announced_files(record_file(tmp_path / "out", "c")) == ()
 
 
 def test_a_case_that_fails_keeps_what_an_earlier_run_made(tmp_path, monkeypatch):
