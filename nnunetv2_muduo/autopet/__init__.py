@@ -1,0 +1,1 @@
+"""AutoPET, as it is published, made an nnU-Net dataset with few labels."""

@@ -1,0 +1,138 @@
+"""Finding AutoPET's scans, in the tree of the NIfTI release or in the challenge's nnU-Net layout."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.case_finding import find_cases
+from nnunetv2_muduo.harmonising.identifiers import case_identifier
+from nnunetv2_muduo.harmonising.layouts import PRESETS
+from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.patients import DEFAULT_PATIENT, patients_of
+from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
+from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+
+ENDING = ".nii.gz"
+_TRACER = re.compile(r"^(?:fdg|psma|petct)_+")
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One study of a patient.
+
+    Attributes:
+        name: that the case will have, such as fdg_01140d52d8_08-13-2005-NA-PET-CT.
+        patient: whose studies must not stand on two sides of a split; the same in both layouts.
+        ct, pet: files, HU and SUV.
+        lesions: label map; missing where nobody marked any.
+    """
+
+    name: str
+    patient: str
+    ct: Path
+    pet: Path
+    lesions: Path | None = None
+
+
+def find_autopet(folders: Sequence[Path]) -> tuple[list[Scan], dict[str, str]]:
+    """All scans of all folders, each in one of these layouts.
+
+    - the release: PETCT_<patient>/<study>/ with CTres.nii.gz (else CT.nii.gz), SUV.nii.gz and SEG.nii.gz, at any depth
+      (fdat.uni-tuebingen.de/records/wf9fy-txq84);
+    - the challenge: imagesTr/<tracer>_<patient>_<study>_0000.nii.gz (CT) and _0001.nii.gz (PET), and labelsTr
+      (fdat.uni-tuebingen.de/records/6gjsg-zcg93). A dataset.json that calls channel 0 PET and 1 CT is believed.
+
+    Returns:
+        The scans in the order of their names, and what -> reason for what looks like a scan but is none.
+
+    Raises:
+        UserError: if a folder is missing or there is no scan, or if one study is there twice.
+    """
+    scans: list[Scan] = []
+    reasons: dict[str, str] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"There is no folder {folder}.")
+        found, bad = (_of_challenge if (folder / "imagesTr").is_dir() else _of_release)(folder)
+        scans += found
+        reasons |= bad
+    _check_each_is_there_once(scans)
+    if not scans:
+        shown = "; ".join(f"{what}: {reason}" for what, reason in list(reasons.items())[:5])
+        raise UserError(
+            f"There is no scan in {', '.join(map(str, folders))}{f' ({shown})' if shown else ''}; give the folder that "
+            "holds PETCT_<patient>/<study>/, or the one that holds imagesTr."
+        )
+    return sorted(scans, key=lambda scan: scan.name), reasons
+
+
+def identity(name: str) -> str:
+    """A name for comparing: no tracer in front, no capitals, one underscore for all but letters and digits.
+
+    fdg_01140d52d8_08-13-2005 NA, PETCT_01140d52d8_08-13-2005__NA and 01140d52d8_08-13-2005_NA are one and the same.
+    """
+    composed = unicodedata.normalize("NFC", name).casefold()
+    return _BETWEEN_WORDS.sub("_", _TRACER.sub("", composed)).strip("_")
+
+
+def without_patient(scans: Iterable[Scan]) -> list[str]:
+    """Names that do not tell the patient, so that each counts as one."""
+    return [scan.name for scan in scans if not re.match(DEFAULT_PATIENT, scan.name)]
+
+
+def _of_release(folder: Path) -> tuple[list[Scan], dict[str, str]]:
+    cases, reasons = find_cases(folder, PRESETS["autopet"])
+    scans = []
+    for case in cases:
+        patient, study = case.folder.resolve().parts[-2:]
+        name = case_identifier((patient, study))
+        scans.append(Scan(name, identity(patient), case.ct, case.pet, case.label))
+    told = {}
+    for place, reason in reasons.items():
+        if "no PET" in reason and (folder / place / "PET.nii.gz").is_file():
+            reason += ", and PET.nii.gz is in Bq/ml; convert it with `muduo harmonise --suv-from`"
+        told[str(folder / place)] = reason
+    return scans, told
+
+
+def _of_challenge(folder: Path) -> tuple[list[Scan], dict[str, str]]:
+    description = folder / "dataset.json"
+    content = read_json(description) if description.is_file() else {}
+    if (ending := content.get("file_ending", ENDING)) != ENDING:
+        raise UserError(f"{folder} holds {ending} files, and AutoPET's are {ENDING}; use `muduo harmonise`.")
+    found, reasons = find_scans(folder / "imagesTr", ENDING)
+    swapped = _channels_are_swapped(content)
+    scans = []
+    for case, files in found.items():
+        numbers = [int(file.name.removesuffix(ENDING)[-4:]) for file in files]
+        if numbers != [0, 1]:
+            shown = ", ".join(f"{number:04d}" for number in numbers)
+            reasons[case] = f"channels {shown} instead of 0000 (CT) and 0001 (PET); copy the missing file again"
+            continue
+        name = case_identifier((case,))
+        ct, pet = reversed(files) if swapped else files
+        label = folder / "labelsTr" / f"{case}{ENDING}"
+        scans.append(Scan(name, identity(patients_of([name])[name]), ct, pet, label if label.is_file() else None))
+    if (folder / "labelsTr").is_dir():
+        for label in sorted((folder / "labelsTr").glob(f"[!.]*{ENDING}")):
+            if label.name.removesuffix(ENDING) not in found:
+                reasons[label.name] = "a label map without images; copy its images again"
+    return scans, {str(folder / "imagesTr" / what): reason for what, reason in reasons.items()}
+
+
+def _channels_are_swapped(content: Mapping) -> bool:
+    if "channel_names" not in content and "modality" not in content:
+        return False
+    return tuple(modality_of_channel(name) for name in channel_names(content)) == ("PET", "CT")
+
+
+def _check_each_is_there_once(scans: Iterable[Scan]) -> None:
+    seen: dict[str, Scan] = {}
+    for scan in scans:
+        other = seen.setdefault(identity(scan.name), scan)
+        if other is not scan:
+            raise UserError(f"{other.pet} and {scan.pet} are the same study, {scan.name}; give one of their folders.")
