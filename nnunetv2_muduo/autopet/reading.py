@@ -1,0 +1,145 @@
+"""Hash, copy and look into an image in one read of its file."""
+
+import hashlib
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunetv2_muduo.datasets.plausibility import range_warnings
+from nnunetv2_muduo.errors import UserError
+
+_BLOCK_IN_BYTES = 1 << 22
+_FEWEST_SLICES = 8
+_STEP = 4  # along the axes of a slice
+_UPTAKE_IN_SUV = 0.1  # slices in which nothing reaches it may show no patient
+_AIR_IN_HU = -200.0
+
+
+@dataclass(frozen=True)
+class ReadImage:
+    """What one read of a file told.
+
+    Attributes:
+        sha256: of the file as it is, in hexadecimal digits.
+        warnings: what looks wrong about the intensities.
+    """
+
+    sha256: str
+    warnings: tuple[str, ...]
+
+
+def read_once(source: Path, *, modality: str, copy_to: Path | None = None, every_voxel: bool = False) -> ReadImage:
+    """Read a .nii.gz file once: hash it, look into it and, where asked, copy it.
+
+    Decompressing is slower than any disk, so only the first slices are looked into: at least 8, and on until they show
+    uptake (PET) or air (CT), which decides about units and mixed-up channels.
+
+    Args:
+        source: file with one 3d image.
+        modality: "CT" (HU expected) or "PET" (SUV expected).
+        copy_to: place of the copy; its folder must exist.
+        every_voxel: look into all slices, which also tells damaged data and voxels that are not finite.
+
+    Raises:
+        UserError: if the data are damaged, not finite or the same everywhere, as far as they were looked into.
+        OSError: if reading or writing fails.
+    """
+    looking = _Looking(source, modality, every_voxel=every_voxel)
+    digest = hashlib.sha256()
+    with ExitStack() as stack:
+        stream = stack.enter_context(source.open("rb", buffering=0))
+        copy = None if copy_to is None else stack.enter_context(copy_to.open("wb", buffering=0))
+        writer = stack.enter_context(ThreadPoolExecutor(1))
+        while block := stream.read(_BLOCK_IN_BYTES):
+            written = None if copy is None else writer.submit(_write_all, copy, block)
+            digest.update(block)  # hashing and writing leave Python's lock to each other
+            looking.feed(block)
+            if written is not None:
+                written.result()
+    return ReadImage(digest.hexdigest(), tuple(looking.finish()))
+
+
+def _write_all(stream: Any, block: bytes) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[stream.write(rest) :]
+
+
+@dataclass
+class _Looking:
+    """Slices of a compressed image as they come, in the order of the file."""
+
+    source: Path
+    modality: str
+    every_voxel: bool
+    _seen: int = 0
+    _lowest: float = np.inf
+    _highest: float = -np.inf
+    _samples: list[NDArray[np.float32]] = field(default_factory=list)
+    _rest: bytearray = field(default_factory=bytearray)
+    _done: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            image: Any = nibabel.load(self.source)
+        except Exception as error:  # nibabel raises many kinds of errors
+            raise UserError(f"{self.source.name} is no NIfTI image ({error}); copy it again") from error
+        width, height, self._slices = image.shape[:3]
+        self._shape = (height, width)
+        self._type = image.header.get_data_dtype()
+        self._slope, self._intercept = image.dataobj.slope, image.dataobj.inter
+        self._to_skip = int(image.dataobj.offset)
+        self._gzip = zlib.decompressobj(wbits=31)
+
+    def feed(self, block: bytes) -> None:
+        """The next block of the file."""
+        while block and not self._done:
+            try:
+                self._rest += self._gzip.decompress(block, _BLOCK_IN_BYTES)
+            except zlib.error as error:
+                raise UserError(f"{self.source.name} is damaged ({error}); copy it again") from error
+            block = self._gzip.unconsumed_tail
+            if self._gzip.eof:  # several parts, as bgzip writes them
+                block = self._gzip.unused_data
+                self._gzip = zlib.decompressobj(wbits=31)
+            self._take_slices()
+
+    def finish(self) -> list[str]:
+        """What looks wrong; all blocks have been fed."""
+        if self._lowest == self._highest:
+            raise UserError(f"the {self.modality} {self.source.name} is {self._lowest:g} everywhere")
+        if not self._samples or (self.every_voxel and self._seen < self._slices):
+            raise UserError(f"{self.source.name} is truncated; copy it again")
+        hardly_exceeded = float(np.percentile(np.concatenate(self._samples), 99.9))
+        return range_warnings(float(self._lowest), hardly_exceeded, modality=self.modality)
+
+    def _take_slices(self) -> None:
+        skipped = min(self._to_skip, len(self._rest))
+        del self._rest[:skipped]
+        self._to_skip -= skipped
+        length = self._shape[0] * self._shape[1] * self._type.itemsize
+        while self._to_skip == 0 and len(self._rest) >= length and self._seen < self._slices and not self._done:
+            self._look_at(np.frombuffer(bytes(self._rest[:length]), self._type).reshape(self._shape))
+            del self._rest[:length]
+        if self._seen == self._slices:
+            self._rest.clear()  # what follows the voxels is decompressed for its checksum alone
+
+    def _look_at(self, stored: NDArray) -> None:
+        """A slice [Y, X]."""
+        if stored.dtype.kind == "f" and not np.isfinite(stored).all():
+            raise UserError(f"voxels of the {self.modality} {self.source.name} are NaN or infinite")
+        sample = stored[::_STEP, ::_STEP].astype(np.float32) * self._slope + self._intercept
+        self._samples.append(sample.ravel())
+        self._lowest, self._highest = min(self._lowest, sample.min()), max(self._highest, sample.max())
+        self._seen += 1
+        tells = self._highest >= _UPTAKE_IN_SUV if self.modality == "PET" else self._lowest <= _AIR_IN_HU
+        self._done = not self.every_voxel and self._seen >= _FEWEST_SLICES and bool(tells)
+        if self._done:
+            self._rest.clear()

@@ -1,0 +1,92 @@
+"""One read of a file tells, and copies, what several would."""
+
+import gzip
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunetv2_muduo.autopet import reading
+from nnunetv2_muduo.autopet.reading import read_once
+from nnunetv2_muduo.datasets.plausibility import intensity_warnings
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import sha256_of
+
+RNG = np.random.default_rng(0)
+SUV = RNG.gamma(2.0, 1.0, (30, 17, 21)).astype(np.float32)
+HU = RNG.normal(-300, 400, (30, 17, 21)).astype(np.int16)
+
+
+def written(folder: Path, array: np.ndarray, name: str = "image") -> Path:
+    path = folder / f"{name}.nii.gz"
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
+    return path
+
+
+@pytest.mark.parametrize("every_voxel", [False, True])
+def test_hash_and_copy_are_those_of_the_file(tmp_path, every_voxel):
+    source = written(tmp_path, SUV)
+    read = read_once(source, modality="PET", copy_to=tmp_path / "copy", every_voxel=every_voxel)
+    assert (read.sha256, read.warnings) == (sha256_of(source), ())
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("modality", ["CT", "PET"])
+@pytest.mark.parametrize("array", [SUV, SUV * 5000, HU, np.abs(HU)], ids=["SUV", "Bq/ml", "HU", "MR"])
+def test_warnings_are_those_of_looking_at_everything(tmp_path, modality, array):
+    plain = [warning.partition(":")[0] for warning in intensity_warnings(array, modality=modality)]
+    for every_voxel in (True, False):
+        read = read_once(written(tmp_path, array), modality=modality, every_voxel=every_voxel)
+        assert [warning.partition(":")[0] for warning in read.warnings] == plain
+
+
+def test_empty_slices_are_passed_until_the_patient_begins(tmp_path):
+    array = SUV * 5000
+    array[:25] = 0
+    assert "convert Bq/ml" in read_once(written(tmp_path, array), modality="PET").warnings[0]
+
+
+def test_stored_factors_count(tmp_path):
+    image = nibabel.Nifti1Image(np.swapaxes(SUV, 0, 2), np.eye(4))
+    image.set_data_dtype(np.int16)  # nibabel chooses a factor that keeps the values
+    nibabel.save(image, tmp_path / "scaled.nii.gz")
+    assert nibabel.load(tmp_path / "scaled.nii.gz").dataobj.slope < 0.01
+    assert read_once(tmp_path / "scaled.nii.gz", modality="PET").warnings == ()
+
+
+def test_several_parts_are_read_as_one(tmp_path):
+    content = gzip.decompress(written(tmp_path, HU).read_bytes())
+    parts = tmp_path / "parts.nii.gz"
+    parts.write_bytes(b"".join(gzip.compress(content[start : start + 1000]) for start in range(0, len(content), 1000)))
+    assert read_once(parts, modality="CT", every_voxel=True).warnings == ()
+
+
+def test_damage_anywhere_is_found_where_every_voxel_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_BLOCK_IN_BYTES", 4096)  # of a small file one block would be all
+    source = written(tmp_path, np.repeat(SUV, 4, axis=0))
+    content = bytearray(source.read_bytes())
+    content[-20] ^= 255
+    source.write_bytes(content)
+    read_once(source, modality="PET")
+    with pytest.raises(UserError, match=r"image.nii.gz is damaged .*copy it again"):
+        read_once(source, modality="PET", every_voxel=True)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros_like(SUV), "is 0 everywhere"),
+        (np.where(np.arange(21) == 3, np.nan, SUV).astype(np.float32), "NaN or infinite"),
+    ],
+)
+def test_useless_images_are_refused(tmp_path, array, words):
+    with pytest.raises(UserError, match=words):
+        read_once(written(tmp_path, array), modality="PET")
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "a.nii.gz").write_text("no image")
+    with pytest.raises(UserError, match="is no NIfTI image"):
+        read_once(tmp_path / "a.nii.gz", modality="PET")
