@@ -41,14 +41,19 @@ def file_stamp(file: Path) -> list:
     return [file.name, status.st_size, status.st_mtime_ns]
 
 
-def link_or_copy(source: Path, target: Path, *, copy: bool = False) -> None:
-    """Put a symbolic link to a file in place or, where that is not wanted or not possible, a copy."""
+def link_or_copy(source: Path, target: Path, *, copy: bool = False) -> str:
+    """Put a link to a file in place or, where that is not wanted or not possible, a copy.
+
+    Returns:
+        "linked" (a symbolic link), "hard-linked" where the system or the account knows no symbolic ones, or "copied".
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not copy:
+    for how, link in () if copy else (("linked", os.symlink), ("hard-linked", os.link)):
         try:
-            os.symlink(source.resolve(), target)
-            return
+            link(source.resolve(), target)
+            return how
         except OSError:
             pass  # no links on this file system, or (Windows) for this user
     with replacing(target) as partial:
         shutil.copyfile(source, partial)
+    return "copied"

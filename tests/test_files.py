@@ -31,16 +31,18 @@ def test_a_link_points_to_the_file_itself_from_anywhere(tmp_path, monkeypatch):
 
 def test_a_copy_is_made_where_links_are_not_wanted_or_not_possible(tmp_path, monkeypatch):
     (tmp_path / "source").write_text("content")
-    link_or_copy(tmp_path / "source", tmp_path / "wanted", copy=True)
+    assert link_or_copy(tmp_path / "source", tmp_path / "wanted", copy=True) == "copied"
 
     def refuse(*_) -> None:
         raise OSError
 
     monkeypatch.setattr(os, "symlink", refuse)
-    link_or_copy(tmp_path / "source", tmp_path / "forced")
-    assert [(path.is_symlink(), path.read_text()) for path in (tmp_path / "wanted", tmp_path / "forced")] == [
-        (False, "content")
-    ] * 2
+    assert link_or_copy(tmp_path / "source", tmp_path / "hard") == "hard-linked"
+    assert (tmp_path / "hard").samefile(tmp_path / "source")
+    monkeypatch.setattr(os, "link", refuse)
+    assert link_or_copy(tmp_path / "source", tmp_path / "forced") == "copied"
+    for path in (tmp_path / "wanted", tmp_path / "forced"):
+        assert (path.is_symlink(), path.read_text(), path.stat().st_nlink) == (False, "content", 1)
 
 
 def test_a_stamp_tells_a_changed_file(tmp_path):

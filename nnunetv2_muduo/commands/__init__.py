@@ -2,6 +2,7 @@
 
 from nnunetv2_muduo.commands import (
     clicks,
+    convert_autopet,
     demo,
     doctor,
     evaluate,
@@ -27,6 +28,7 @@ COMMANDS = tuple(
         trainers,
         doctor,
         weights,
+        convert_autopet,
         harmonise,
         uncrop,
         plan,

@@ -82,8 +82,11 @@ def check_same_grid(first: sitk.Image, second: sitk.Image, *, names: tuple[objec
         )
 
 
-def grid_differences(first: sitk.Image, second: sitk.Image) -> list[str]:
+def grid_differences(first: sitk.Image | sitk.ImageFileReader, second: sitk.Image | sitk.ImageFileReader) -> list[str]:
     """What differs between two images' grids beyond the rounding of different programs, and how.
+
+    Args:
+        first, second: images, or readers that have read their headers.
 
     Returns:
         "size (x, y, z) against (x, y, z)" and the like for size, spacing, origin and direction; empty for one grid.

@@ -111,7 +111,9 @@ def write_splits(
     if rest_unlabelled and not rest:
         raise UserError("No case is left over to be an unlabelled one; ask for fewer labelled or validation cases.")
     path = preprocessed / SPLITS
-    backup = _write(path, splits, overwrite=overwrite)
+    backup = write_splits_file(path, splits, overwrite=overwrite)
+    if (raw / SPLITS).is_file():  # nnU-Net's planner copies it from there, and stops where the two differ
+        write_splits_file(raw / SPLITS, splits, overwrite=True, keep=False)
     unlinked = _unlink(raw / IMAGES_FOLDER, {case: images[case] for case in images if case not in rest})
     linked = _link(raw / IMAGES_FOLDER, {case: images[case] for case in rest} if rest_unlabelled else {})
     return WrittenSplits(path, backup, splits, patients, linked, unlinked)
@@ -133,8 +135,21 @@ def _labelled_cases(raw: Path) -> dict[str, tuple[Path, ...]]:
     return cases
 
 
-def _write(path: Path, splits: Sequence[Split], *, overwrite: bool) -> Path | None:
-    """Write the file; returns where the one before it is kept."""
+def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, keep: bool = True) -> Path | None:
+    """Write splits_final.json.
+
+    Args:
+        path: of the file.
+        splits: one a fold.
+        overwrite: replace other splits that are there.
+        keep: keep those beside the new ones.
+
+    Returns:
+        Where the splits before these are kept; None if there were none, or the same.
+
+    Raises:
+        UserError: if there are others and they must not be replaced.
+    """
     content = [{"train": list(split.train), "val": list(split.val)} for split in splits]
     backup = None
     if path.is_file():
@@ -143,10 +158,11 @@ def _write(path: Path, splits: Sequence[Split], *, overwrite: bool) -> Path | No
             return None
         if not overwrite:
             raise UserError(f"{path} exists already; replace it with --overwrite, which keeps it beside the new one.")
-        backup = next(
-            free for number in range(1, 10**6) if not (free := path.with_stem(f"{path.stem}_{number}")).exists()
-        )
-        write_text(backup, before)
+        if keep:
+            backup = next(
+                free for number in range(1, 10**6) if not (free := path.with_stem(f"{path.stem}_{number}")).exists()
+            )
+            write_text(backup, before)
     write_text(path, json.dumps(content, indent=4) + "\n")
     return backup
 

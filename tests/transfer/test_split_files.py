@@ -54,6 +54,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project(tmp_path)
 
 
+def test_a_copy_beside_the_images_is_kept_equal_as_nnunets_planner_demands(project: Project):
+    project.split()
+    assert not (project.raw / "splits_final.json").exists()
+    (project.raw / "splits_final.json").write_text("[]")
+    project.split(labelled="2", overwrite=True)
+    assert json.loads((project.raw / "splits_final.json").read_text()) == json.loads(project.file.read_text())
+    assert len(list(project.raw.glob("splits_final*"))) == 1
+
+
 def test_the_file_is_what_nnunet_reads(project: Project):
     project.split(folds=3)
     splits = json.loads(project.file.read_text())

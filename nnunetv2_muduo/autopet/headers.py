@@ -1,0 +1,67 @@
+"""Whether the files of a case lie on one grid, from their headers alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid
+from nnunetv2_muduo.datasets.scan_io import grid_differences
+from nnunetv2_muduo.errors import UserError
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Files of a case beside its PET.
+
+    Attributes:
+        are_plain: all are 3d and their grids are one to the last digit, so that none needs a change.
+        differences: role -> how its grid differs from the PET's beyond rounding.
+    """
+
+    are_plain: bool
+    differences: dict[str, str]
+
+
+def compare_headers(files: Mapping[str, Path]) -> Comparison:
+    """Read the headers of a case.
+
+    Args:
+        files: role -> .nii.gz file; "PET" is one of the roles.
+
+    Raises:
+        UserError: if a file is missing, truncated or no 3d image.
+    """
+    readers = {role: _header(file) for role, file in files.items()}
+    pet = readers["PET"]
+    differences = {
+        role: "; ".join(differing) for role, reader in readers.items() if (differing := grid_differences(reader, pet))
+    }
+    plain = all(reader.GetDimension() == 3 for reader in readers.values())
+    if plain:
+        grid = _grid(pet)
+        plain = all(_grid(reader).is_exactly(grid) for reader in readers.values())
+    return Comparison(plain, differences)
+
+
+def _header(file: Path) -> sitk.ImageFileReader:
+    if not file.is_file():
+        raise UserError(f"{file} is missing; copy it again")
+    if is_truncated_nifti(file):
+        raise UserError(f"{file.name} is truncated; copy it again")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise UserError(f"{file.name} cannot be read as an image; copy it again") from error
+    size = reader.GetSize()
+    if reader.GetNumberOfComponents() != 1 or not (len(size) == 3 or (len(size) == 4 and size[3] == 1)):
+        raise UserError(f"{file.name} is no 3d image of one channel but {' x '.join(map(str, size))}")
+    return reader
+
+
+def _grid(reader: sitk.ImageFileReader) -> ScanGrid:
+    return ScanGrid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())

@@ -1,0 +1,254 @@
+"""AutoPET into an nnU-Net dataset: carry out a plan, interrupted anywhere and taken up again."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nnunetv2_muduo.autopet.case import PARTIAL_PREFIX, ConversionJob, convert_case
+from nnunetv2_muduo.autopet.plan import Plan
+from nnunetv2_muduo.autopet.records import (
+    RECORDS,
+    check_is_ours,
+    is_finished,
+    read_records,
+    rearranged,
+    record_file,
+    write_manifest,
+)
+from nnunetv2_muduo.autopet.scans import ENDING
+from nnunetv2_muduo.case_installing import remove_case
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.run_lock import only_run
+from nnunetv2_muduo.transfer.few_shot import Split
+from nnunetv2_muduo.transfer.split_files import SPLITS, write_splits_file
+from nnunetv2_muduo.worker_pool import run_jobs
+
+CHANNELS = {"0": "CT", "1": "PET"}  # nnU-Net chooses the normalisation by these names
+NORMALISATION = {
+    "CT": "CTNormalization: clipped to the 0.5 and 99.5 percentiles of the foreground, then its mean and deviation",
+    "PET": "ZScoreNormalization: mean and deviation of each scan; SUV are neither clipped nor mixed between scans",
+}
+_DAY_IN_SECONDS = 86400.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        dataset: folder.
+        done: cases made now.
+        kept: cases that were finished before.
+        skipped: case or place -> reason.
+        in_place: set -> cases that are there.
+        backup: where the splits before these are kept.
+    """
+
+    dataset: Path
+    done: tuple[str, ...]
+    kept: tuple[str, ...]
+    skipped: Mapping[str, str]
+    in_place: Mapping[str, tuple[str, ...]]
+    backup: Path | None
+
+
+def convert(
+    plan: Plan,
+    *,
+    preprocessed: Path | None,
+    num_processes: int = 1,
+    overwrite: bool = False,
+    log: Callable[[str], object] = tqdm.write,
+    progress: bool = True,
+) -> Summary:
+    """Make the dataset.
+
+    Cases that an earlier run finished are kept unless their files (by size and time of change) or what is wanted of
+    them changed. dataset.json is written last: nnU-Net takes no notice of a dataset that is not finished.
+
+    Args:
+        plan: of `plan_conversion`.
+        preprocessed: the dataset's folder in nnUNet_preprocessed, for the splits; None leaves that to nnU-Net's
+            planner, which copies them from the dataset.
+        num_processes: cases in work at the same time; 1 works right here.
+        overwrite: let finished cases change their set, and replace other splits, which are kept beside the new ones.
+        log: takes a line a case that is worth telling of.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: if there are other cases or splits in the way, there is no room, another run is at work or no case to
+            train on, or to validate on, is left.
+    """
+    dataset = plan.dataset
+    check_is_ours(dataset)
+    jobs = {job.name: job for job in plan.jobs}
+    _check_splits(preprocessed, plan, overwrite=overwrite)
+    with only_run(dataset / RECORDS) as certain:
+        records = read_records(dataset)
+        _check_arrangement(records, jobs, dataset, overwrite=overwrite)
+        _clear_away_left_behind(dataset, all_of_them=certain)
+        kept = sorted(name for name, job in jobs.items() if is_finished(job, records.get(name)))
+        left = [job for name, job in jobs.items() if name not in set(kept)]
+        _check_room(left, dataset)
+        gone = [name for name in records if name not in jobs]
+        if left or gone:
+            (dataset / "dataset.json").unlink(missing_ok=True)
+        for name in gone:
+            remove_case(dataset, record_file(dataset, name))
+            record_file(dataset, name).unlink()
+        reasons = _run(left, num_processes=num_processes, log=log, progress=progress)
+        return _finish(plan, kept, reasons, preprocessed, overwrite=overwrite)
+
+
+def _run(
+    jobs: Sequence[ConversionJob], *, num_processes: int, log: Callable[[str], object], progress: bool
+) -> dict[str, str]:
+    """Case -> reason of those that turned out bad."""
+    reasons = {}
+    results = run_jobs(convert_case, jobs, num_processes=num_processes)
+    for outcome in tqdm(results, total=len(jobs), desc="converting", unit="case", disable=not (progress and jobs)):
+        for note in outcome.notes:
+            log(f"{outcome.name}: {note}")
+        if outcome.reason is not None:
+            reasons[outcome.name] = outcome.reason
+            log(f"{outcome.name}: SKIPPED, {outcome.reason}.")
+    return reasons
+
+
+def _finish(
+    plan: Plan, kept: Sequence[str], reasons: Mapping[str, str], preprocessed: Path | None, *, overwrite: bool
+) -> Summary:
+    """Manifest, splits and, last of all, dataset.json."""
+    which = {case: name for case, name in plan.sets.by_case().items() if case not in reasons}
+    in_place = {
+        name: tuple(sorted(case for case, of in which.items() if of == name))
+        for name in ("labelled", "validation", "test", "unlabelled")
+    }
+    skipped = dict(sorted((dict(plan.skipped) | dict(reasons)).items()))
+    records = read_records(plan.dataset)
+    for case in reasons:  # what an earlier run made of it from other files
+        remove_case(plan.dataset, record_file(plan.dataset, case))
+        record_file(plan.dataset, case).unlink(missing_ok=True)
+    write_manifest(
+        plan.dataset,
+        records,
+        which=which,
+        patients=plan.patients,
+        wishes=plan.wishes.to_dict(),
+        skipped=skipped,
+        left_out=plan.sets.left_out,
+    )
+    if missing := [name for name in ("labelled", "validation") if not in_place[name]]:
+        raise UserError(f"Not one {missing[0]} case could be made:\n{_listed(reasons)}")
+    splits = [Split(train=in_place["labelled"], val=in_place["validation"])]
+    write_splits_file(plan.dataset / SPLITS, splits, overwrite=True, keep=False)
+    backup = None
+    if preprocessed is not None:
+        ours = _is_subset_of(preprocessed / SPLITS, plan)
+        backup = write_splits_file(preprocessed / SPLITS, splits, overwrite=overwrite or ours, keep=not ours)
+    _write_description(plan, training=len(in_place["labelled"]) + len(in_place["validation"]))
+    done = tuple(sorted(case for case in which if case not in set(kept)))
+    return Summary(plan.dataset, done, tuple(kept), skipped, in_place, backup)
+
+
+def _write_description(plan: Plan, *, training: int) -> None:
+    content = {
+        "channel_names": CHANNELS,
+        "labels": dict(plan.labels),
+        "numTraining": training,
+        "file_ending": ENDING,
+        "name": plan.dataset.name[len("Dataset000_") :],
+        "description": f"AutoPET, {plan.wishes.target}; CT in HU, PET in SUV; made by muduo convert-autopet",
+        "reference": "https://doi.org/10.1038/s41597-022-01718-3",
+        "normalisation": NORMALISATION,
+    }
+    write_text(plan.dataset / "dataset.json", json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def _check_splits(preprocessed: Path | None, plan: Plan, *, overwrite: bool) -> None:
+    """Refuse at once what would be refused at the end."""
+    if preprocessed is None or overwrite or not (preprocessed / SPLITS).is_file():
+        return
+    if not _is_subset_of(preprocessed / SPLITS, plan):
+        raise UserError(
+            f"{preprocessed / SPLITS} holds other splits; replace them with --overwrite, which keeps them "
+            "beside the new ones."
+        )
+
+
+def _is_subset_of(path: Path, plan: Plan) -> bool:
+    """Whether splits are what this plan, or a part of it, comes to: an earlier run may have found fewer good cases."""
+    if not path.is_file():
+        return False
+    try:
+        (fold,) = read_json(path)
+        return {*fold["train"]} <= {*plan.sets.labelled} and {*fold["val"]} <= {*plan.sets.validation}
+    except (UserError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _check_arrangement(
+    records: Mapping[str, Mapping], jobs: Mapping[str, ConversionJob], dataset: Path, *, overwrite: bool
+) -> None:
+    if overwrite or not (changed := rearranged(records, jobs)):
+        return
+    raise UserError(
+        f"{len(changed)} finished case(s) of {dataset.name}, such as {changed[0]}, would change their set or labels or "
+        "leave the dataset: options or files are not those of the last run. Add --overwrite to rearrange them, or "
+        "choose another dataset number."
+    )
+
+
+def _check_room(jobs: Sequence[ConversionJob], dataset: Path) -> None:
+    if not any(job.copy for job in jobs):
+        return
+    needed = sum(path.stat().st_size for job in jobs for path in job.sources.values())
+    free = shutil.disk_usage(dataset).free
+    if needed > free:
+        raise UserError(
+            f"Copies take {needed / 1e9:.1f} GB, and {dataset} has room for {free / 1e9:.1f} GB; leave --copy out to "
+            "link the files, or make room."
+        )
+
+
+def _clear_away_left_behind(dataset: Path, *, all_of_them: bool) -> None:
+    """Cases in the making of a run that was killed."""
+    for partial in dataset.glob(f"{PARTIAL_PREFIX}*"):
+        if all_of_them or time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
+            shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else os.unlink(partial)
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    return "\n".join(f"  - {name}: {reason}" for name, reason in reasons.items())
+
+
+def told(summary: Summary, plan: Plan) -> str:
+    """The summary of a run, for printing."""
+    wanted = plan.sets
+    lines = [f"{summary.dataset}: {len(summary.done)} case(s) made now, {len(summary.kept)} finished before."]
+    for name, cases in summary.in_place.items():
+        asked = len(getattr(wanted, name))
+        lines.append(f"  {name:<11}{len(cases):>6}" + (f" of {asked}" if asked != len(cases) else ""))
+    records = read_records(summary.dataset)
+    labelled = [case for name in ("labelled", "validation") for case in summary.in_place[name]]
+    present = {value for case in labelled for value in records[case]["label_values"]}
+    if absent := [name for name, value in plan.labels.items() if value not in present]:
+        lines.append(f"No labelled or validation case shows {', '.join(absent)}: nothing can be learnt of it.")
+    suspicious = [case for case, record in records.items() if any("SUV" in note for note in record.get("notes", ()))]
+    if suspicious:
+        lines.append(
+            f"The PET of {len(suspicious)} case(s), such as {suspicious[0]}, does not look like SUV: see autopet.json."
+        )
+    if summary.backup is not None:
+        lines.append(f"The splits before are kept as {summary.backup}")
+    if summary.skipped:
+        lines.append(f"{len(summary.skipped)} case(s) are left out:\n{_listed(summary.skipped)}")
+    return "\n".join(lines)

@@ -1,0 +1,36 @@
+"""One run at a time in a folder: the system takes the lock back when a run ends, however it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nnunetv2_muduo.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[bool]:
+    """Yields whether this is certain to be the only run in the folder, which is made if need be.
+
+    Raises:
+        UserError: if another run is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        yield _locked(file.fileno(), folder)
+
+
+def _locked(descriptor: int, folder: Path) -> bool:
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"Another run is at work in {folder}; wait until it is done, or end it.") from error
+    except OSError:
+        return False  # a file system without locks
+    return True
