@@ -19,7 +19,7 @@ from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_io import grid_differences, image_like, write_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import link_or_copy, sha256_of
-from nnunetv2_muduo.harmonising.case import is_plain, read_checked
+from nnunetv2_muduo.harmonising.case import read_checked
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images, label_onto
 
 PARTIAL_PREFIX = ".partial-"  # of folders with a case in the making
@@ -147,7 +147,7 @@ def _onto_one_grid(job: ConversionJob, partial: Path) -> _Made:
     made.notes += result.notes
     for modality, image, name in zip(MODALITIES, (result.ct, result.pet), job.files, strict=False):
         made.notes += intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality)
-        if image is read[modality] and is_plain(job.sources[modality]):
+        if image is read[modality]:
             made.how.append(link_or_copy(job.sources[modality], partial / name, copy=job.copy))
         else:
             write_image(image, partial / name)
@@ -157,7 +157,7 @@ def _onto_one_grid(job: ConversionJob, partial: Path) -> _Made:
         for role, image in read.items()
         if role not in MODALITIES
     }
-    changed = [role for role, image in maps.items() if image is not read[role] or not is_plain(job.sources[role])]
+    changed = [role for role, image in maps.items() if image is not read[role]]
     change = _moved_or_not(read[changed[0]], read["PET"]) if changed else None
     _put_labels(job, maps, made, partial=partial, change=change)
     return made

@@ -17,7 +17,7 @@ class Comparison:
     """Files of a case beside its PET.
 
     Attributes:
-        are_plain: all are 3d and their grids are one to the last digit, so that none needs a change.
+        are_plain: their grids are one to the last digit, so that none needs a change.
         differences: role -> how its grid differs from the PET's beyond rounding.
     """
 
@@ -39,10 +39,8 @@ def compare_headers(files: Mapping[str, Path]) -> Comparison:
     differences = {
         role: "; ".join(differing) for role, reader in readers.items() if (differing := grid_differences(reader, pet))
     }
-    plain = all(reader.GetDimension() == 3 for reader in readers.values())
-    if plain:
-        grid = _grid(pet)
-        plain = all(_grid(reader).is_exactly(grid) for reader in readers.values())
+    grid = _grid(pet)
+    plain = all(_grid(reader).is_exactly(grid) for reader in readers.values())
     return Comparison(plain, differences)
 
 
@@ -58,7 +56,7 @@ def _header(file: Path) -> sitk.ImageFileReader:
     except RuntimeError as error:
         raise UserError(f"{file.name} cannot be read as an image; copy it again") from error
     size = reader.GetSize()
-    if reader.GetNumberOfComponents() != 1 or not (len(size) == 3 or (len(size) == 4 and size[3] == 1)):
+    if reader.GetNumberOfComponents() != 1 or len(size) != 3:  # a fourth axis of length 1 ITK does not mention
         raise UserError(f"{file.name} is no 3d image of one channel but {' x '.join(map(str, size))}")
     return reader
 

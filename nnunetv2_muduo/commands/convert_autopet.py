@@ -93,7 +93,7 @@ COMMAND = Command(
     ),
     example=(
         "  muduo convert-autopet FDG-PET-CT-Lesions -d Dataset221_AutoPET --target lesions --labelled 10% --test 100\n"
-        "  muduo convert-autopet autopet3 -d Dataset222_Organs --target organs --organs AutoPET-Organ --labelled 5 --dry-run"
+        "  muduo convert-autopet autopet3 -d Dataset222_Organs --target organs --organs organs --labelled 5 --dry-run"
     ),
     add_arguments=_add_arguments,
     run=_run,

@@ -124,7 +124,7 @@ def _write(
     """Link what needs no change and write the rest, aside: nnU-Net takes whatever lies beside images for images."""
     for (role, source), name in zip(job.found.sources.items(), files, strict=True):
         image = made[role]
-        if image is read[role] and source.name.endswith(job.ending) and is_plain(source):
+        if image is read[role] and source.name.endswith(job.ending) and _is_plain(source):
             link_or_copy(source, folder / name, copy=job.options.copy)
         elif image is not None:
             small = sitk.Cast(image, sitk.sitkFloat32) if image.GetPixelID() == sitk.sitkFloat64 else image
@@ -175,7 +175,7 @@ def _to_suv(pet: sitk.Image, job: CaseJob) -> tuple[sitk.Image, float | None]:
     return sitk.Cast(pet, sitk.sitkFloat32) * factor, factor
 
 
-def is_plain(path: Path) -> bool:
+def _is_plain(path: Path) -> bool:
     """Whether the file itself is a 3d image; one with a fourth axis of length 1 is read as such, but not by nnU-Net."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))

@@ -1,0 +1,293 @@
+"""Both layouts into a dataset: what goes where, how, and what a second run makes of it."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from autopet_folders import STUDY, an_organ_map, write_challenge, write_organs, write_release
+from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
+
+from nnunetv2_muduo.autopet import recipe
+from nnunetv2_muduo.autopet.plan import Wishes, plan_conversion
+from nnunetv2_muduo.autopet.recipe import Summary, convert, told
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import sha256_of
+from nnunetv2_muduo.transfer.few_shot import Amount
+
+NAME = "Dataset221_AutoPET"
+STUDIES = {f"{number}": [STUDY, "s2"] if number % 2 else [STUDY] for number in range(8)}  # 12 studies of 8 patients
+CASES = [f"fdg_{patient}_{study}" for patient, studies in STUDIES.items() for study in studies]
+
+
+class Project:
+    """A folder for everything, and what a user asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.dataset, self.preprocessed = folder, folder / "raw" / NAME, folder / "preprocessed" / NAME
+        self.wishes = Wishes(
+            (folder / "source",), "lesions", labelled=Amount(2), validation=Amount(2), test=Amount(2), seed=1
+        )
+        self.lines: list[str] = []
+
+    def run(self, **changed) -> Summary:
+        options = {key: changed.pop(key) for key in ("overwrite", "num_processes") if key in changed}
+        plan = plan_conversion(replace(self.wishes, **changed), self.dataset, log=self.lines.append, progress=False)
+        self.plan = plan
+        return convert(plan, preprocessed=self.preprocessed, log=self.lines.append, progress=False, **options)
+
+    def files(self, folder: str) -> list[str]:
+        place = self.dataset / folder
+        return sorted(path.name.removesuffix(".nii.gz") for path in place.iterdir()) if place.is_dir() else []
+
+    def cases(self, folder: str) -> list[str]:
+        return [name.removesuffix("_0000") for name in self.files(folder) if name.endswith("_0000")]
+
+    def manifest(self) -> dict:
+        return json.loads((self.dataset / "autopet.json").read_text(encoding="utf-8"))
+
+    def values(self, file: str) -> np.ndarray:
+        return sitk.GetArrayFromImage(sitk.ReadImage(str(self.dataset / f"{file}.nii.gz")))
+
+    def a_labelled_case(self) -> str:
+        return self.cases("imagesTr")[0]
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Project:
+    write_release(tmp_path / "source", STUDIES)
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def challenge(tmp_path: Path) -> Project:
+    write_challenge(tmp_path / "source", CASES)
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["release", "challenge"])
+def test_every_set_is_where_nnunet_and_muduo_look_for_it(layout, request):
+    project: Project = request.getfixturevalue(layout)
+    summary = project.run()
+    assert [len(project.cases(folder)) for folder in ("imagesTr", "imagesTs", "imagesUn")] == [
+        4,
+        2,
+        12 - 6 - left(project),
+    ]
+    assert project.files("labelsTr") == project.cases("imagesTr")
+    assert project.files("labelsTs") == project.cases("imagesTs")
+    content = json.loads((project.dataset / "dataset.json").read_text())
+    assert (content["channel_names"], content["labels"]) == ({"0": "CT", "1": "PET"}, {"background": 0, "lesion": 1})
+    assert content["numTraining"] == 4
+    (fold,) = json.loads((project.preprocessed / "splits_final.json").read_text())
+    assert sorted(fold["train"] + fold["val"]) == project.cases("imagesTr")
+    assert (tuple(fold["train"]), tuple(fold["val"])) == (summary.in_place["labelled"], summary.in_place["validation"])
+    assert json.loads((project.dataset / "splits_final.json").read_text()) == [fold]
+    assert len(summary.done) == len(project.plan.jobs)
+
+
+def left(project: Project) -> int:
+    return len(project.plan.sets.left_out)
+
+
+def test_channels_are_ct_and_pet_and_links_to_the_sources(release):
+    release.run()
+    case = release.a_labelled_case()
+    folder = release.folder / "source" / case.rpartition(f"_{STUDY}" if case.endswith(STUDY) else "_s2")[0]
+    study = folder / case.removeprefix(f"{folder.name}_")
+    for file, source in (
+        (f"imagesTr/{case}_0000", "CTres"),
+        (f"imagesTr/{case}_0001", "SUV"),
+        (f"labelsTr/{case}", "SEG"),
+    ):
+        assert (release.dataset / f"{file}.nii.gz").resolve() == study / f"{source}.nii.gz"
+
+
+def test_the_manifest_tells_hashes_and_what_became_of_each_case(release):
+    release.run()
+    manifest = release.manifest()
+    assert len(manifest["cases"]) == len(release.plan.jobs)
+    case = manifest["cases"][release.a_labelled_case()]
+    assert case["set"] in ("labelled", "validation")
+    assert case["how"] == ["linked"] * 3
+    assert case["label_values"] == [0, 1]
+    assert set(case["sources"]) == {"CT", "PET", "lesions"}
+    for source in case["sources"].values():
+        assert source["sha256"] == sha256_of(Path(source["path"]))
+        assert source["bytes"] == Path(source["path"]).stat().st_size
+    assert manifest["made_with"]["labelled"] == "2"
+    assert manifest["further_studies_of_labelled_patients"] == list(release.plan.sets.left_out)
+
+
+def test_copies_are_files_of_their_own_with_the_same_content(release):
+    release.run(copy=True)
+    manifest = release.manifest()
+    for case in manifest["cases"].values():
+        assert set(case["how"]) == {"copied"}
+        for file, source in zip(case["files"], case["sources"].values(), strict=True):
+            assert not (release.dataset / file).is_symlink()
+            assert sha256_of(release.dataset / file) == source["sha256"]
+
+
+def test_organs_and_both_take_the_organ_maps(challenge):
+    maps = write_organs(challenge.folder / "organs", CASES[:10])
+    (maps / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "a": 1, "b": 2, "c": 3}}))
+    challenge.run(target="organs", organs=maps)
+    case = challenge.a_labelled_case()
+    assert (challenge.dataset / "labelsTr" / f"{case}.nii.gz").resolve() == maps / f"{case}.nii.gz"
+    assert not {*CASES[10:]} & {*challenge.cases("imagesTr"), *challenge.cases("imagesTs")}
+    challenge.run(target="both", organs=maps, overwrite=True)
+    content = json.loads((challenge.dataset / "dataset.json").read_text())
+    assert content["labels"] == {"background": 0, "a": 1, "b": 2, "c": 3, "lesion": 4}
+    organs, lesions = (sitk.GetArrayFromImage(image) for image in (an_organ_map(), a_label(PET_GRID)))
+    np.testing.assert_array_equal(challenge.values(f"labelsTr/{case}"), np.where(lesions > 0, 4, organs))
+    assert challenge.manifest()["cases"][case]["how"] == ["linked", "linked", "merged"]
+
+
+def test_labels_that_no_case_shows_are_told(challenge):
+    maps = write_organs(challenge.folder / "organs", CASES)
+    summary = challenge.run(target="organs", organs=maps)
+    assert "organ_1 to organ_12; name them with --organ-names" in challenge.plan.notes[0]
+    assert "No labelled or validation case shows organ_4, organ_5" in told(summary, challenge.plan)
+
+
+def test_another_grid_is_refused_or_resampled_with_labels_by_the_nearest_voxel(release):
+    for patient in STUDIES:
+        write_case(release.folder / "source" / f"PETCT_{patient}" / STUDY, CTres=a_ct(CT_GRID), SEG=a_label(CT_GRID))
+    with pytest.raises(UserError, match="cannot be had"):  # s2 of four patients is left
+        release.run()
+    assert not release.dataset.exists()
+    release.run(resample=True)
+    assert len(release.plan.jobs) + left(release) == 12
+    for case, content in release.manifest()["cases"].items():
+        if case.endswith(STUDY):
+            assert content["how"][:2] == ["resampled", "linked"]
+        for file in content["files"]:
+            image = sitk.ReadImage(str(release.dataset / file))
+            assert (image.GetSize(), image.GetSpacing()) == (PET_GRID.size, PET_GRID.spacing)
+    labelled = [case for case in release.cases("imagesTr") if case.endswith(STUDY)]
+    difference = release.values(f"labelsTr/{labelled[0]}") != sitk.GetArrayFromImage(a_label(PET_GRID))
+    assert difference.mean() < 0.03
+    assert set(np.unique(release.values(f"labelsTr/{labelled[0]}"))) == {0, 1}
+
+
+def test_a_label_on_another_grid_makes_a_case_unlabelled_and_another_ct_leaves_it_out(release):
+    write_case(release.folder / "source" / "PETCT_0" / STUDY, SEG=a_label(CT_GRID))
+    write_case(release.folder / "source" / "PETCT_2" / STUDY, CTres=a_ct(CT_GRID))
+    release.run()
+    assert f"PETCT_0_{STUDY}" in release.cases("imagesUn")
+    assert any(
+        "can only be unlabelled: label map of lesions and PET lie on different" in line for line in release.lines
+    )
+    assert "--resample" in release.manifest()["cannot_be_used"][f"PETCT_2_{STUDY}"]
+
+
+def test_a_second_run_keeps_everything_and_makes_what_changed(release):
+    release.run()
+    assert release.run().done == ()
+    case = release.cases("imagesUn")[0]
+    pet = (release.dataset / "imagesUn" / f"{case}_0001.nii.gz").resolve()
+    sitk.WriteImage(a_pet(factor=1.5), str(pet))
+    (release.dataset / "imagesUn" / f"{release.cases('imagesUn')[1]}_0000.nii.gz").unlink()
+    summary = release.run()
+    assert len(summary.done) == 2
+    assert case in summary.done
+    assert release.manifest()["cases"][case]["sources"]["PET"]["sha256"] == sha256_of(pet)
+
+
+def test_other_sets_need_overwrite_and_leave_nothing_behind(release):
+    release.run()
+    before = (release.preprocessed / "splits_final.json").read_text()
+    with pytest.raises(UserError, match="--overwrite"):
+        release.run(seed=2)
+    os.unlink(release.preprocessed / "splits_final.json")
+    with pytest.raises(UserError, match=r"finished case\(s\) of Dataset221_AutoPET.*--overwrite"):
+        release.run(seed=2)
+    (release.preprocessed / "splits_final.json").write_text(before)
+    summary = release.run(seed=2, overwrite=True)
+    assert summary.backup is not None
+    assert summary.backup.read_text() == before
+    for folder, sets in (
+        ("imagesTr", ("labelled", "validation")),
+        ("imagesTs", ("test",)),
+        ("imagesUn", ("unlabelled",)),
+    ):
+        assert release.cases(folder) == sorted(case for name in sets for case in summary.in_place[name])
+    assert release.files("labelsTr") == release.cases("imagesTr")
+
+
+def test_a_bad_case_is_told_and_the_split_names_those_that_are_there(release):
+    case = release.run().in_place["labelled"][0]
+    label = (release.dataset / "labelsTr" / f"{case}.nii.gz").resolve()
+    sitk.WriteImage(a_label(PET_GRID, value=7), str(label))
+    summary = release.run()
+    assert "the label holds 7" in summary.skipped[case]
+    assert case not in release.cases("imagesTr")
+    (fold,) = json.loads((release.preprocessed / "splits_final.json").read_text())
+    assert case not in fold["train"]
+    assert json.loads((release.dataset / "dataset.json").read_text())["numTraining"] == 3
+    assert "labelled        1 of 2" in told(summary, release.plan)
+    sitk.WriteImage(a_label(PET_GRID), str(label))
+    assert release.run().done == (case,)
+    (fold,) = json.loads((release.preprocessed / "splits_final.json").read_text())
+    assert case in fold["train"]
+
+
+def test_pet_that_is_not_suv_is_warned_of(release):
+    case = f"PETCT_0_{STUDY}"
+    write_case(release.folder / "source" / "PETCT_0" / STUDY, SUV=a_pet(factor=9000.0))
+    summary = release.run()
+    assert any(line.startswith(f"{case}: This does not look like PET in SUV") for line in release.lines)
+    assert f"The PET of 1 case(s), such as {case}, does not look like SUV" in told(summary, release.plan)
+
+
+def test_datasets_of_others_and_runs_of_others_are_left_alone(release):
+    release.dataset.mkdir(parents=True)
+    (release.dataset / "dataset.json").write_text("{}")
+    with pytest.raises(UserError, match="was not made here"):
+        release.run()
+    (release.dataset / "dataset.json").unlink()
+    with recipe.only_run(release.dataset / "autopet"), pytest.raises(UserError, match="Another run"):
+        release.run()
+    with pytest.raises(UserError, match="lies within the dataset itself"):
+        release.run(folders=(release.dataset / "imagesTr",))
+
+
+def test_what_a_killed_run_left_is_cleared_away(release):
+    (release.dataset / "autopet").mkdir(parents=True)
+    (release.dataset / ".partial-killed" / "imagesTr").mkdir(parents=True)
+    release.run()
+    assert not list(release.dataset.glob(".partial*"))
+
+
+def test_a_full_disk_ends_the_run_with_one_sentence(release, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nnunetv2_muduo.autopet.case.link_or_copy", full)
+    with pytest.raises(UserError, match=r"No space left on device.*what is finished is kept"):
+        release.run()
+    assert not (release.dataset / "dataset.json").exists()
+
+
+def test_copies_that_do_not_fit_are_refused_before_any_work(release, monkeypatch):
+    monkeypatch.setattr(recipe.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(UserError, match="leave --copy out"):
+        release.run(copy=True)
+
+
+def test_workers_do_the_same(release):
+    one = release.run().in_place
+    release.dataset = release.folder / "raw" / "Dataset222_Workers"
+    assert release.run(num_processes=2).in_place == one
+
+
+def test_only_takes_what_is_called_so(challenge):
+    write_challenge(challenge.folder / "source", ["psma_1_a", "psma_2_a"])
+    challenge.run(only="fdg_*")
+    assert not [case for case in challenge.manifest()["cases"] if case.startswith("psma")]
+    with pytest.raises(UserError, match="No case is called like"):
+        challenge.run(only="nothing*")
