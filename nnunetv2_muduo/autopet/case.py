@@ -9,8 +9,8 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from nnunetv2_muduo.autopet.headers import ENDING
 from nnunetv2_muduo.autopet.reading import read_once
-from nnunetv2_muduo.autopet.scans import ENDING
 from nnunetv2_muduo.autopet.target import LESION, with_lesions_on_top
 from nnunetv2_muduo.case_installing import check_place_is_free, install_case
 from nnunetv2_muduo.datasets.label_values import checked_label, label_values

@@ -11,6 +11,8 @@ from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_io import grid_differences
 from nnunetv2_muduo.errors import UserError
 
+ENDING = ".nii.gz"  # of all files of AutoPET
+
 
 @dataclass(frozen=True)
 class Comparison:

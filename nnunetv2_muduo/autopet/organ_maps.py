@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from nnunetv2_muduo.autopet.scans import ENDING, Scan, identity
+from nnunetv2_muduo.autopet.headers import ENDING
+from nnunetv2_muduo.autopet.scans import Scan, identity
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.dataset import consecutive
 from nnunetv2_muduo.nnunet_folders import read_json

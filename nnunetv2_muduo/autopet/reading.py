@@ -140,6 +140,7 @@ class _Looking:
         self._lowest, self._highest = min(self._lowest, sample.min()), max(self._highest, sample.max())
         self._seen += 1
         tells = self._highest >= _UPTAKE_IN_SUV if self.modality == "PET" else self._lowest <= _AIR_IN_HU
-        self._done = not self.every_voxel and self._seen >= _FEWEST_SLICES and bool(tells)
+        varies = self._lowest < self._highest
+        self._done = not self.every_voxel and self._seen >= _FEWEST_SLICES and bool(tells and varies)
         if self._done:
             self._rest.clear()

@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nnunetv2_muduo.autopet.case import PARTIAL_PREFIX, ConversionJob, convert_case
+from nnunetv2_muduo.autopet.headers import ENDING
 from nnunetv2_muduo.autopet.plan import Plan
 from nnunetv2_muduo.autopet.records import (
     RECORDS,
@@ -21,7 +22,6 @@ from nnunetv2_muduo.autopet.records import (
     record_file,
     write_manifest,
 )
-from nnunetv2_muduo.autopet.scans import ENDING
 from nnunetv2_muduo.case_installing import remove_case
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
@@ -220,8 +220,8 @@ def _check_room(jobs: Sequence[ConversionJob], dataset: Path) -> None:
 
 
 def _clear_away_left_behind(dataset: Path, *, all_of_them: bool) -> None:
-    """Cases in the making of a run that was killed."""
-    for partial in dataset.glob(f"{PARTIAL_PREFIX}*"):
+    """Cases and records in the making of a run that was killed."""
+    for partial in (*dataset.glob(f"{PARTIAL_PREFIX}*"), *(dataset / RECORDS).glob(f"{PARTIAL_PREFIX}*")):
         if all_of_them or time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
             shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else os.unlink(partial)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_muduo.autopet.headers import ENDING
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.case_finding import find_cases
 from nnunetv2_muduo.harmonising.identifiers import case_identifier
@@ -15,7 +16,6 @@ from nnunetv2_muduo.patients import DEFAULT_PATIENT, patients_of
 from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
-ENDING = ".nii.gz"
 _TRACER = re.compile(r"^(?:fdg|psma|petct)_+")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 

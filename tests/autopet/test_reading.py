@@ -48,6 +48,12 @@ def test_empty_slices_are_passed_until_the_patient_begins(tmp_path):
     assert "convert Bq/ml" in read_once(written(tmp_path, array), modality="PET").warnings[0]
 
 
+def test_slices_beyond_the_patient_do_not_make_an_image_useless(tmp_path):
+    array = np.full_like(HU, -1000)
+    array[20:] = HU[20:]
+    assert read_once(written(tmp_path, array), modality="CT").warnings == ()
+
+
 def test_stored_factors_count(tmp_path):
     image = nibabel.Nifti1Image(np.swapaxes(SUV, 0, 2), np.eye(4))
     image.set_data_dtype(np.int16)  # nibabel chooses a factor that keeps the values
