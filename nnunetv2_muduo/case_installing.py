@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nnunetv2_muduo.errors import UserError
@@ -43,12 +43,21 @@ def remove_case(dataset: Path, record: Path) -> None:
 
 
 def announced_files(record: Path) -> tuple[str, ...]:
-    """All files that an earlier run wrote or was about to write for a case, relative to the dataset's folder."""
+    """All files that an earlier run wrote or was about to write for a case, relative to the dataset's folder.
+
+    A record may come with a dataset from anywhere: what leads out of the dataset's folder is none of its files.
+    """
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
-        return tuple(content.get("files", content.get("unfinished", ())))
-    except (OSError, ValueError, AttributeError):
+        names = [str(name) for name in content.get("files", content.get("unfinished", ()))]
+    except (OSError, ValueError, AttributeError, TypeError):
         return ()
+    return tuple(name for name in names if _stays_inside(name))
+
+
+def _stays_inside(name: str) -> bool:
+    path = PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def check_place_is_free(dataset: Path, files: Collection[str], *, record: Path, remedy: str) -> None:

@@ -45,6 +45,19 @@ def test_an_error_halfway_leaves_nothing(tmp_path, monkeypatch):
     assert not (tmp_path / "records" / "c.json").exists()
 
 
+@pytest.mark.parametrize(
+    "content", ['{"files": ["../victim", "/etc/victim", "", "imagesTr/c"]}', "[1]", '{"files": 3}']
+)
+def test_a_record_leads_to_no_file_outside_of_the_dataset(tmp_path, content):
+    record = tmp_path / "c.json"
+    record.write_text(content)
+    (tmp_path / "victim").touch()
+    (tmp_path / "dataset").mkdir()
+    remove_case(tmp_path / "dataset", record)
+    assert (tmp_path / "victim").exists()
+    assert set(announced_files(record)) <= {"imagesTr/c"}
+
+
 def test_files_of_others_are_in_the_way_and_own_ones_are_not(tmp_path):
     install(tmp_path, "imagesTr/c")
     record = tmp_path / "records" / "c.json"

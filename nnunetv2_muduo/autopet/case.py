@@ -2,7 +2,7 @@
 
 import errno
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,8 +170,8 @@ def _put_labels(
     if job.labels is None:
         return
     made.sha256 |= {role: sha256_of(job.sources[role]) for role in maps}
-    label = _label(job, maps)
-    made.values = [int(value) for value in label_values(sitk.GetArrayViewFromImage(label))]
+    label, values = _label(job, maps)
+    made.values = [int(value) for value in values]
     place = partial / job.files[-1]
     if len(maps) == 1 and label is next(iter(maps.values())) and change is None:
         made.how.append(link_or_copy(next(job.sources[role] for role in maps), place, copy=job.copy))
@@ -182,8 +182,8 @@ def _put_labels(
         made.notes.append("The organ map is empty.")
 
 
-def _label(job: ConversionJob, maps: Mapping[str, sitk.Image]) -> sitk.Image:
-    """The label map to be, its values checked; the given object where it is good as it is."""
+def _label(job: ConversionJob, maps: Mapping[str, sitk.Image]) -> tuple[sitk.Image, Sequence[float]]:
+    """The label map to be, the given object where it is good as it is, and its values, which are checked."""
     lesion = job.label_of.get(LESION)
     organs = frozenset(job.label_of.values()) - ({lesion} if "lesions" in maps else set())
     allowed = {"organs": organs, "lesions": frozenset({0, 1})}
@@ -191,11 +191,17 @@ def _label(job: ConversionJob, maps: Mapping[str, sitk.Image]) -> sitk.Image:
         "organs": "name all organs with --organ-names",
         "lesions": "AutoPET marks lesions with 1; give organ maps with --organs",
     }
-    checked = {role: checked_label(image, allowed[role], remedy=remedy[role]) for role, image in maps.items()}
+    values = {role: label_values(sitk.GetArrayViewFromImage(image)) for role, image in maps.items()}
+    checked = {
+        role: checked_label(image, allowed[role], remedy=remedy[role], values=values[role])
+        for role, image in maps.items()
+    }
     if len(checked) == 1 or lesion is None:
-        return next(iter(checked.values()))
+        role = next(iter(checked))
+        return checked[role], values[role]
     organ_map, lesions = (sitk.GetArrayViewFromImage(checked[role]) for role in ("organs", "lesions"))
-    return image_like(with_lesions_on_top(organ_map, lesions, value=lesion), checked["organs"])
+    merged = with_lesions_on_top(organ_map, lesions, value=lesion)
+    return image_like(merged, checked["organs"]), label_values(merged)
 
 
 def _moved_or_not(image: sitk.Image, reference: sitk.Image) -> str:

@@ -8,6 +8,7 @@ from nnunetv2_muduo.autopet.headers import ENDING
 from nnunetv2_muduo.autopet.scans import Scan, identity
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.dataset import consecutive
+from nnunetv2_muduo.harmonising.identifiers import check_encoding
 from nnunetv2_muduo.nnunet_folders import read_json
 
 CLASSES = 12  # of AutoPET-Organ (arXiv 2606.15611); which value is which organ is not published with the paper
@@ -37,6 +38,7 @@ def match_organ_maps(folder: Path, scans: Sequence[Scan]) -> tuple[dict[str, Pat
     matched: dict[str, Path] = {}
     strangers: list[Path] = []
     for file in files:
+        check_encoding(file.resolve())
         name = next((by_identity[key] for key in _keys(file) if key in by_identity), None)
         if name is None:
             strangers.append(file)

@@ -205,13 +205,15 @@ def _by_headers(
     *,
     log: Callable[[str], object],
     progress: bool,
-) -> tuple[list[Scan], set[str], dict[str, bool]]:
-    """Scans that can be used, which of them have good labels, and whose images, and images with labels, are plain."""
-    usable, with_labels, plain = [], set(), {}
+) -> tuple[list[Scan], set[str], dict[tuple[str, bool], bool]]:
+    """Scans that can be used, which of them have good labels, and (name, with its labels?) -> whether it is plain."""
+    usable: list[Scan] = []
+    with_labels: set[str] = set()
+    plain: dict[tuple[str, bool], bool] = {}
     for scan in tqdm(scans, desc="reading headers", unit="case", disable=not progress):
         images = dict(zip(MODALITIES, (scan.ct, scan.pet), strict=True))
         try:
-            plain[scan.name] = _is_plain(images, wishes)
+            plain[scan.name, False] = _is_plain(images, wishes)
         except UserError as error:
             skipped[scan.name] = str(error)
             continue
@@ -220,7 +222,7 @@ def _by_headers(
         if files is None:
             continue
         try:
-            plain[f"labelled {scan.name}"] = _is_plain(images | files, wishes)
+            plain[scan.name, True] = _is_plain(images | files, wishes)
             with_labels.add(scan.name)
         except UserError as error:
             log(f"{scan.name} can only be unlabelled: {error}.")
@@ -241,7 +243,7 @@ def _job(
     which: str,
     maps: Mapping[str, Path],
     labels: Mapping[str, int],
-    plain: Mapping[str, bool],
+    plain: Mapping[tuple[str, bool], bool],
     wishes: Wishes,
     dataset: Path,
 ) -> ConversionJob:
@@ -265,7 +267,7 @@ def _job(
         labels=label_folder,
         sources=sources,
         label_of=labels,
-        are_plain=plain[scan.name if label_folder is None else f"labelled {scan.name}"],
+        are_plain=plain[scan.name, label_folder is not None],
         copy=wishes.copy,
         every_voxel=wishes.every_voxel,
         made_from=json.loads(json.dumps(made_from)),

@@ -1,6 +1,7 @@
 """Hash, copy and look into an image in one read of its file."""
 
 import hashlib
+import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.plausibility import range_warnings
 from nnunetv2_muduo.errors import UserError
 
-_BLOCK_IN_BYTES = 1 << 22
-_FEWEST_SLICES = 8
+_BLOCK_IN_BYTES = 1 << 21
+_FETCHED_IN_BYTES = 1 << 24
+_DECOMPRESSED_IN_BYTES = 1 << 19  # at a time; little, as the first slices are often all that is wanted
+_FEWEST_SLICES = 4
 _STEP = 4  # along the axes of a slice
 _UPTAKE_IN_SUV = 0.1  # slices in which nothing reaches it may show no patient
 _AIR_IN_HU = -200.0
@@ -38,7 +41,7 @@ class ReadImage:
 def read_once(source: Path, *, modality: str, copy_to: Path | None = None, every_voxel: bool = False) -> ReadImage:
     """Read a .nii.gz file once: hash it, look into it and, where asked, copy it.
 
-    Decompressing is slower than any disk, so only the first slices are looked into: at least 8, and on until they show
+    Decompressing is slower than any disk, so only the first slices are looked into: at least 4, and on until they show
     uptake (PET) or air (CT), which decides about units and mixed-up channels.
 
     Args:
@@ -57,7 +60,8 @@ def read_once(source: Path, *, modality: str, copy_to: Path | None = None, every
         stream = stack.enter_context(source.open("rb", buffering=0))
         copy = None if copy_to is None else stack.enter_context(copy_to.open("wb", buffering=0))
         writer = stack.enter_context(ThreadPoolExecutor(1))
-        while block := stream.read(_BLOCK_IN_BYTES):
+        room = memoryview(bytearray(_BLOCK_IN_BYTES))  # used again and again: new memory costs as much as hashing
+        while block := room[: _read_on(stream, room)]:
             written = None if copy is None else writer.submit(_write_all, copy, block)
             digest.update(block)  # hashing and writing leave Python's lock to each other
             looking.feed(block)
@@ -66,10 +70,17 @@ def read_once(source: Path, *, modality: str, copy_to: Path | None = None, every
     return ReadImage(digest.hexdigest(), tuple(looking.finish()))
 
 
-def _write_all(stream: Any, block: bytes) -> None:
-    rest = memoryview(block)
-    while rest:
-        rest = rest[stream.write(rest) :]
+def _read_on(stream: Any, room: memoryview) -> int:
+    """Read the next block, and have the system fetch what comes after it meanwhile; its length, 0 at the end."""
+    length = stream.readinto(room)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(stream.fileno(), stream.tell(), _FETCHED_IN_BYTES, os.POSIX_FADV_WILLNEED)
+    return length
+
+
+def _write_all(stream: Any, block: memoryview) -> None:
+    while block:
+        block = block[stream.write(block) :]
 
 
 @dataclass
@@ -98,11 +109,11 @@ class _Looking:
         self._to_skip = int(image.dataobj.offset)
         self._gzip = zlib.decompressobj(wbits=31)
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, block: bytes | memoryview) -> None:
         """The next block of the file."""
         while block and not self._done:
             try:
-                self._rest += self._gzip.decompress(block, _BLOCK_IN_BYTES)
+                self._rest += self._gzip.decompress(block, _DECOMPRESSED_IN_BYTES)
             except zlib.error as error:
                 raise UserError(f"{self.source.name} is damaged ({error}); copy it again") from error
             block = self._gzip.unconsumed_tail

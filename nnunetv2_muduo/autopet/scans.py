@@ -9,7 +9,7 @@ from pathlib import Path
 from nnunetv2_muduo.autopet.headers import ENDING
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.case_finding import find_cases
-from nnunetv2_muduo.harmonising.identifiers import case_identifier
+from nnunetv2_muduo.harmonising.identifiers import case_identifier, check_encoding
 from nnunetv2_muduo.harmonising.layouts import PRESETS
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.patients import DEFAULT_PATIENT, patients_of
@@ -50,7 +50,7 @@ def find_autopet(folders: Sequence[Path]) -> tuple[list[Scan], dict[str, str]]:
         The scans in the order of their names, and what -> reason for what looks like a scan but is none.
 
     Raises:
-        UserError: if a folder is missing or there is no scan, or if one study is there twice.
+        UserError: if a folder is missing or there is no scan, if one study is there twice, or a path is not in UTF-8.
     """
     scans: list[Scan] = []
     reasons: dict[str, str] = {}
@@ -60,6 +60,8 @@ def find_autopet(folders: Sequence[Path]) -> tuple[list[Scan], dict[str, str]]:
         found, bad = (_of_challenge if (folder / "imagesTr").is_dir() else _of_release)(folder)
         scans += found
         reasons |= bad
+    for scan in scans:
+        check_encoding(*(path.resolve() for path in (scan.ct, scan.pet, scan.lesions) if path is not None))
     _check_each_is_there_once(scans)
     if not scans:
         shown = "; ".join(f"{what}: {reason}" for what, reason in list(reasons.items())[:5])

@@ -17,18 +17,29 @@ def label_values(array: NDArray) -> Sequence[float]:
         return np.unique(array).tolist()
     present = np.zeros(256, dtype=bool)
     for plane in array:  # counting all at once would take 8 bytes more a voxel
-        present |= np.bincount(plane.ravel(), minlength=256) > 0
+        if plane.any():  # most planes are empty, which is told much faster than counted
+            present |= np.bincount(plane.ravel(), minlength=256) > 0
+        else:
+            present[0] = True
     return np.flatnonzero(present).tolist()
 
 
-def checked_label(label: sitk.Image, allowed: Collection[int], *, remedy: str) -> sitk.Image:
+def checked_label(
+    label: sitk.Image, allowed: Collection[int], *, remedy: str, values: Sequence[float] | None = None
+) -> sitk.Image:
     """Whole numbers that the dataset knows, as 8 or 16 bits; the given object where it is such already.
+
+    Args:
+        label: a map.
+        allowed: values.
+        remedy: for other values, in words.
+        values: of the label, where they are known already.
 
     Raises:
         UserError: naming the first values that are not allowed, and the remedy.
     """
-    unknown = [value for value in label_values(sitk.GetArrayViewFromImage(label)) if value not in allowed]
-    if unknown:
+    values = label_values(sitk.GetArrayViewFromImage(label)) if values is None else values
+    if unknown := [value for value in values if value not in allowed]:
         shown = ", ".join(f"{value:g}" for value in unknown[:5])
         raise UserError(f"the label holds {shown}, which the dataset's labels do not name ({remedy})")
     if label.GetPixelID() in _SMALL_INTEGERS:

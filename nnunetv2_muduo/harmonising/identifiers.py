@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
@@ -46,7 +47,7 @@ def identified(cases: Sequence[FoundCase], *, centre: str | None = None) -> dict
     named: dict[str, FoundCase] = {}
     taken: dict[str, FoundCase] = {}
     for case in cases:
-        _check_encoding(case)
+        check_encoding(case.folder.resolve(), *case.sources.values())
         name = case_identifier(case.parts, centre=centre)
         other = taken.setdefault(name.casefold(), case)
         if other is not case:
@@ -55,8 +56,9 @@ def identified(cases: Sequence[FoundCase], *, centre: str | None = None) -> dict
     return named
 
 
-def _check_encoding(case: FoundCase) -> None:
-    for path in (case.folder.resolve(), *case.sources.values()):
+def check_encoding(*paths: Path) -> None:
+    """Raise UserError for a path that is not in UTF-8."""
+    for path in paths:
         if _UNDECODED.search(str(path)):
             shown = str(path).encode("utf-8", "backslashreplace").decode()
             raise UserError(f"The path {shown} is not in UTF-8, so no record of it can be written; rename it.")

@@ -1,5 +1,6 @@
 """Scans are found in both layouts, and told apart by their identity."""
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -74,6 +75,16 @@ def test_nothing_found_says_which_folder_to_give(tmp_path):
         find_autopet([tmp_path])
     with pytest.raises(UserError, match="no folder"):
         find_autopet([tmp_path / "nowhere"])
+
+
+def test_a_path_that_no_record_can_hold_is_refused(tmp_path):
+    write_release(tmp_path / "cafe", {"a": ["s"]})
+    try:
+        os.rename(tmp_path / "cafe", os.fsencode(tmp_path) + b"/caf\xe9")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    with pytest.raises(UserError, match="is not in UTF-8"):
+        find_autopet([tmp_path])
 
 
 def test_names_of_one_study_have_one_identity():

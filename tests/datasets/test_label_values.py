@@ -12,6 +12,10 @@ from nnunetv2_muduo.errors import UserError
 def test_values_are_those_of_numpy(kind):
     array = np.random.default_rng(0).choice([0, 3, 4, 200 if kind == np.uint8 else 2000], (5, 6, 7)).astype(kind)
     assert label_values(array) == np.unique(array).tolist()
+    array[2:] = 0
+    assert label_values(array) == np.unique(array).tolist()
+    assert label_values(array[2:]) == [0]
+    assert label_values(np.ones_like(array)) == [1]
 
 
 def test_whole_numbers_stay_the_object_they_are():
