@@ -73,6 +73,9 @@ def lay_out_predictions(
     problems |= make_prompts(
         predictions, jobs, folder, organs=organs, device=device or torch.device("cpu"), num_processes=num_processes
     )
+    if not any(job.prompt is not None and job.prompt.is_file() for job in jobs if job.case not in problems):
+        _tell(problems, log)  # before what an earlier run has laid out is emptied
+        raise UserError(f"None of the {len(scans)} scans has a prediction in {folder}; is it the right folder?")
     made = claim_folder(raw, dataset_name(target, source))
     written, bad = _write_label_maps([job for job in jobs if job.case not in problems], made, num_processes)
     problems |= bad

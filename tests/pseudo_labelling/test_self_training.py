@@ -78,7 +78,21 @@ def test_mistakes_are_told(project: PseudoProject, capsys):
     ):
         assert main(arguments) == 2
         assert told in capsys.readouterr().err
+
+
+def test_a_folder_without_predictions_leaves_what_was_laid_out_before(project: PseudoProject, capsys):
+    assert lay_out(project) == 0
+    folder = project.raw.with_name(NEW)
+    before = sorted(path.name for path in folder.rglob("*"))
     for file in project.predictions.iterdir():
         file.unlink()
     assert lay_out(project) == 2
-    assert "None of the 2 scans" in capsys.readouterr().err
+    assert f"None of the 2 scans has a prediction in {project.predictions}" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_predictions_of_another_grid_alone_are_told(project: PseudoProject, capsys):
+    for case in CASES:
+        write(organs()[:-1], project.predictions / f"{case}.nii.gz")
+    assert lay_out(project) == 2
+    assert "None of the 2 scans has a prediction that can be used" in capsys.readouterr().err
