@@ -43,7 +43,7 @@ class NNUNetProject:
             "nnUNet_n_proc_DA": "1",
             "nnUNet_def_n_proc": "1",
             "OMP_NUM_THREADS": "1",
-            "OMP_WAIT_POLICY": "passive",  # nnU-Net takes all cores, and threads that spin stall each other on busy ones
+            "OMP_WAIT_POLICY": "passive",  # nnU-Net takes all cores; threads that spin stall each other
         }
 
     def run(self, *arguments: str, expect: int = 0, without: tuple[str, ...] = ()) -> str:
