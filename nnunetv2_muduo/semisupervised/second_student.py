@@ -43,9 +43,9 @@ class SecondStudent:
         seed = trainer.settings.seed
         with torch.random.fork_rng(devices=[]):  # networks are made on the CPU
             if seed is None:
-                torch.seed()
+                torch.default_generator.seed()
             else:
-                torch.manual_seed(seed + _OWN_SEED)
+                torch.default_generator.manual_seed(seed + _OWN_SEED)  # torch.manual_seed would seed GPUs as well
             network = trainer.build_network_architecture(
                 trainer.plans_manager,
                 trainer.configuration_manager,
@@ -71,9 +71,13 @@ class SecondStudent:
         self.lr_scheduler.step(epoch)
 
     def labels(self, image: Tensor) -> Tensor:
-        """Label map [B, Z, Y, X] int64 of images [B, C, Z, Y, X], without gradients."""
+        """Label map [B, Z, Y, X] int64 of images [B, C, Z, Y, X], without gradients.
+
+        Without torch.compile's wrapper: it would see this smaller batch first and compile both students' training for
+        batches of any size.
+        """
         with torch.no_grad(), torch.autocast(image.device.type, enabled=image.device.type == "cuda"):
-            output = self.network(image)
+            output = unwrapped(self.network)(image)
         return (output if isinstance(output, Tensor) else output[0]).argmax(1)
 
     def state(self) -> dict[str, Any]:

@@ -61,3 +61,8 @@ def batch(seed: int = 0, unlabelled: int = 2) -> dict:
 def weights(trainer: SemiSupervisedTrainer) -> Tensor:
     """All parameters of the student in one row."""
     return torch.cat([parameter.detach().flatten() for parameter in trainer.network.parameters()])
+
+
+def never_compiles(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
+    """A backend of torch.compile for what must not be compiled."""
+    raise AssertionError("compiled")

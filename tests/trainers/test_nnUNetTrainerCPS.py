@@ -1,13 +1,15 @@
 """Cross pseudo supervision against two networks stepped by hand."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from fabricated_training import batch, trainers_in, weights
+from fabricated_training import batch, never_compiles, trainers_in, weights
 from torch.nn.functional import cross_entropy
 
+from nnunetv2_muduo.semisupervised.second_student import SecondStudent
 from nnunetv2_muduo.trainers.nnUNetTrainerCPS import nnUNetTrainerCPS
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 
@@ -41,6 +43,40 @@ def test_the_second_students_seed_leaves_all_other_draws_alone(make):
         make(trainer_class)
         draws.append(torch.rand(3))
     assert torch.equal(*draws)
+
+
+def test_the_second_students_seed_leaves_gpus_alone(make, monkeypatch: pytest.MonkeyPatch):
+    trainer, seeded = make(), []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    SecondStudent(trainer)
+    trainer.settings = replace(trainer.settings, seed=None)
+    SecondStudent(trainer)
+    assert not seeded
+
+
+def test_labels_are_asked_for_without_compiling(make):
+    trainer, image = make(), batch()["unlabelled"]["image"]
+    expected = trainer.second.labels(image)
+    trainer.second.network = torch.compile(trainer.second.network, backend=never_compiles)
+    assert torch.equal(trainer.second.labels(image), expected)
+
+
+def test_each_student_scales_its_own_loss(make):
+    plain, scaled = make(), make()
+    scaled.grad_scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaled.second = SecondStudent(scaled)
+    scaled.second.grad_scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for trainer in (plain, scaled):
+        trainer.train_step(batch())
+    assert torch.allclose(weights(scaled), weights(plain), atol=1e-5)
+    assert torch.allclose(second(scaled), second(plain), atol=1e-5)
+    assert scaled.grad_scaler.get_scale() == 1024
+    assert scaled.second.grad_scaler.get_scale() == 4
+    resumed = make()
+    resumed.grad_scaler = torch.amp.GradScaler("cpu")
+    resumed.second = SecondStudent(resumed)
+    resumed.second.restore(scaled.second.state())
+    assert resumed.second.grad_scaler.get_scale() == 4
 
 
 def test_both_steps_are_those_of_two_networks_that_answer_before_either_moves(make):
