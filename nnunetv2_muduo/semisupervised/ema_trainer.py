@@ -29,7 +29,8 @@ class EmaTrainer(ConfiguredTrainer):
         super().initialize()
         if self.needs_ema or self.settings.predict_with == "ema":
             self.ema = EmaCopy(unwrapped(self.network), decay=self.settings.ema_decay)
-            self.ema_network = torch.compile(self.ema.network) if self._do_i_compile() else self.ema.network
+            average = self.ema.network  # dynamic: the student's code was compiled for larger batches already
+            self.ema_network = torch.compile(average, dynamic=False) if self._do_i_compile() else average
 
     def ema_logits(self, image: Tensor) -> Tensor:
         """What the averaged student says, without gradients.

@@ -12,6 +12,7 @@ from nnunetv2_muduo.distillation import fuse
 from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
+from nnunetv2_muduo.semisupervised.prompt_trainer import unwrapped
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport, make_teacher_report
 from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
@@ -103,8 +104,12 @@ class Monitor:
         )
 
     def _student(self, clean: Tensor) -> Tensor:
-        """The student as it would predict: evaluation mode, full resolution only."""
-        network = self.trainer.network
+        """The student as it would predict: evaluation mode, full resolution only.
+
+        Without torch.compile's wrapper: the first report comes before the first step, and batches of two sizes would
+        have the training compiled for any size.
+        """
+        network = unwrapped(self.trainer.network)
         was_training = network.training
         network.eval()
         with torch.autocast(clean.device.type, enabled=clean.device.type == "cuda"):

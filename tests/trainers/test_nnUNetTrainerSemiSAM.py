@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fabricated_training import batch, trainers_in
+from fabricated_training import batch, never_compiles, trainers_in
 from stub_teachers import EchoTeacher
 
 from nnunetv2_muduo.distillation import clipped_noise
@@ -72,3 +72,14 @@ def test_the_generalist_is_the_teacher_the_settings_name(make):
         trainer.load_teachers()
         log = Path(trainer.log_file).read_text()
         assert f"Teacher standin_{generalist}" in log
+
+
+def test_the_report_on_teachers_compiles_nothing(make):
+    """It comes before the first step, with batches of its own size."""
+    trainer, given = make(), batch()
+    labels = torch.ones(2, 1, *given["unlabelled"]["image"].shape[2:], dtype=torch.int64)
+    trainer.monitor.report_patches = [(trainer.patches_of(given["unlabelled"]), labels)]
+    expected = trainer.monitor.report(trainer.teaching).dice["student"]
+    trainer.network = torch.compile(trainer.network, backend=never_compiles)
+    assert (trainer.monitor.report(trainer.teaching).dice["student"] == expected)[0]
+    assert trainer.network.training
