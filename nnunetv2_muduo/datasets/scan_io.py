@@ -1,5 +1,7 @@
 """Scans in and masks out, in any format: nothing about the patient's space may get lost."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +58,22 @@ def write_image(image: sitk.Image, path: Path) -> None:
 
     Raises:
         UserError: for a name without an ending that says the format.
+        OSError: where there is no room for the file.
     """
     check_ending(path)
+    write_whole(image, path)
+
+
+def write_whole(image: sitk.Image, path: Path) -> None:
+    """As `write_image`, for any ending that SimpleITK knows.
+
+    Raises:
+        OSError: where there is no room for the file; ITK itself leaves a NIfTI file truncated then, without an error.
+    """
     with replacing(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
+        if is_truncated_nifti(partial):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def check_ending(path: Path) -> None:

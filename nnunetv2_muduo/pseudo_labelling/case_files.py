@@ -9,7 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
-from nnunetv2_muduo.files import file_stamp, replacing, sha256_of, write_text
+from nnunetv2_muduo.datasets.scan_io import write_whole
+from nnunetv2_muduo.files import file_stamp, sha256_of, write_text
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels
 from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
@@ -164,5 +165,4 @@ def write_image(array: np.ndarray, geometry: Geometry, path: Path) -> None:
     image.SetSpacing(geometry.spacing)
     image.SetOrigin(geometry.origin)
     image.SetDirection(geometry.direction)
-    with replacing(path) as partial:
-        sitk.WriteImage(image, str(partial), useCompression=True)
+    write_whole(image, path)

@@ -11,9 +11,9 @@ import numpy as np
 import SimpleITK as sitk
 from tqdm import tqdm
 
-from nnunetv2_muduo.datasets.scan_io import image_like
+from nnunetv2_muduo.datasets.scan_io import image_like, write_whole
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import link_or_copy, replacing, write_text
+from nnunetv2_muduo.files import link_or_copy, write_text
 from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
 from nnunetv2_muduo.pseudo_labelling.case_files import OutputFolder
 from nnunetv2_muduo.pseudo_labelling.case_labels import CERTAIN
@@ -244,8 +244,7 @@ def _write_pseudo_labels(result: PseudoLabels, folder: Path, masking: _Masking) 
         image = masking.masked(case, rows, result.output)
         if image is None:
             continue
-        with replacing(folder / "labelsTr" / f"{case}{result.output.file_ending}") as partial:
-            sitk.WriteImage(image, str(partial), useCompression=True)
+        write_whole(image, folder / "labelsTr" / f"{case}{result.output.file_ending}")
         values = sitk.GetArrayViewFromImage(image)
         counts[case] = (int((values == masking.ignore).sum()), values.size)
     if not counts:

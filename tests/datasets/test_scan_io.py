@@ -1,12 +1,22 @@
 """Scans in and masks out, in any format."""
 
+import errno
 import locale
+import resource
+import signal
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunetv2_muduo.datasets.scan_io import check_same_grid, grid_differences, image_like, read_image, write_image
+from nnunetv2_muduo.datasets.scan_io import (
+    check_same_grid,
+    grid_differences,
+    image_like,
+    read_image,
+    write_image,
+    write_whole,
+)
 from nnunetv2_muduo.errors import UserError
 
 
@@ -127,3 +137,28 @@ def write_dicom(folder, *, uid: str, value: int, modality: str = "CT") -> None:
             image.SetMetaData(tag, content)
         writer.SetFileName(str(folder / f"{uid}_{number}.dcm"))
         writer.Execute(image)
+
+
+@pytest.fixture
+def _no_room():
+    """No file can get longer than 20 kB in this process, as if the disk were full."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("_no_room")
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii"])
+def test_a_full_disk_is_an_error_and_no_truncated_file_takes_the_place_of_a_whole_one(tmp_path, name):
+    write_image(an_image(), tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    noise = np.random.default_rng(0).integers(0, 255, (40, 64, 64)).astype(np.uint8)
+    for write in (write_image, write_whole):
+        with pytest.raises(OSError, match="No space left") as raised:
+            write(sitk.GetImageFromArray(noise), tmp_path / name)
+        assert raised.value.errno == errno.ENOSPC
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == before
