@@ -83,15 +83,17 @@ def identity(name: str) -> str:
 
 def without_patient(scans: Iterable[Scan]) -> list[str]:
     """Names that do not tell the patient, so that each counts as one."""
-    return [scan.name for scan in scans if not re.match(DEFAULT_PATIENT, scan.name)]
+    named = re.compile(DEFAULT_PATIENT)
+    return [scan.name for scan in scans if not named.match(scan.name) and scan.patient == identity(scan.name)]
 
 
 def _of_release(folder: Path) -> tuple[list[Scan], dict[str, str]]:
     cases, reasons = find_cases(folder, PRESETS["autopet"])
     scans = []
     for case in cases:
-        patient, study = case.folder.resolve().parts[-2:]
-        name = case_identifier((patient, study))
+        called = _called(case.folder, below=folder)
+        name = case_identifier(called)
+        patient = called[0] if len(called) > 1 else patients_of([name])[name]
         scans.append(Scan(name, identity(patient), case.ct, case.pet, case.label))
     told = {}
     for place, reason in reasons.items():
@@ -99,6 +101,15 @@ def _of_release(folder: Path) -> tuple[list[Scan], dict[str, str]]:
             reason += ", and PET.nii.gz is in Bq/ml; convert it with `muduo harmonise --suv-from`"
         told[str(folder / place)] = reason
     return scans, told
+
+
+def _called(folder: Path, *, below: Path) -> tuple[str, ...]:
+    """Names of the patient's folder and the study's, as they are called here, whatever folder a link leads to.
+
+    The study's alone where it is that which names a patient: PETCT_<patient> with the files in it.
+    """
+    patient, study = (below.resolve() / folder.relative_to(below)).parts[-2:]
+    return (study,) if re.match(DEFAULT_PATIENT, study) and not re.match(DEFAULT_PATIENT, patient) else (patient, study)
 
 
 def _of_challenge(folder: Path) -> tuple[list[Scan], dict[str, str]]:

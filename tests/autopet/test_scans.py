@@ -27,6 +27,23 @@ def test_a_patients_own_folder_will_do(tmp_path):
     assert (scan.name, scan.patient) == ("PETCT_a1_s1", "a1")
 
 
+def test_linked_studies_are_called_as_they_are_here(tmp_path):
+    write_release(tmp_path / "store", {"x": ["0001", "0002"]})
+    for name, patient in (("0001", "a1"), ("0002", "b2")):
+        (tmp_path / "tree" / f"PETCT_{patient}").mkdir(parents=True)
+        (tmp_path / "tree" / f"PETCT_{patient}" / "s1").symlink_to(tmp_path / "store" / "PETCT_x" / name)
+    (tmp_path / "link").symlink_to(tmp_path / "tree" / "PETCT_b2")
+    scans, _ = find_autopet([tmp_path / "tree"])
+    assert [(scan.name, scan.patient) for scan in scans] == [("PETCT_a1_s1", "a1"), ("PETCT_b2_s1", "b2")]
+    assert find_autopet([tmp_path / "link"])[0][0].patient == "b2"
+
+
+def test_a_patients_folder_with_the_files_in_it_is_that_patients(tmp_path):
+    write_release(tmp_path / "flat", {"a1": ["."], "b2": ["."]})
+    scans, _ = find_autopet([tmp_path / "flat"])
+    assert [(scan.name, scan.patient) for scan in scans] == [("PETCT_a1", "a1"), ("PETCT_b2", "b2")]
+
+
 def test_challenge_layout_is_found(tmp_path):
     write_challenge(tmp_path, [f"fdg_a1_{STUDY}", "psma_b2_2018-04-23"])
     scans, _ = find_autopet([tmp_path])
@@ -95,4 +112,6 @@ def test_names_of_one_study_have_one_identity():
 
 def test_names_that_do_not_tell_the_patient_are_known(tmp_path):
     write_challenge(tmp_path, ["fdg_a_s", "scan 7"])
-    assert without_patient(find_autopet([tmp_path])[0]) == ["scan 7"]
+    write_release(tmp_path / "release", {"b": ["s"]})
+    (tmp_path / "release" / "PETCT_b").rename(tmp_path / "release" / "person b")  # the folder tells whose study it is
+    assert without_patient(find_autopet([tmp_path, tmp_path / "release"])[0]) == ["scan 7"]
