@@ -1,7 +1,7 @@
 """AutoPET-Organ: one map of many organs a case, matched to the scans by what the files are called."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_muduo.autopet.headers import ENDING
@@ -20,7 +20,8 @@ def match_organ_maps(folder: Path, scans: Sequence[Scan]) -> tuple[dict[str, Pat
 
     A map is called like its case, with or without the tracer in front (<tracer>_<patient>_<study>.nii.gz), or lies in
     folders that are (PETCT_<patient>/<study>/any name.nii.gz, PETCT_<patient>/<study>.nii.gz), or is called like a
-    patient who has one study only. Case, spaces and punctuation do not matter (`identity`).
+    patient who has one study only, or lies in a folder called so under a name without digits, as one with digits may be
+    that of another study. Case, spaces and punctuation do not matter (`identity`).
 
     Args:
         folder: searched at any depth; of one in nnU-Net's layout its labelsTr alone.
@@ -34,12 +35,13 @@ def match_organ_maps(folder: Path, scans: Sequence[Scan]) -> tuple[dict[str, Pat
     files = _map_files(folder)
     if not files:
         raise UserError(f"There is no {ENDING} file in {folder}; give the folder with the organ maps.")
-    by_identity = {identity(scan.name): scan.name for scan in scans} | _only_studies(scans)
+    studies = {identity(scan.name): scan.name for scan in scans}
+    patients = _only_studies(scans)
     matched: dict[str, Path] = {}
     strangers: list[Path] = []
     for file in files:
         check_encoding(file.resolve())
-        name = next((by_identity[key] for key in _keys(file) if key in by_identity), None)
+        name = _name_of_scan(file, studies, patients)
         if name is None:
             strangers.append(file)
         elif name in matched:
@@ -93,11 +95,20 @@ def _map_files(folder: Path) -> list[Path]:
     )
 
 
-def _keys(file: Path) -> Iterable[str]:
-    """What a map's file may say about its case, the most telling first."""
+def _name_of_scan(file: Path, studies: Mapping[str, str], patients: Mapping[str, str]) -> str | None:
+    """The scan that a map belongs to by what it or its folders are called, the most telling first.
+
+    Args:
+        file: the map.
+        studies, patients: identity -> name of the scan; patients of one study alone.
+    """
     stem = file.name.removesuffix(ENDING)
     above, top = file.parent.name, file.parent.parent.name
-    return (identity(part) for part in (stem, f"{top}_{above}", f"{above}_{stem}", above))
+    for called in (stem, f"{top}_{above}", f"{above}_{stem}", above):
+        if (name := studies.get(identity(called))) is not None:
+            return name
+    may_be_a_study = any(letter.isdigit() for letter in stem)
+    return patients.get(identity(stem)) or (None if may_be_a_study else patients.get(identity(above)))
 
 
 def _only_studies(scans: Sequence[Scan]) -> dict[str, str]:

@@ -130,17 +130,17 @@ def plan_conversion(wishes: Wishes, dataset: Path, *, log: Callable[[str], objec
     """
     _check_wishes(wishes, dataset)
     scans, skipped = find_autopet(wishes.folders)
+    notes: list[str] = []
+    maps, labels = _organs(wishes, scans, notes)  # of all scans: who has one study is not for --only to say
     if wishes.only is not None:
         scans = [scan for scan in scans if fnmatchcase(scan.name, wishes.only)]
         if not scans:
             raise UserError(f"No case is called like --only '{wishes.only}'; a pattern is written like 'fdg_*'.")
-    notes: list[str] = []
     if nameless := without_patient(scans):
         notes.append(
             f"{len(nameless)} case(s), such as {nameless[0]}, do not begin with fdg_, psma_ or PETCT_ and a patient: "
             "each counts as a patient of its own."
         )
-    maps, labels = _organs(wishes, scans, notes)
     usable, with_labels, plain = _by_headers(scans, maps, wishes, skipped, log=log, progress=progress)
     if not usable:
         raise UserError(f"None of the {len(scans)} cases can be used: {_first(skipped)}.")

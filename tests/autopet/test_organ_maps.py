@@ -57,6 +57,15 @@ def test_strangers_are_told_and_doubles_and_no_match_refused(tmp_path):
         match_organ_maps(folder, SCANS)
 
 
+@pytest.mark.parametrize("file", ["PETCT_b2/2019-01-01", "b2/psma_b2_2019-01-01", "PETCT_b2/2019-01-01/organs"])
+def test_a_map_of_another_study_is_a_stranger_also_where_the_patient_has_one_scan(tmp_path, file):
+    write_organs(tmp_path / "PETCT_a1", ["s2"])
+    write_organs((tmp_path / file).parent, [Path(file).name])
+    matched, strangers = match_organ_maps(tmp_path, SCANS)
+    assert list(matched) == ["PETCT_a1_s2"]
+    assert strangers == [tmp_path / f"{file}.nii.gz"]
+
+
 def test_missing_maps_are_told(tmp_path):
     with pytest.raises(UserError, match="no folder"):
         match_organ_maps(tmp_path / "nowhere", SCANS)
