@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nnunetv2_muduo.autopet.records import patients_told
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.record import RECORD_FILE, read_records
 
@@ -30,7 +31,7 @@ def patients_of(cases: Iterable[str], pattern: str = DEFAULT_PATIENT) -> dict[st
 
 
 def patients_of_dataset(raw: Path, cases: Sequence[str], pattern: str | None = None) -> dict[str, str]:
-    """Case -> patient: by the pattern, or as `muduo harmonise` recorded it, or by the names AutoPET uses.
+    """Case -> patient: by the pattern, or as harmonise or convert-autopet recorded it, or by the names AutoPET uses.
 
     Args:
         raw: the dataset's folder in nnUNet_raw.
@@ -49,7 +50,7 @@ def patients_of_dataset(raw: Path, cases: Sequence[str], pattern: str | None = N
                 "would be a patient of its own; correct the pattern."
             )
         return by_name
-    if not record.is_file():
-        return by_name
-    recorded = read_records(record)
-    return {case: recorded[case].patient if case in recorded else patient for case, patient in by_name.items()}
+    recorded = patients_told(raw)  # fdg_1 and PETCT_1 are one patient
+    if record.is_file():
+        recorded |= {case: of.patient for case, of in read_records(record).items()}
+    return {case: recorded.get(case, patient) for case, patient in by_name.items()}

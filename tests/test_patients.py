@@ -1,5 +1,6 @@
 """Scans of one patient are told by their names, or by what was recorded of them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,10 @@ def test_no_regular_expression_is_a_users_mistake():
 def test_a_pattern_that_finds_nobody_is_a_mistake_of_the_users(tmp_path: Path):
     with pytest.raises(UserError, match=r"'P[+]' matches at the start of no case's name, such as C01_a"):
         patients_of_dataset(tmp_path, ["C01_a", "C01_b"], "P+")
+
+
+def test_patients_of_converted_cases_are_those_of_the_manifest(tmp_path: Path):
+    cases = {name: {"patient": "a1"} for name in ("fdg_a1_s1", "PETCT_a1_s2")}
+    (tmp_path / "autopet.json").write_text(json.dumps({"cases": cases}))
+    found = patients_of_dataset(tmp_path, [*cases, "fdg_b2_s1"])
+    assert found == {"fdg_a1_s1": "a1", "PETCT_a1_s2": "a1", "fdg_b2_s1": "fdg_b2"}

@@ -22,6 +22,7 @@ _DECOMPRESSED_IN_BYTES = 1 << 19  # at a time; little, as the first slices are o
 _FEWEST_SLICES = 4
 _STEP = 4  # along the axes of a slice
 _UPTAKE_IN_SUV = 0.1  # slices in which nothing reaches it may show no patient
+_NO_NOISE_IN_SUV = 30.0  # slices in which something exceeds it may show brain or bladder, or the noise of air in Bq/ml
 _AIR_IN_HU = -200.0
 
 
@@ -42,7 +43,8 @@ def read_once(source: Path, *, modality: str, copy_to: Path | None = None, every
     """Read a .nii.gz file once: hash it, look into it and, where asked, copy it.
 
     Decompressing is slower than any disk, so only the first slices are looked into: at least 4, and on until they show
-    uptake (PET) or air (CT), which decides about units and mixed-up channels.
+    uptake (PET) or air (CT), which decides about units and mixed-up channels. A PET whose first slices show more than
+    uptake usually is (30) is looked at whole: it may be in Bq/ml, with air in its first slices.
 
     Args:
         source: file with one 3d image.
@@ -150,7 +152,10 @@ class _Looking:
         self._samples.append(sample.ravel())
         self._lowest, self._highest = min(self._lowest, sample.min()), max(self._highest, sample.max())
         self._seen += 1
-        tells = self._highest >= _UPTAKE_IN_SUV if self.modality == "PET" else self._lowest <= _AIR_IN_HU
+        if self.modality == "PET":
+            tells = _UPTAKE_IN_SUV <= self._highest <= _NO_NOISE_IN_SUV
+        else:
+            tells = self._lowest <= _AIR_IN_HU
         varies = self._lowest < self._highest
         self._done = not self.every_voxel and self._seen >= _FEWEST_SLICES and bool(tells and varies)
         if self._done:

@@ -20,6 +20,7 @@ from nnunetv2_muduo.autopet.records import (
     read_records,
     rearranged,
     record_file,
+    sets_told,
     write_manifest,
 )
 from nnunetv2_muduo.case_installing import remove_case
@@ -126,7 +127,7 @@ def _run(
 def _finish(
     plan: Plan, kept: Sequence[str], reasons: Mapping[str, str], preprocessed: Path | None, *, overwrite: bool
 ) -> Summary:
-    """Manifest, splits and, last of all, dataset.json."""
+    """Splits, the manifest that tells whose they are and, last of all, dataset.json."""
     which = {case: name for case, name in plan.sets.by_case().items() if case not in reasons}
     in_place = {
         name: tuple(sorted(case for case, of in which.items() if of == name))
@@ -137,6 +138,14 @@ def _finish(
     for case in reasons:  # what an earlier run made of it from other files
         remove_case(plan.dataset, record_file(plan.dataset, case))
         record_file(plan.dataset, case).unlink(missing_ok=True)
+    if missing := [name for name in ("labelled", "validation") if not in_place[name]]:
+        raise UserError(f"Not one {missing[0]} case could be made:\n{_listed(reasons)}")
+    splits = [Split(train=in_place["labelled"], val=in_place["validation"])]
+    write_splits_file(plan.dataset / SPLITS, splits, overwrite=True, keep=False)
+    backup = None
+    if preprocessed is not None:
+        ours = _is_ours(preprocessed / SPLITS, plan)
+        backup = write_splits_file(preprocessed / SPLITS, splits, overwrite=overwrite or ours, keep=not ours)
     write_manifest(
         plan.dataset,
         records,
@@ -146,14 +155,6 @@ def _finish(
         skipped=skipped,
         left_out=plan.sets.left_out,
     )
-    if missing := [name for name in ("labelled", "validation") if not in_place[name]]:
-        raise UserError(f"Not one {missing[0]} case could be made:\n{_listed(reasons)}")
-    splits = [Split(train=in_place["labelled"], val=in_place["validation"])]
-    write_splits_file(plan.dataset / SPLITS, splits, overwrite=True, keep=False)
-    backup = None
-    if preprocessed is not None:
-        ours = _is_subset_of(preprocessed / SPLITS, plan)
-        backup = write_splits_file(preprocessed / SPLITS, splits, overwrite=overwrite or ours, keep=not ours)
     _write_description(plan, training=len(in_place["labelled"]) + len(in_place["validation"]))
     done = tuple(sorted(case for case in which if case not in set(kept)))
     return Summary(plan.dataset, done, tuple(kept), skipped, in_place, backup)
@@ -177,22 +178,34 @@ def _check_splits(preprocessed: Path | None, plan: Plan, *, overwrite: bool) -> 
     """Refuse at once what would be refused at the end."""
     if preprocessed is None or overwrite or not (preprocessed / SPLITS).is_file():
         return
-    if not _is_subset_of(preprocessed / SPLITS, plan):
+    if not _is_ours(preprocessed / SPLITS, plan):
         raise UserError(
             f"{preprocessed / SPLITS} holds other splits; replace them with --overwrite, which keeps them "
             "beside the new ones."
         )
 
 
-def _is_subset_of(path: Path, plan: Plan) -> bool:
-    """Whether splits are what this plan, or a part of it, comes to: an earlier run may have found fewer good cases."""
+def _is_ours(path: Path, plan: Plan) -> bool:
+    """Whether splits are those of a last run with this plan, which may have found fewer good cases.
+
+    A part of the plan alone would not do: `muduo split` draws such, which must not be lost.
+    """
     if not path.is_file():
         return False
     try:
         (fold,) = read_json(path)
-        return {*fold["train"]} <= {*plan.sets.labelled} and {*fold["val"]} <= {*plan.sets.validation}
+        train, val = {*fold["train"]}, {*fold["val"]}
     except (UserError, ValueError, KeyError, TypeError):
         return False
+    labelled, validation = {*plan.sets.labelled}, {*plan.sets.validation}
+    made = {case for case, record in read_records(plan.dataset).items() if "made_from" in record}
+    told = sets_told(plan.dataset)
+    expected = (
+        (told.get("labelled", set()), told.get("validation", set())),
+        (labelled & made, validation & made),  # it was killed before it wrote the manifest
+        (labelled, validation),
+    )
+    return train <= labelled and val <= validation and (train, val) in expected
 
 
 def _check_arrangement(

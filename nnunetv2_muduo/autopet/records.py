@@ -74,6 +74,19 @@ def write_manifest(
     write_text(dataset / MANIFEST, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
+def sets_told(dataset: Path) -> dict[str, set[str]]:
+    """Set -> cases, as the manifest of the last run tells; nothing without one."""
+    sets: dict[str, set[str]] = {}
+    for case, told in _content(dataset / MANIFEST).get("cases", {}).items():
+        sets.setdefault(told["set"], set()).add(case)
+    return sets
+
+
+def patients_told(dataset: Path) -> dict[str, str]:
+    """Case -> patient, as the manifest of the last run tells; nothing without one."""
+    return {case: told["patient"] for case, told in _content(dataset / MANIFEST).get("cases", {}).items()}
+
+
 def check_is_ours(dataset: Path) -> None:
     """Raise UserError where a dataset is there that this command did not make: its cases would be in no split."""
     foreign = [name for name in ("dataset.json", "imagesTr") if (dataset / name).exists()]

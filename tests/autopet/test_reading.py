@@ -48,6 +48,12 @@ def test_empty_slices_are_passed_until_the_patient_begins(tmp_path):
     assert "convert Bq/ml" in read_once(written(tmp_path, array), modality="PET").warnings[0]
 
 
+def test_noise_beyond_the_patient_does_not_make_activity_look_like_suv(tmp_path):
+    array = SUV * 5000
+    array[:25] *= 0.01  # noise of some 100 Bq/ml
+    assert "convert Bq/ml" in read_once(written(tmp_path, array), modality="PET").warnings[0]
+
+
 def test_slices_beyond_the_patient_do_not_make_an_image_useless(tmp_path):
     array = np.full_like(HU, -1000)
     array[20:] = HU[20:]

@@ -236,6 +236,31 @@ def test_a_bad_case_is_told_and_the_split_names_those_that_are_there(release):
     assert case in fold["train"]
 
 
+def test_splits_that_others_drew_of_the_same_cases_are_not_replaced_without_being_asked(release):
+    summary = release.run()
+    path = release.preprocessed / "splits_final.json"
+    drawn = [{"train": list(summary.in_place["labelled"][:1]), "val": list(summary.in_place["validation"])}]
+    path.write_text(json.dumps(drawn))
+    with pytest.raises(UserError, match="holds other splits"):
+        release.run()
+    assert json.loads(path.read_text()) == drawn
+    backup = release.run(overwrite=True).backup
+    assert backup is not None
+    assert json.loads(backup.read_text()) == drawn
+
+
+def test_a_run_killed_between_the_splits_and_the_manifest_is_taken_up(release, monkeypatch):
+    case = release.run().in_place["labelled"][0]
+    label = (release.dataset / "labelsTr" / f"{case}.nii.gz").resolve()
+    sitk.WriteImage(a_label(PET_GRID, value=7), str(label))
+    with monkeypatch.context() as patched:
+        patched.setattr(recipe, "write_manifest", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            release.run()
+    assert release.run().backup is None
+    assert case not in release.manifest()["cases"]
+
+
 def test_pet_that_is_not_suv_is_warned_of(release):
     case = f"PETCT_0_{STUDY}"
     write_case(release.folder / "source" / "PETCT_0" / STUDY, SUV=a_pet(factor=9000.0))
@@ -291,3 +316,15 @@ def test_only_takes_what_is_called_so(challenge):
     assert not [case for case in challenge.manifest()["cases"] if case.startswith("psma")]
     with pytest.raises(UserError, match="No case is called like"):
         challenge.run(only="nothing*")
+
+
+def test_a_map_called_like_a_patient_of_two_studies_is_of_neither_though_only_takes_one(challenge):
+    maps = write_organs(challenge.folder / "organs", ["1", "0", "2", "4", "6"])  # patient 1 has s2 as well
+    plan = plan_conversion(
+        replace(challenge.wishes, target="organs", organs=maps, only="*KM-1.2", labelled=None, test=None),
+        challenge.dataset,
+        log=challenge.lines.append,
+        progress=False,
+    )
+    assert f"fdg_1_{STUDY}" in plan.sets.unlabelled
+    assert "1 organ map(s) are called like no scan and are not used: 1.nii.gz" in plan.notes[0]
