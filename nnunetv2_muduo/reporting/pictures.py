@@ -76,7 +76,7 @@ def read_picture(path: Path, caption: str) -> Picture | None:
         with Image.open(path) as image:
             caption = caption[:1].upper() + caption[1:]
             return Picture(image.convert("RGB"), caption, f"{caption}, as the trainer drew it")
-    except OSError:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow makes of damage
         return None
 
 

@@ -1,6 +1,7 @@
 """One training as its fold's folder tells of it; whatever is missing becomes a sentence, not a failure."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,8 @@ def read_training(folder: Path, name: str) -> Training:
         )
     notes: list[str] = []
     logs = read_log_texts(
-        path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("training_log_*.txt"))
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in sorted(folder.glob("training_log_*.txt"), key=_when_begun)
     )
     file, content = _newest_checkpoint(folder, notes)
     arguments = content.get("init_args") or {}
@@ -120,6 +122,11 @@ def read_training(folder: Path, name: str) -> Training:
         notes=tuple(notes),
     )
     return training
+
+
+def _when_begun(log: Path) -> tuple[list[int], str]:
+    """Numbers of training_log_2026_9_30_...: nnU-Net writes months and days without zeros in front."""
+    return [int(number) for number in re.findall(r"\d+", log.stem)], log.name
 
 
 def is_fold(folder: Path) -> bool:

@@ -44,3 +44,14 @@ def test_first_and_last_of_each_kind_are_found(tmp_path):
 def test_picture_that_is_half_written_is_left_out(tmp_path):
     (tmp_path / "patch_epoch_0000.png").write_bytes(b"\x89PNG\r\n")
     assert found_pictures(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [SyntaxError("broken PNG file"), ValueError("bad"), Image.DecompressionBombError()])
+def test_picture_that_is_damaged_is_left_out(tmp_path, monkeypatch, error):
+    noise(8, 8).image.save(tmp_path / "patch_epoch_0000.png")
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(Image.Image, "convert", broken)
+    assert found_pictures(tmp_path) == []

@@ -61,6 +61,14 @@ def test_log_that_goes_further_than_the_checkpoint_is_drawn(tmp_path):
     assert any("of 2 epochs, the log of 3" in note for note in training.notes)
 
 
+def test_logs_follow_each_other_as_they_were_written_though_days_lack_zeros(tmp_path):
+    (tmp_path / "training_log_2026_9_30_10_00_00.txt").write_text(log_text(3, done=False))
+    (tmp_path / "training_log_2026_10_2_10_00_00.txt").write_text(log_text(2, first=3, losses=9.0))
+    training = read_training(tmp_path, "mine")
+    assert training.logged["train_losses"] == [1.0, 0.0, -1.0, 6.0, 5.0]
+    assert training.finished
+
+
 def test_damaged_checkpoint_leaves_the_log_and_a_sentence(tmp_path):
     folder = write_fold(tmp_path)
     (folder / "checkpoint_final.pth").write_bytes(b"PK damaged")
