@@ -1,6 +1,7 @@
 """The `muduo` command: each subcommand is a few lines over the package's public functions."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from nnunetv2_muduo.commands import COMMANDS
 from nnunetv2_muduo.errors import UserError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return parsed.run(parsed) or 0
     except UserError as error:
         print(f"ERROR: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
+        where = f"{error.filename} cannot be written or read" if error.filename else "A file cannot be written or read"
+        print(f"ERROR: {where}: {error.strerror}; make room, or allow it.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The `muduo` command: help for all, mistakes in one sentence, nothing heavy before it is needed."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -79,6 +80,16 @@ def test_users_mistake_is_one_sentence_and_exit_code_2(monkeypatch: pytest.Monke
     printed = capsys.readouterr()
     assert printed.err == "ERROR: The thing is missing; fetch it.\n"
     assert printed.out == ""
+
+
+def test_full_disk_is_one_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    full = OSError(errno.ENOSPC, "No space left on device", "/data/a.nii.gz")
+    monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(full)),))
+    assert cli.main(["try"]) == 2
+    assert capsys.readouterr().err.startswith("ERROR: /data/a.nii.gz cannot be written or read: No space left on")
+    monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(FileNotFoundError(errno.ENOENT, "bug"))),))
+    with pytest.raises(FileNotFoundError):
+        cli.main(["try"])
 
 
 def test_interruption_has_the_exit_code_of_shells(monkeypatch: pytest.MonkeyPatch):
