@@ -68,7 +68,8 @@ class Settings:
         cache_tiles: at most so many tiles of a scan in the cache, spread evenly over the body.
         report_every: epochs between two teacher reports.
         report_patches: labelled patches in a teacher report.
-        seed: seed of the unlabelled crops, the prompts and the fusion; None: different every run.
+        seed: of the initial weights and of everything that is drawn in a training, in every process and worker; None:
+            different every run.
 
     Raises:
         UserError: for a mistyped or out-of-range value, naming the key, the value and what is allowed.

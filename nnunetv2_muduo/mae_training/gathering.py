@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import torch.distributed as dist
 from nnunetv2.configuration import default_num_processes
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -12,13 +11,14 @@ from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.cases import CaseSplit, PretrainingCase, hold_out, labelled_cases
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
+from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER, preprocess_unlabelled
 
 
 def gather_cases(trainer: nnUNetTrainer, settings: MAESettings) -> CaseSplit:
     """Labelled cases as nnU-Net preprocessed them, and the scans of imagesUn, which are brought up to date; each once.
 
-    With several GPUs the first process preprocesses and the others look.
+    With several GPUs the first process preprocesses for all.
 
     Raises:
         UserError: where there is no case, too few of them, or labelled ones that are not preprocessed.
@@ -54,18 +54,17 @@ def _labelled(trainer: nnUNetTrainer, preprocessed: Path, raw: Path) -> list[Pre
 
 
 def _unlabelled(trainer: nnUNetTrainer, preprocessed: Path, raw: Path) -> list[PretrainingCase]:
-    if trainer.is_ddp and trainer.local_rank > 0:
-        dist.barrier()
-    summary = preprocess_unlabelled(
-        raw.name,
-        plans=trainer.plans_manager.plans,
-        configuration=trainer.configuration_name,
-        dataset_json=trainer.dataset_json,
-        raw_folder=raw,
-        preprocessed_folder=preprocessed,
-        num_processes=min(default_num_processes, os.cpu_count() or 1),
-        log=trainer.print_to_log_file,
-    )
-    if trainer.is_ddp and trainer.local_rank == 0:
-        dist.barrier()
+    with processes_of(trainer) as processes:
+        summary = processes.first_does(
+            lambda: preprocess_unlabelled(
+                raw.name,
+                plans=trainer.plans_manager.plans,
+                configuration=trainer.configuration_name,
+                dataset_json=trainer.dataset_json,
+                raw_folder=raw,
+                preprocessed_folder=preprocessed,
+                num_processes=min(default_num_processes, os.cpu_count() or 1),
+                log=trainer.print_to_log_file,
+            )
+        )
     return [PretrainingCase(name, summary.folder, labelled=False) for name in summary.identifiers]

@@ -9,7 +9,10 @@ from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import
 
 from nnunetv2_muduo.checkpoint_files import save_with
 from nnunetv2_muduo.files import replacing
+from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.semisupervised.run_length import set_run_length
+from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
+from nnunetv2_muduo.semisupervised.workers import start_nnunets_loaders
 from nnunetv2_muduo.settings import Settings
 
 ADAMW_LEARNING_RATE = 1e-3  # nnU-Net's 0.01 is meant for its SGD
@@ -27,6 +30,7 @@ class ConfiguredTrainer(nnUNetTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
         settings = Settings.from_plans(plans)  # first: a wrong setting is refused before anything is written
+        refuse_unconnected_processes()
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.settings = settings
         set_run_length(self, settings, epochs=self.epochs_asked_for())
@@ -51,6 +55,17 @@ class ConfiguredTrainer(nnUNetTrainer):
         if not self.settings.mirroring:
             mirror_axes = self.inference_allowed_mirroring_axes = None
         return rotation, dummy_2d, initial_patch_size, mirror_axes
+
+    def seed_of_epoch(self, stream: Stream) -> int | None:
+        """For what this process draws from the current epoch on, so that a resumed training repeats nothing."""
+        return stream_seed(self.settings.seed, rank=self.local_rank, epoch=self.current_epoch, stream=stream)
+
+    def get_dataloaders(self):
+        return start_nnunets_loaders(
+            super().get_dataloaders,
+            seeds=(self.seed_of_epoch(Stream.LABELLED), self.seed_of_epoch(Stream.VALIDATION)),
+            pin_memory=self.device.type == "cuda",
+        )
 
     def checkpoint_entries(self) -> dict[str, Any]:
         """What a subclass adds to nnU-Net's checkpoints: tensors and plain values."""

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
+from nnunetv2_muduo.semisupervised.workers import Augmenter, loader_inside, start_workers
 
 Voxel: TypeAlias = Sequence[int] | NDArray[np.integer]  # (z, y, x)
-Augmenter: TypeAlias = SingleThreadedAugmenter | NonDetMultiThreadedAugmenter | MultiThreadedAugmenter
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class PairedLoader:
         """End all worker processes; may be called more than once. nnU-Net ends only loaders of its own classes."""
         for loader in (self.labelled, self.unlabelled):
             if isinstance(loader, NonDetMultiThreadedAugmenter | MultiThreadedAugmenter):
-                with _quiet(getattr(loader, "results_loop_thread", None)):
+                with _quiet(getattr(loader, "results_loop_thread", getattr(loader, "pin_memory_thread", None))):
                     loader._finish()
 
 
@@ -223,11 +223,6 @@ def _quiet(thread: threading.Thread | None) -> Iterator[None]:
         threading.excepthook = usual
 
 
-def loader_inside(augmenter: Augmenter) -> UnlabelledDataLoader:
-    """The data loader that an augmenter asks, whatever the augmenter's class calls it."""
-    return augmenter.data_loader if isinstance(augmenter, SingleThreadedAugmenter) else augmenter.generator
-
-
 def build_unlabelled_loader(
     folder: Path,
     identifiers: Sequence[str],
@@ -239,7 +234,7 @@ def build_unlabelled_loader(
     pin_memory: bool = False,
     seed: int | None = None,
     loader_class: Callable[..., UnlabelledDataLoader] = UnlabelledDataLoader,
-) -> SingleThreadedAugmenter | NonDetMultiThreadedAugmenter:
+) -> Augmenter:
     """The unlabelled stream, in this process or in worker processes as nnU-Net's own (`nnUNet_n_proc_DA`).
 
     nnU-Net starts as many workers as it is allowed for the labelled patches and half as many for validation; the
@@ -253,9 +248,8 @@ def build_unlabelled_loader(
         raw_padding: of each channel outside the scan (HU, SUV).
         transforms: what `intensity_transforms` returned.
         pin_memory: for training on CUDA.
-        seed: of cases and crops, and of the augmentation where there are workers. In this process the augmentation
-            follows torch's and numpy's global seeds, as nnU-Net's does. With several workers, each one's patches are
-            reproducible, but not which of them is first.
+        seed: of cases and crops, and of the augmentation where there are workers (see `start_workers`). In this process
+            the augmentation follows torch's and numpy's global seeds, as nnU-Net's does.
         loader_class: makes the loader from the arguments of `UnlabelledDataLoader`.
     """
     data = nnUNetDatasetBlosc2(str(folder), sorted(identifiers))
@@ -265,23 +259,8 @@ def build_unlabelled_loader(
     num_processes = get_allowed_n_proc_DA()
     if num_processes == 0:
         return SingleThreadedAugmenter(loader, None)
-    num_processes = max(1, num_processes // 2)
-    augmenter = NonDetMultiThreadedAugmenter(
-        data_loader=loader,
-        transform=None,
-        num_processes=num_processes,
-        num_cached=max(3, num_processes // 2),
-        seeds=_seeds_of_workers(num_processes, seed),
-        pin_memory=pin_memory,
-        wait_time=0.002,
-    )
-    next(augmenter)  # starts the workers, while this process is still small, and tells at once if they cannot work
-    return augmenter
-
-
-def _seeds_of_workers(number: int, seed: int | None) -> list[int]:
-    """Different ones: without a seed, forked workers inherit one state of torch and augment all in the same way."""
-    return [int(state) for state in np.random.SeedSequence(seed).generate_state(number)]
+    number = max(1, num_processes // 2)
+    return start_workers(loader, number, cached=max(3, number // 2), seed=seed, pin_memory=pin_memory)
 
 
 def _to_raw(image: NDArray, mask: NDArray, channel: int, properties: dict) -> NDArray:

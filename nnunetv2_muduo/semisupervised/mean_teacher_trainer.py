@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from nnunetv2_muduo.distillation import clipped_noise
+from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
-
-_EPOCHS_APART = 1_000_003  # seeds of an epoch and the next; processes take those between
 
 
 class MeanTeacherTrainer(SemiSupervisedTrainer):
@@ -21,8 +20,10 @@ class MeanTeacherTrainer(SemiSupervisedTrainer):
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        if self.settings.seed is not None:  # by epoch, so that a resumed training draws what it would have drawn
-            self.noise.manual_seed(self.settings.seed + self.local_rank + _EPOCHS_APART * self.current_epoch)
+        if (
+            seed := self.seed_of_epoch(Stream.NOISE)
+        ) is not None:  # by epoch, so that a resumed training draws what it would have drawn
+            self.noise.manual_seed(seed)
 
     def teacher_probabilities(self, unlabelled: dict) -> Tensor:
         """[B, 1 + K, Z, Y, X] of the averaged student, without gradients, its noise drawn anew with every call."""

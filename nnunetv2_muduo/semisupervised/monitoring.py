@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Monitor:
-    """Looks at a trainer and its teachers; changes neither."""
+    """Looks at a trainer and its teachers; changes neither. With several GPUs, in the first process alone."""
 
     def __init__(self, trainer: "SemiSupervisedTrainer") -> None:
         self.trainer = trainer
@@ -48,8 +48,7 @@ class Monitor:
             ignore_label=trainer.label_manager.ignore_label,
         )
         trainer.print_to_log_file(f"Teacher report before epoch {trainer.current_epoch}:\n{report.as_table()}\n")
-        if trainer.local_rank == 0:
-            write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
+        write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
         return report
 
     def write_reports(self) -> None:
@@ -106,8 +105,8 @@ class Monitor:
     def _student(self, clean: Tensor) -> Tensor:
         """The student as it would predict: evaluation mode, full resolution only.
 
-        Without torch.compile's wrapper: the first report comes before the first step, and batches of two sizes would
-        have the training compiled for any size.
+        Without DDP's wrapper, whose forward pass may wait for the other processes, and without torch.compile's: the
+        first report comes before the first step, and batches of two sizes would have the training compiled for any size.
         """
         network = unwrapped(self.trainer.network)
         was_training = network.training

@@ -11,6 +11,7 @@ from torch._dynamo import OptimizedModule
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
+from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
 from nnunetv2_muduo.settings import Settings
@@ -53,17 +54,21 @@ class PromptGeneratorTrainer(ConfiguredTrainer):
         unwrapped(self.network).get_buffer("channel").fill_(self.pet_channel)
 
 
+def without_ddp(network: nn.Module) -> nn.Module:
+    """The module inside DDP's wrapper, compiled where nnU-Net compiled it."""
+    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+
+
 def unwrapped(network: nn.Module) -> nn.Module:
     """The module inside DDP's and torch.compile's wrappers."""
-    if isinstance(network, nn.parallel.DistributedDataParallel):
-        network = network.module
+    network = without_ddp(network)
     return network._orig_mod if isinstance(network, OptimizedModule) else network
 
 
 def prompt_generator_of(student: nnUNetTrainer, trainer_class: type[PromptGeneratorTrainer]) -> nn.Module:
     """The frozen prompt generator for a student: loaded if it was trained before, else trained now.
 
-    It belongs to the student's dataset, plans, configuration and fold.
+    It belongs to the student's dataset, plans, configuration and fold. Several processes train one together.
 
     Returns:
         Network in eval mode on the student's device: image [B, C, Z, Y, X] -> logits [B, 1 + K, Z, Y, X].
@@ -74,12 +79,13 @@ def prompt_generator_of(student: nnUNetTrainer, trainer_class: type[PromptGenera
     trainer = _trainer_beside(student, trainer_class)
     folder = Path(trainer.output_folder)
     final, latest = folder / "checkpoint_final.pth", folder / "checkpoint_latest.pth"
-    if final.is_file():
+    with processes_of(student) as processes:  # all must load the same or train together
+        found = processes.first_does(lambda: next((path for path in (final, latest) if path.is_file()), None))
+    if found is not None:
+        _load(trainer, found)
+    if found == final:
         student.print_to_log_file(f"Prompt generator: using the trained one, {final}")
-        _load(trainer, final)
     else:
-        if latest.is_file():
-            _load(trainer, latest)
         student.print_to_log_file(
             f"Prompt generator: none trained for this dataset, plans, configuration and fold; training "
             f"{trainer_class.__name__} first, epochs {trainer.current_epoch} to {trainer.num_epochs} "

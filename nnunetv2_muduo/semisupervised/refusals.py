@@ -21,8 +21,8 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, datas
         )
 
 
-def unlabelled_batch_size_per_process(total: int, world_size: int) -> int:
-    """Unlabelled patches a step for one process of `world_size`.
+def unlabelled_batch_size_per_process(total: int, world_size: int, rank: int = 0) -> int:
+    """Unlabelled patches a step for one process of `world_size`; the first ones get one more where it does not divide.
 
     Raises:
         UserError: if a process would get fewer than two, because the consensus filter ranks patches against each other.
@@ -33,4 +33,4 @@ def unlabelled_batch_size_per_process(total: int, world_size: int) -> int:
             f"unlabelled_batch_size is {total} for {world_size} process(es), but each needs at least 2 unlabelled "
             f"patches a step to rank them; set it with: muduo plan -d ID --set unlabelled_batch_size={2 * world_size}"
         )
-    return per_process
+    return per_process + (rank < total % world_size)

@@ -1,12 +1,9 @@
 """How long a training is and which seed it has: nnU-Net's defaults unless the settings say otherwise."""
 
-import random
-
-import numpy as np
-import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.seeding import seed_everything
 from nnunetv2_muduo.settings import Settings
 
 SHAPES_THE_SCHEDULE = (
@@ -29,14 +26,7 @@ def set_run_length(trainer: nnUNetTrainer, settings: Settings, *, epochs: int | 
     trainer.num_val_iterations_per_epoch = settings.val_iterations_per_epoch or trainer.num_val_iterations_per_epoch
     trainer.save_every = min(trainer.save_every, max(1, trainer.num_epochs // 10))
     if settings.seed is not None:
-        _seed(settings.seed + trainer.local_rank)
-
-
-def _seed(seed: int) -> None:
-    """Same seed, same initial student; nnU-Net's augmentation workers draw seeds of their own all the same."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+        seed_everything(settings.seed)  # the initial student; DDP would bring all to the first process's anyway
 
 
 def refuse_changed_schedule(checkpoint_plans: dict, trainer: nnUNetTrainer) -> None:

@@ -5,6 +5,8 @@ import torch
 from torch import Tensor
 
 from nnunetv2_muduo.semisupervised.monitoring import Monitor
+from nnunetv2_muduo.semisupervised.processes import processes_of
+from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
 from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
@@ -21,8 +23,8 @@ class TaughtTrainer(SemiSupervisedTrainer):
         self.monitor = Monitor(self)
 
     def seed_of_teaching(self) -> int | None:
-        """Each process draws points of its own."""
-        return None if self.settings.seed is None else self.settings.seed + self.local_rank
+        """Of points and mixtures: each process draws its own, and each epoch anew."""
+        return self.seed_of_epoch(Stream.TEACHING)
 
     def patches_of(self, unlabelled: dict) -> Patches:
         """The batch of `UnlabelledDataLoader` as teachers see it, on the trainer's device."""
@@ -35,9 +37,12 @@ class TaughtTrainer(SemiSupervisedTrainer):
         super().on_train_epoch_start()
         report = None
         if self.current_epoch % self.settings.report_every == 0:
-            report = self.monitor.report(self.teaching)
+            with processes_of(self) as processes:  # one report: organs must weigh the same in every process
+                report = processes.first_does(lambda: self.monitor.report(self.teaching))
         self._log_report(report)
         self._use_reliability()
+        if (seed := self.seed_of_teaching()) is not None:  # whatever the report or the teacher cache drew
+            self.teaching.randomness.manual_seed(seed)
         self.network.train()
 
     def on_epoch_end(self) -> None:

@@ -23,12 +23,14 @@ from nnunetv2_muduo.semisupervised.loading import (
     PairedLoader,
     UnlabelledDataLoader,
     build_unlabelled_loader,
-    loader_inside,
 )
+from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
 from nnunetv2_muduo.semisupervised.run_length import refuse_changed_schedule
+from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary, preprocess_unlabelled
+from nnunetv2_muduo.semisupervised.workers import loader_inside
 from nnunetv2_muduo.settings import Settings
 
 
@@ -73,9 +75,11 @@ class SemiSupervisedTrainer(EmaTrainer):
         self.ct_channel, self.pet_channel = channels
         self.continues = continues
         self.organs = tuple(self._name_of(label) for label in self.label_manager.foreground_labels)
+        processes = dist.get_world_size() if self.is_ddp else 1
         self.unlabelled_batch_size = unlabelled_batch_size_per_process(
-            self.settings.unlabelled_batch_size or max(2, self.configuration_manager.batch_size),
-            dist.get_world_size() if self.is_ddp else 1,
+            self.settings.unlabelled_batch_size or max(2 * processes, self.configuration_manager.batch_size),
+            processes,
+            self.local_rank,
         )
         self.iteration = 0
         self.ramp = 0.0  # of this step, from 0 to 1
@@ -115,13 +119,11 @@ class SemiSupervisedTrainer(EmaTrainer):
         }
 
     def prepare_unlabelled_scans(self) -> UnlabelledSummary:
-        """Preprocess what is missing or stale; with several GPUs the first process does it and the others look."""
-        if self.is_ddp and self.local_rank > 0:
-            dist.barrier()
-        summary = preprocess_unlabelled(self.plans_manager.dataset_name, **self.data_source)
-        if self.is_ddp and self.local_rank == 0:
-            dist.barrier()
-        return summary
+        """Preprocess what is missing or stale; with several GPUs the first process does it for all."""
+        with processes_of(self) as processes:
+            return processes.first_does(
+                lambda: preprocess_unlabelled(self.plans_manager.dataset_name, **self.data_source)
+            )
 
     @property
     def raw_padding(self) -> tuple[float, ...]:
@@ -146,7 +148,7 @@ class SemiSupervisedTrainer(EmaTrainer):
             raw_padding=self.raw_padding,
             transforms=intensity_transforms(loader_inside(labelled).transforms),
             pin_memory=self.device.type == "cuda",
-            seed=None if self.settings.seed is None else self.settings.seed + self.local_rank,
+            seed=self.seed_of_epoch(Stream.UNLABELLED),
             loader_class=self.unlabelled_loader_class(),
         )
         return PairedLoader(labelled, unlabelled), validation

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch.distributed as dist
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from nnunetv2_muduo.semisupervised.cache_state import caches_of
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
+from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.teacher_cache import build_teacher_cache, remove_other_cases
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 
@@ -24,25 +24,22 @@ def cache_folder_of(trainer: "SemiSupervisedTrainer") -> Path:
 def prepare_teacher_cache(trainer: "SemiSupervisedTrainer", teaching: Teaching) -> Path:
     """Bring the trainer's cache up to date and return its folder; several processes share the cases among them."""
     folder, scans = cache_folder_of(trainer), trainer.unlabelled_scans
-    if trainer.local_rank == 0:
-        remove_other_cases(folder, scans.identifiers)
-    if trainer.is_ddp:
-        dist.barrier()
-    build_teacher_cache(
-        teaching,
-        UnlabelledDataLoader(
-            nnUNetDatasetBlosc2(str(scans.folder), list(scans.identifiers)),
-            1,
-            patch_size=trainer.configuration_manager.patch_size,
-            raw_padding=trainer.raw_padding,
-        ),
-        scans_folder=scans.folder,
-        cache_folder=folder,
-        organs=len(trainer.organs),
-        share=(trainer.local_rank, dist.get_world_size() if trainer.is_ddp else 1),
-        log=trainer.print_to_log_file,
-        progress=trainer.local_rank == 0,
-    )
-    if trainer.is_ddp:
-        dist.barrier()
+    with processes_of(trainer) as processes:
+        processes.first_does(lambda: remove_other_cases(folder, scans.identifiers))
+        build_teacher_cache(
+            teaching,
+            UnlabelledDataLoader(
+                nnUNetDatasetBlosc2(str(scans.folder), list(scans.identifiers)),
+                1,
+                patch_size=trainer.configuration_manager.patch_size,
+                raw_padding=trainer.raw_padding,
+            ),
+            scans_folder=scans.folder,
+            cache_folder=folder,
+            organs=len(trainer.organs),
+            share=(processes.rank, processes.number),
+            log=trainer.print_to_log_file,
+            progress=processes.rank == 0,
+        )
+        processes.wait_for_all()
     return folder

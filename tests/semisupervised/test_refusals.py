@@ -45,7 +45,7 @@ def test_unknown_configuration_lists_the_known_ones():
 
 
 def test_unlabelled_patches_are_shared_out_over_processes():
-    assert unlabelled_batch_size_per_process(5, 2) == 2
+    assert [unlabelled_batch_size_per_process(5, 2, rank) for rank in (0, 1)] == [3, 2]
 
 
 def test_one_unlabelled_patch_a_process_is_refused_with_the_setting():

@@ -36,17 +36,24 @@ def trainers_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     (folder / "nnUNetPlans_3d_fullres").mkdir()
     (folder / "nnUNetPlans_3d_fullres" / "case.b2nd").touch()  # tells nnU-Net which class of data set it is
 
-    def make_trainer(
-        continues: bool = False, dataset_json: dict = DATASET_JSON, trainer_class: type = nnUNetTrainerPull, **settings
-    ):
-        plans = unet_plans(patch_size=PATCH, features=4)
-        settings = {"seed": 0, "num_epochs": 10, "iterations_per_epoch": 2, **settings}
-        plans |= {"continue_training": continues, "muduo": settings}
-        trainer = trainer_class(plans, "3d_fullres", 0, copy.deepcopy(dataset_json), torch.device("cpu"))
-        trainer.initialize()
-        return trainer
+    return fabricated_trainer
 
-    return make_trainer
+
+def fabricated_trainer(
+    continues: bool = False,
+    dataset_json: dict = DATASET_JSON,
+    trainer_class: type = nnUNetTrainerPull,
+    batch_dice: bool = False,
+    **settings,
+) -> SemiSupervisedTrainer:
+    """An initialised trainer of fold 0 on the CPU; nnU-Net's folders are those of `trainers_in`."""
+    plans = unet_plans(patch_size=PATCH, features=4)
+    plans["configurations"]["3d_fullres"]["batch_dice"] = batch_dice
+    settings = {"seed": 0, "num_epochs": 10, "iterations_per_epoch": 2, **settings}
+    plans |= {"continue_training": continues, "muduo": settings}
+    trainer = trainer_class(plans, "3d_fullres", 0, copy.deepcopy(dataset_json), torch.device("cpu"))
+    trainer.initialize()
+    return trainer
 
 
 def batch(seed: int = 0, unlabelled: int = 2) -> dict:
