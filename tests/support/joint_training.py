@@ -115,13 +115,10 @@ def wait_and_fail(rank: int, folder: Path) -> None:
 
 
 class JointTrainer(muduo.nnUNetTrainerMuDuo):
-    """MuDuo that counts what it does, and stops after its first epoch where it is told to."""
+    """MuDuo that remembers its first patches, and stops after its first epoch where it is told to."""
 
     stops = False
-
-    def __init__(self, *arguments, **options) -> None:
-        super().__init__(*arguments, **options)
-        self.first_patches: tuple | None = None
+    first_patches: tuple | None = None
 
     def train_step(self, batch: dict) -> dict:
         if self.first_patches is None:

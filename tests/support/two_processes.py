@@ -35,7 +35,7 @@ def in_two_processes(work: Callable[..., Any], folder: Path, *arguments: Any) ->
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
 
-def join_group(rank: int, store: Path, *, seconds: float = 120) -> None:
+def join_group(rank: int, store: Path, *, seconds: float = MOST_SECONDS) -> None:
     """Become one of two processes, which wait so long for each other."""
     timeout = timedelta(seconds=seconds)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=timeout)
