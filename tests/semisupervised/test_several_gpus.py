@@ -88,7 +88,7 @@ class TestSteps:
 
 @pytest.mark.slow
 class TestTraining:
-    """MuDuo from raw scans to the validation, stopped and resumed, with a teacher cache."""
+    """MuDuo from raw scans to the last checkpoint, stopped and resumed, with a teacher cache."""
 
     def test_one_process_preprocesses_for_all(self, trained):
         assert len(trained[0]["scans"].done) == 2
@@ -133,7 +133,6 @@ class TestTraining:
         assert len(list(folder.glob("training_log_*.txt"))) == 2, "one of each start"
         for name in ("teacher_report.md", "progress_muduo.png", "unlabelled_patch_epoch_0001.png"):
             assert (folder / name).stat().st_size > 100
-        assert (folder / "validation" / "summary.json").is_file()
 
 
 def test_long_work_is_waited_for_failures_are_told_and_a_death_ends_all(tmp_path: Path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
@@ -57,9 +58,12 @@ def test_with_a_seed_workers_take_turns_and_every_run_is_the_same():
 @pytest.mark.parametrize("seed", [None, 5])
 def test_no_two_workers_draw_the_same(seed: int | None):
     torch.manual_seed(0)  # what forked workers would all go on from
-    values, _ = drawn(2, seed, batches=8)
-    for generator in values.T:
-        assert len(set(generator.tolist())) == 8
+    given: list[dict] = []
+    with at_work(2, seed) as augmenter:
+        while min(Counter({0: 0, 1: 0} | Counter(batch["worker"] for batch in given)).values()) < 3:
+            given.append(next(augmenter))
+    for generator in torch.stack([batch["data"] for batch in given]).T:
+        assert len(set(generator.tolist())) == len(given)
 
 
 def test_runs_without_a_seed_differ():

@@ -153,7 +153,6 @@ def train_and_resume(rank: int, plans: dict, dataset_json: dict, settings: dict)
     resumed.load_checkpoint(str(Path(first.output_folder) / "checkpoint_latest.pth"))
     before, after = _state(first), _state(resumed)
     resumed.run_training()
-    resumed.perform_actual_validation()
     return {
         "before": before,
         "after": after,
