@@ -106,7 +106,7 @@ class Monitor:
         """The student as it would predict: evaluation mode, full resolution only.
 
         Without DDP's wrapper, whose forward pass may wait for the other processes, and without torch.compile's: the
-        first report comes before the first step, and batches of two sizes would have the training compiled for any size.
+        first report comes before the first step, and batches of two sizes would have the training compiled for any.
         """
         network = unwrapped(self.trainer.network)
         was_training = network.training
