@@ -26,14 +26,16 @@ class Settings:
     Numbers and choices marked (published) reproduce the published code; METHODS names are those of arXiv 2606.15611.
 
     Attributes:
-        ct_teacher: name of the CT teacher's weights, or None to switch that teacher off.
-        pet_teacher: name of the PET teacher's weights, or None to switch that teacher off.
+        ct_teacher: the CT teacher, by a name that `muduo weights` lists or a file in the weights folder; None switches
+            that teacher off.
+        pet_teacher: the PET teacher, likewise.
         grid: "patch" resizes a patch to the teacher's cube; "1.5mm" tiles it at the teacher's own spacing.
         ct_prompt: where the CT teacher's mask prompt comes from: the "student" (published) or the prompt "generator".
         mask_prompt: mask prompts as "logits" (what the teachers were trained with) or "probabilities" (published).
         point_mask: mask sent along with points: "zeros" (what the teachers were trained with) or "none" (published).
         points: points per organ for the PET teacher (3 published).
-        point_strategy: how points are placed in the prompt generator's mask; "first" as published.
+        point_strategy: where in the prompt generator's mask points lie: "spread" far apart, "random", "uptake" (spread
+            over its hottest tenth), "centroid" (one, whatever `points` says), or "first" in raster order (published).
         keep_fraction: share of the unlabelled batch that the consensus filter keeps per organ; 1.0 switches it off.
         min_iou: least teacher agreement (soft IoU) of a patch that is kept; 0 switches this threshold off.
         min_prompt_iou: least overlap (soft IoU) of the teachers' mean with the prompt generator's mask; 0 (published)

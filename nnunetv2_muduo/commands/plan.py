@@ -14,7 +14,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="settings, applied after the preset; mae.KEY=VALUE for pretraining; the README lists them",
+        help="settings, applied after the preset; mae.KEY=VALUE for pretraining; docs/settings.md lists them",
     )
     parser.add_argument(
         "-o", metavar="PLANS", help="plans to write (default: those that were read, or the preset's own)"
