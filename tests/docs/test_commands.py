@@ -1,0 +1,144 @@
+"""Every command on the pages is one that the real parsers take; none is run."""
+
+import argparse
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from doc_pages import AWAITED, PAGES, ROOT, backticked, commands_in, name_of, text_of
+
+from nnunetv2_muduo import cli
+from nnunetv2_muduo.commands import COMMANDS
+from nnunetv2_muduo.mae_settings import MAESettings
+from nnunetv2_muduo.presets import load_preset
+from nnunetv2_muduo.settings import Settings, parse_assignment
+
+NAMES = {command.name for command in COMMANDS}
+NNUNET = {point.name: point for point in entry_points(group="console_scripts") if point.name.startswith("nnUNetv2_")}
+
+
+OF_AWAITED = {"--dry-run"}
+
+
+class _Parsed(BaseException):
+    """Stops an entry point of nnU-Net's as soon as it has its arguments; nothing in there catches it."""
+
+
+@contextlib.contextmanager
+def only_parsing() -> Iterator[list[argparse.ArgumentParser]]:
+    """Inside, parsing stops its caller, and what a parser does not know is an error; yields the parsers asked."""
+    asked: list[argparse.ArgumentParser] = []
+    original = argparse.ArgumentParser.parse_known_args  # parse_args calls it, too
+
+    def parse_and_stop(parser, *given, **named):
+        asked.append(parser)
+        _, unknown = original(parser, *given, **named)
+        if unknown:
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        raise _Parsed
+
+    argparse.ArgumentParser.parse_known_args = parse_and_stop  # type: ignore[method-assign,assignment]
+    try:
+        yield asked
+    finally:
+        argparse.ArgumentParser.parse_known_args = original  # type: ignore[method-assign]
+
+
+def parse_with_nnunet(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.ArgumentParser:
+    """nnU-Net's own parser of a command, after it has taken the words."""
+    entry = NNUNET[words[0]].load()
+    monkeypatch.setattr(sys, "argv", words)
+    with only_parsing() as asked, pytest.raises(_Parsed):
+        entry()
+    return asked[0]
+
+
+def check_settings(assignments: list[str]) -> None:
+    """Raises UserError for `--set` that `muduo plan` would refuse, each looked at by itself."""
+    for key, value in map(parse_assignment, assignments):
+        if key.startswith("mae."):
+            MAESettings.from_plans({"mae": {key.removeprefix("mae."): value}})
+        else:
+            Settings.from_dict({key: value})
+
+
+@cache
+def options_of_muduo() -> frozenset[str]:
+    options: set[str] = set()
+    for command in COMMANDS:
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        options |= set(parser._option_string_actions)
+    return frozenset(options)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_muduo_command_is_accepted(page: Path):
+    for words in commands_in(text_of(page)):
+        if words[0] != "muduo" or (words[1] in AWAITED and words[1] not in NAMES):
+            continue
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                arguments = cli.build_parser().parse_args(words[1:])
+        except SystemExit:
+            pytest.fail(f"{name_of(page)}: {' '.join(words)}\n{said.getvalue()}")
+        if words[1] == "plan":
+            check_settings(arguments.set)
+            if arguments.preset:
+                load_preset(arguments.preset)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_of_nnunet_is_accepted_by_its_own_parser(page: Path, monkeypatch: pytest.MonkeyPatch):
+    for words in commands_in(text_of(page)):
+        if words[0] != "muduo":
+            parse_with_nnunet(words, monkeypatch)
+
+
+def test_a_flag_that_nnunet_does_not_have_would_be_noticed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setattr(sys, "argv", ["nnUNetv2_train", "221", "3d_fullres", "0", "-trainer", "nnUNetTrainerMuDuo"])
+    with only_parsing(), pytest.raises(SystemExit):
+        NNUNET["nnUNetv2_train"].load()()
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_named_in_a_sentence_exists(page: Path):
+    for span in backticked(text_of(page)):
+        words = span.split()
+        if words[0] == "muduo" and len(words) > 1 and words[1] not in AWAITED and not words[1].startswith("-"):
+            assert words[1] in NAMES, f"{name_of(page)}: `{span}`"
+        if words[0].startswith("nnUNetv2_"):
+            assert words[0] in NNUNET, f"{name_of(page)}: `{span}`"
+
+
+def test_every_option_named_in_a_sentence_exists(monkeypatch: pytest.MonkeyPatch):
+    known = set(options_of_muduo()) | {"-o", "-m", "-n", "--only-binary"}
+    least = {
+        "nnUNetv2_train": ["221", "3d_fullres", "0"],
+        "nnUNetv2_predict": ["-i", "in", "-o", "out", "-d", "221", "-c", "3d_fullres"],
+        "nnUNetv2_plan_and_preprocess": [],
+        "nnUNetv2_evaluate_folder": ["labels", "predictions", "-djfile", "dataset.json", "-pfile", "plans.json"],
+    }
+    for name, arguments in least.items():
+        known |= set(parse_with_nnunet([name, *arguments], monkeypatch)._option_string_actions)
+    for page in PAGES:
+        if page.name in AWAITED and "convert-autopet" not in NAMES:
+            continue
+        for span in backticked(text_of(page)):
+            option = span.split()[0].split("=")[0]
+            if option.startswith("-") and not (option in OF_AWAITED and "convert-autopet" not in NAMES):
+                assert option in known, f"{name_of(page)}: `{span}`"
+
+
+def test_the_readme_names_every_command():
+    said = text_of(ROOT / "README.md")
+    assert {name for name in NAMES if f"`muduo {name}" not in said} == set()
