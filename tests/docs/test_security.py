@@ -60,4 +60,5 @@ def test_shell_is_never_used():
 
 
 def _named(path: Path) -> str:
-    return str(path.relative_to(ROOT / "nnunetv2_muduo" if "nnunetv2_muduo" in path.parts else ROOT))
+    package = ROOT / "nnunetv2_muduo"
+    return path.relative_to(package if path.is_relative_to(package) else ROOT).as_posix()
