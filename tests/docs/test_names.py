@@ -12,7 +12,7 @@ from doc_pages import AWAITED, PAGES, ROOT, anchors_of, backticked, links_in, na
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.settings import Settings, parse_assignment
 
-NO_SETTINGS = {
+NO_SETTINGS = {"lesion", "use_v2", "symmetric", "ours", "weights_only", "allow_pickle"}  # left of =, and no setting
     "lesion",
     "use_v2",
     "symmetric",
