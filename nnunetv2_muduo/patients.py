@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nnunetv2_muduo.autopet.records import patients_told
+from nnunetv2_muduo.autopet_manifest import patients_told
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.record import RECORD_FILE, read_records
 

@@ -20,9 +20,9 @@ from nnunetv2_muduo.autopet.records import (
     read_records,
     rearranged,
     record_file,
-    sets_told,
     write_manifest,
 )
+from nnunetv2_muduo.autopet_manifest import sets_told
 from nnunetv2_muduo.case_installing import remove_case
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_muduo.autopet.case import ConversionJob
+from nnunetv2_muduo.autopet_manifest import MANIFEST, table_in
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
 
 FORMAT = 1  # raise it when the same files and wishes give another result, so that everything is done anew
-MANIFEST = "autopet.json"
 RECORDS = "autopet"  # folder of the records of single cases
 
 
@@ -21,7 +21,7 @@ def record_file(dataset: Path, case: str) -> Path:
 
 def read_records(dataset: Path) -> dict[str, dict[str, Any]]:
     """Case -> what its record says, of finished and announced cases; a damaged record says nothing."""
-    return {file.name.removesuffix(".json"): _content(file) for file in sorted((dataset / RECORDS).glob("[!.]*.json"))}
+    return {file.name.removesuffix(".json"): table_in(file) for file in sorted((dataset / RECORDS).glob("[!.]*.json"))}
 
 
 def is_finished(job: ConversionJob, record: Mapping[str, Any] | None) -> bool:
@@ -74,29 +74,8 @@ def write_manifest(
     write_text(dataset / MANIFEST, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
-def sets_told(dataset: Path) -> dict[str, set[str]]:
-    """Set -> cases, as the manifest of the last run tells; nothing without one."""
-    sets: dict[str, set[str]] = {}
-    for case, told in _content(dataset / MANIFEST).get("cases", {}).items():
-        sets.setdefault(told["set"], set()).add(case)
-    return sets
-
-
-def patients_told(dataset: Path) -> dict[str, str]:
-    """Case -> patient, as the manifest of the last run tells; nothing without one."""
-    return {case: told["patient"] for case, told in _content(dataset / MANIFEST).get("cases", {}).items()}
-
-
 def check_is_ours(dataset: Path) -> None:
     """Raise UserError where a dataset is there that this command did not make: its cases would be in no split."""
     foreign = [name for name in ("dataset.json", "imagesTr") if (dataset / name).exists()]
     if foreign and not (dataset / RECORDS).is_dir():
         raise UserError(f"{dataset} is a dataset that was not made here; choose another number.")
-
-
-def _content(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

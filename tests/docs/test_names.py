@@ -13,13 +13,6 @@ from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.settings import Settings, parse_assignment
 
 NO_SETTINGS = {"lesion", "use_v2", "symmetric", "ours", "weights_only", "allow_pickle"}  # left of =, and no setting
-    "lesion",
-    "use_v2",
-    "symmetric",
-    "weights_only",
-    "allow_pickle",
-}  # left of = on the pages, and no setting
-
 EXAMPLES = {"a/b.py", "tests/a/test_b.py", "evaluation/differences.md"}  # of names, and of what a user finds
 
 
