@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from doc_pages import AWAITED, PAGES, ROOT, backticked, commands_in, name_of, text_of
+from doc_pages import PAGES, ROOT, backticked, commands_in, name_of, text_of
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.commands import COMMANDS
@@ -20,9 +20,6 @@ from nnunetv2_muduo.settings import Settings, parse_assignment
 
 NAMES = {command.name for command in COMMANDS}
 NNUNET = {point.name: point for point in entry_points(group="console_scripts") if point.name.startswith("nnUNetv2_")}
-
-
-OF_AWAITED = {"--dry-run"}
 
 
 class _Parsed(BaseException):
@@ -80,7 +77,7 @@ def options_of_muduo() -> frozenset[str]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_muduo_command_is_accepted(page: Path):
     for words in commands_in(text_of(page)):
-        if words[0] != "muduo" or (words[1] in AWAITED and words[1] not in NAMES):
+        if words[0] != "muduo":
             continue
         said = io.StringIO()
         try:
@@ -114,7 +111,7 @@ def test_a_flag_that_nnunet_does_not_have_would_be_noticed(
 def test_every_command_named_in_a_sentence_exists(page: Path):
     for span in backticked(text_of(page)):
         words = span.split()
-        if words[0] == "muduo" and len(words) > 1 and words[1] not in AWAITED and not words[1].startswith("-"):
+        if words[0] == "muduo" and len(words) > 1 and not words[1].startswith("-"):
             assert words[1] in NAMES, f"{name_of(page)}: `{span}`"
         if words[0].startswith("nnUNetv2_"):
             assert words[0] in NNUNET, f"{name_of(page)}: `{span}`"
@@ -131,11 +128,9 @@ def test_every_option_named_in_a_sentence_exists(monkeypatch: pytest.MonkeyPatch
     for name, arguments in least.items():
         known |= set(parse_with_nnunet([name, *arguments], monkeypatch)._option_string_actions)
     for page in PAGES:
-        if page.name in AWAITED and "convert-autopet" not in NAMES:
-            continue
         for span in backticked(text_of(page)):
             option = span.split()[0].split("=")[0]
-            if option.startswith("-") and not (option in OF_AWAITED and "convert-autopet" not in NAMES):
+            if option.startswith("-"):
                 assert option in known, f"{name_of(page)}: `{span}`"
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-# Described on the pages and not in the tree yet; each is checked like all others as soon as it is there.
-AWAITED: tuple[str, ...] = ()
 
 _COMMAND = re.compile(r"(muduo|nnUNetv2_\w+)$")
 _ASSIGNMENT = re.compile(r"\w+=")
