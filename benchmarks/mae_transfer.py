@@ -319,7 +319,7 @@ def draw(results: Mapping[Run, Mapping[str, list]], path: Path) -> None:
         row[0].set_ylabel("Dice on 12 unseen scans")
     for axis in axes[-1]:
         axis.set_xlabel("labelled scans")
-    axes[0][0].legend(title="pretrained on")
+    axes[0][0].legend(title="start")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
