@@ -7,6 +7,7 @@ from pathlib import Path
 from nnunetv2_muduo.errors import UserError
 
 FOLDER_VARIABLES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+DEFAULT_CONFIGURATION, DEFAULT_PLANS = "3d_fullres", "nnUNetPlans"  # what nnU-Net takes where nobody says
 
 
 def nnunet_folder(variable: str) -> Path:

@@ -4,8 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 
-DEFAULT_CONFIGURATION = "3d_fullres"
-DEFAULT_PLANS = "nnUNetPlans"
+from nnunetv2_muduo.nnunet_folders import DEFAULT_CONFIGURATION, DEFAULT_PLANS
 
 
 @dataclass(frozen=True)

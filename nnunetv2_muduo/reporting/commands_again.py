@@ -2,7 +2,7 @@
 
 from shlex import quote
 
-from nnunetv2_muduo.commands.command import DEFAULT_PLANS
+from nnunetv2_muduo.nnunet_folders import DEFAULT_PLANS
 from nnunetv2_muduo.reporting.training import FINAL, Training
 from nnunetv2_muduo.trainer_folder import trainer_folder
 

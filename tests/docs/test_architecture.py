@@ -7,7 +7,7 @@ from pathlib import Path
 from doc_pages import ROOT, text_of
 
 PACKAGE = "nnunetv2_muduo"
-CONSTANTS = {f"{PACKAGE}.swin.sizes", f"{PACKAGE}.commands.command"}  # read from above as well, as the page says
+CONSTANTS = {f"{PACKAGE}.swin.sizes"}  # read from below as well, as the page says
 HEAVY = {"torch": "torch", "nnU-Net": "nnunetv2"}
 TABLE = re.findall(r"^\| (`.+?) \| .+ \| (.*)\|$", text_of(ROOT / "docs" / "architecture.md"), re.MULTILINE)
 LEVELS = [re.findall(r"`(\w+)`", names) for names, _ in TABLE]
