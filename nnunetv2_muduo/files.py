@@ -3,16 +3,20 @@
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PARTIAL_PREFIX = ".partial-"  # of files and folders in the making
+_DAY_IN_SECONDS = 86400.0
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` to write to; renames it to `path` on success, removes it on failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)
@@ -24,6 +28,16 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole text file at once."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def clear_away_left_behind(*folders: Path, all_of_them: bool = False) -> None:
+    """Remove what was in the making in these folders when a run was killed.
+
+    What is younger than a day may be of a run that is alive and stays, unless it is known that there is none.
+    """
+    for partial in (entry for folder in folders for entry in folder.glob(f"{PARTIAL_PREFIX}*")):
+        if all_of_them or time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
+            shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
 
 
 def sha256_of(path: Path) -> str:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from nnunetv2_muduo.files import file_stamp, link_or_copy, replacing
+from nnunetv2_muduo.files import clear_away_left_behind, file_stamp, link_or_copy, replacing
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -50,3 +50,17 @@ def test_a_stamp_tells_a_changed_file(tmp_path):
     before = file_stamp(tmp_path / "a")
     (tmp_path / "a").write_text("three")
     assert file_stamp(tmp_path / "a") != before
+
+
+def test_what_killed_runs_left_is_cleared_away_once_no_run_can_be_alive(tmp_path):
+    names = (".partial-1-case", ".partial-old", "kept")
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "image").write_text("half")
+    (tmp_path / ".partial-2.json").write_text("half")
+    for name in (".partial-old", ".partial-2.json", "kept"):
+        os.utime(tmp_path / name, (0, 0))
+    clear_away_left_behind(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".partial-1-case", "kept"]
+    clear_away_left_behind(tmp_path / "missing", tmp_path, all_of_them=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

@@ -18,11 +18,10 @@ from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_io import grid_differences, image_like, write_image
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import link_or_copy, sha256_of
+from nnunetv2_muduo.files import PARTIAL_PREFIX, link_or_copy, sha256_of
 from nnunetv2_muduo.harmonising.case import read_checked
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images, label_onto
 
-PARTIAL_PREFIX = ".partial-"  # of folders with a case in the making
 MODALITIES = ("CT", "PET")  # channels 0 and 1
 _NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 

@@ -1,16 +1,14 @@
 """AutoPET into an nnU-Net dataset: carry out a plan, interrupted anywhere and taken up again."""
 
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from nnunetv2_muduo.autopet.case import PARTIAL_PREFIX, ConversionJob, convert_case
+from nnunetv2_muduo.autopet.case import ConversionJob, convert_case
 from nnunetv2_muduo.autopet.headers import ENDING
 from nnunetv2_muduo.autopet.plan import Plan
 from nnunetv2_muduo.autopet.records import (
@@ -25,7 +23,7 @@ from nnunetv2_muduo.autopet.records import (
 from nnunetv2_muduo.autopet_manifest import sets_told
 from nnunetv2_muduo.case_installing import remove_case
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.run_lock import only_run
 from nnunetv2_muduo.transfer.few_shot import Split
@@ -37,7 +35,6 @@ NORMALISATION = {
     "CT": "CTNormalization: clipped to the 0.5 and 99.5 percentiles of the foreground, then its mean and deviation",
     "PET": "ZScoreNormalization: mean and deviation of each scan; SUV are neither clipped nor mixed between scans",
 }
-_DAY_IN_SECONDS = 86400.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def convert(
     with only_run(dataset / RECORDS) as certain:
         records = read_records(dataset)
         _check_arrangement(records, jobs, dataset, overwrite=overwrite)
-        _clear_away_left_behind(dataset, all_of_them=certain)
+        clear_away_left_behind(dataset, dataset / RECORDS, all_of_them=certain)
         kept = sorted(name for name, job in jobs.items() if is_finished(job, records.get(name)))
         left = [job for name, job in jobs.items() if name not in set(kept)]
         _check_room(left, dataset)
@@ -230,13 +227,6 @@ def _check_room(jobs: Sequence[ConversionJob], dataset: Path) -> None:
             f"Copies take {needed / 1e9:.1f} GB, and {dataset} has room for {free / 1e9:.1f} GB; leave --copy out to "
             "link the files, or make room."
         )
-
-
-def _clear_away_left_behind(dataset: Path, *, all_of_them: bool) -> None:
-    """Cases and records in the making of a run that was killed."""
-    for partial in (*dataset.glob(f"{PARTIAL_PREFIX}*"), *(dataset / RECORDS).glob(f"{PARTIAL_PREFIX}*")):
-        if all_of_them or time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
-            shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else os.unlink(partial)
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

@@ -17,13 +17,12 @@ from nnunetv2_muduo.datasets.plausibility import intensity_warnings, looks_like_
 from nnunetv2_muduo.datasets.scan_io import dicom_files, dicom_tag, read_image, write_image
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import link_or_copy
+from nnunetv2_muduo.files import PARTIAL_PREFIX, link_or_copy
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images
 from nnunetv2_muduo.harmonising.record import CaseRecord, record_file
 
 UNLABELLED, LABELLED, LABELS = "imagesUn", "imagesTr", "labelsTr"
-PARTIAL_PREFIX = ".partial-"  # of folders with a case in the making
 
 
 @dataclass(frozen=True)

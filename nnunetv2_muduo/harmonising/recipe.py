@@ -1,8 +1,6 @@
 """Many cases from one folder into one dataset: find them, work on them side by side, say what became of each."""
 
 import json
-import shutil
-import time
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +10,8 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.suv import Injection
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.harmonising.case import PARTIAL_PREFIX, CaseJob, Outcome, harmonise_case, job_options
+from nnunetv2_muduo.files import clear_away_left_behind
+from nnunetv2_muduo.harmonising.case import CaseJob, Outcome, harmonise_case, job_options
 from nnunetv2_muduo.harmonising.case_finding import FoundCase, find_cases
 from nnunetv2_muduo.harmonising.dataset import Dataset
 from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
@@ -29,7 +28,6 @@ from nnunetv2_muduo.harmonising.record import (
 from nnunetv2_muduo.worker_pool import run_jobs
 
 _SHOWN = 5
-_DAY_IN_SECONDS = 86400.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def harmonise(
     try:
         outcomes = _run(left, num_processes=num_processes, log=log, progress=progress)
     finally:
-        _clear_away_left_behind(dataset.folder)
+        clear_away_left_behind(dataset.folder)
         recorded = gather_records(dataset.folder)
         labelled_in_all = dataset.finish()
     skipped |= {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
@@ -204,13 +202,6 @@ def _run(jobs: Sequence[CaseJob], *, num_processes: int, log: Callable[[str], ob
         if outcome.reason is not None:
             log(f"{outcome.case}: SKIPPED, {outcome.reason}{'' if outcome.reason.endswith('?') else '.'}")
     return outcomes
-
-
-def _clear_away_left_behind(folder: Path) -> None:
-    """Cases in the making of a run that was killed; younger ones may be of a run that is alive."""
-    for partial in folder.glob(f"{PARTIAL_PREFIX}*"):
-        if time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _first_reasons(skipped: Mapping[str, str]) -> str:

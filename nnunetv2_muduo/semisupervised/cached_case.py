@@ -11,9 +11,9 @@ import blosc2
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.files import PARTIAL_PREFIX
 from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout
 
-PARTIAL_PREFIX = ".partial-"
 _RECORD = "cache.json"  # fingerprint, centres and names of the arrays
 _MMAP = {} if os.name == "nt" else {"mmap_mode": "r"}  # as nnU-Net: Windows cannot
 _COMPRESSION = {"codec": blosc2.Codec.ZSTD, "clevel": 3, "filters": [blosc2.Filter.BITSHUFFLE], "nthreads": 1}

@@ -17,9 +17,10 @@ from torch import nn
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import PARTIAL_PREFIX
 from nnunetv2_muduo.semisupervised.cache_state import CACHE_SETTINGS, made_from, source_of
 from nnunetv2_muduo.semisupervised.cache_tiles import lay_tiles
-from nnunetv2_muduo.semisupervised.cached_case import PARTIAL_PREFIX, CachedCase, is_cached, writing_case
+from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached, writing_case
 from nnunetv2_muduo.semisupervised.loading import UnlabelledCase, UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.stored_evidence import LOGIT_BITS, TileLayout, to_stored
 from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, Teaching

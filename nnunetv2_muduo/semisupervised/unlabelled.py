@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from nnunetv2.utilities.utils import get_identifiers_from_splitted_dataset_folde
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import PARTIAL_PREFIX, clear_away_left_behind
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.freshness import (
@@ -30,8 +30,6 @@ from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.worker_pool import run_jobs
 
 IMAGES_FOLDER = "imagesUn"
-_PARTIAL_PREFIX = ".partial-"
-_DAY_IN_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -183,10 +181,8 @@ def _remove_cases_other_than(scans: Mapping[str, object], folder: Path, log: Cal
 @contextmanager
 def _partial_folder(folder: Path) -> Iterator[Path]:
     """A folder for cases in the making, of this run alone; nnU-Net does not look into it."""
-    for left_behind in folder.glob(f"{_PARTIAL_PREFIX}*"):  # by a run that was killed; a younger one may be alive
-        if time.time() - left_behind.stat().st_mtime > _DAY_IN_SECONDS:
-            shutil.rmtree(left_behind, ignore_errors=True)
-    partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL_PREFIX}{os.getpid()}-", dir=folder))
+    clear_away_left_behind(folder)
+    partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL_PREFIX}{os.getpid()}-", dir=folder))
     try:
         yield partial
     finally:
