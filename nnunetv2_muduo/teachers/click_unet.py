@@ -9,7 +9,7 @@ organs) and cost a pass per target.
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 
-PROMPT_MAPS = 6  # tissue under foreground clicks, background clicks and mask; the two click maps; the mask
+FOREGROUND, BACKGROUND, MASK = range(3)  # kinds of prompts: clicks of either label, a mask
+PROMPT_MAPS = 6  # of each kind: shares of the tissue under it, and how far it reaches
 SHARPNESS = 4
 PROMPTS_PER_PASS = 32  # bounds memory where many organs are asked for at once
 
@@ -178,27 +179,50 @@ class ClickUNet(nn.Module):
     def _decode_some(
         self, embedding: Tensor, targets: int, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None
     ) -> Tensor:
-        """Embeddings [B, C, S, S, S] and the prompts of K targets each -> logits [B, K, S, S, S]."""
-        batch, size = len(embedding), self.spec.cube_size
-        near = wide = embedding.new_zeros(batch, targets, 2, size, size, size)
-        if coords is not None and labels is not None:
-            near, wide = (
-                draw_clicks(coords.flatten(0, 1), labels.flatten(0, 1), size=size, radius=radius)
-                .unflatten(0, (batch, targets))
-                .to(embedding)
-                for radius in (self.config.click_radius_in_voxels, self.config.click_reach_in_voxels)
-            )
-        hint = torch.zeros_like(near[:, :, :1])
-        if masks is not None:
-            hint = torch.tanh(masks[:, :, None].to(embedding) / 4)  # keeps 2 % and 10 % apart
-        tissues = tissue_under(embedding, torch.cat([near, hint.clamp_min(0)], dim=2))
-        meant = tissues[:, :, [0, 2]].sum(2, keepdim=True)  # foreground clicks and mask together
+        """Embeddings [B, C, S, S, S] and the prompts of K targets each -> logits [B, K, S, S, S].
+
+        Kinds of prompts that nobody gave are maps of zeros, and are left out of the computation.
+        """
+        size = self.spec.cube_size
+        kinds = self._prompt_kinds(embedding, targets, coords, labels, masks)
+        near, wide = (torch.stack(maps, dim=2) for maps in zip(*kinds.values(), strict=True))
+        tissues = tissue_under(embedding, near)
+        asking = [slot for slot, kind in enumerate(kinds) if kind != BACKGROUND]
+        meant = tissues[:, :, asking].sum(2, keepdim=True)  # foreground clicks and mask together
         meant = meant / meant.sum(3, keepdim=True).clamp_min(1e-6)
         shares = torch.cat([tissues, meant], dim=2).flatten(1, 2) @ embedding.flatten(2)
-        shares = shares.unflatten(1, (targets, 4)).unflatten(3, (size, size, size))
-        maps = torch.cat([shares[:, :, :3], wide, hint], dim=2).flatten(0, 1)
-        correction = unfold_cells(self.head(fold_cells(maps, self.cell)).float(), self.cell)[:, 0]
-        return torch.logit(shares[:, :, 3].float(), eps=1e-3) + correction.unflatten(0, (batch, targets))
+        shares = shares.unflatten(1, (targets, -1)).unflatten(3, (size, size, size))
+        maps = torch.cat([shares[:, :, :-1], wide], dim=2).flatten(0, 1)
+        correction = unfold_cells(self._correct(fold_cells(maps, self.cell), list(kinds)).float(), self.cell)[:, 0]
+        return torch.logit(shares[:, :, -1].float(), eps=1e-3) + correction.unflatten(0, shares.shape[:2])
+
+    def _prompt_kinds(
+        self, embedding: Tensor, targets: int, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None
+    ) -> dict[int, tuple[Tensor, Tensor]]:
+        """Kind of prompt -> maps [B, K, S, S, S] of what is right under it and of how far it reaches; where given."""
+        batch, size = len(embedding), self.spec.cube_size
+        kinds = {}
+        for kind, label in ((FOREGROUND, 1), (BACKGROUND, 0)):
+            if coords is not None and labels is not None and (labels == label).any():
+                places, used = coords.flatten(0, 1), (labels == label).flatten(0, 1)
+                near, wide = (
+                    draw_balls(places, used, size=size, radius=radius).unflatten(0, (batch, targets)).to(embedding)
+                    for radius in (self.config.click_radius_in_voxels, self.config.click_reach_in_voxels)
+                )
+                kinds[kind] = near, wide
+        if masks is not None and masks.any():
+            hint = torch.tanh(masks.to(embedding) / 4)  # keeps 2 % and 10 % apart
+            kinds[MASK] = hint.clamp_min(0), hint
+        if not kinds:
+            kinds[MASK] = (embedding.new_zeros(batch, targets, size, size, size),) * 2
+        return kinds
+
+    def _correct(self, cells: Tensor, kinds: list[int]) -> Tensor:
+        """The head on the maps of these kinds alone, [P, 2 * kinds * cell**3, m, m, m]: tissues, then reaches."""
+        first = cast(nn.Conv3d, self.head[0])
+        used = [*kinds, *(kind + PROMPT_MAPS // 2 for kind in kinds)]
+        weight = first.weight.unflatten(1, (PROMPT_MAPS, -1))[:, used].flatten(1, 2)
+        return self.head[1:](nn.functional.conv3d(cells, weight, first.bias, padding=first.padding))
 
 
 def tissue_under(embedding: Tensor, weights: Tensor) -> Tensor:
@@ -218,29 +242,25 @@ def tissue_under(embedding: Tensor, weights: Tensor) -> Tensor:
     return (sharp / sharp.sum(2, keepdim=True).clamp_min(1e-6)).unflatten(1, weights.shape[1:3])
 
 
-def draw_clicks(coords: Tensor, labels: Tensor, *, size: int, radius: float) -> Tensor:
+def draw_balls(coords: Tensor, used: Tensor, *, size: int, radius: float) -> Tensor:
     """Draw clicks as Gaussian balls of height 1.
 
     Args:
         coords: [P, N, 3] voxels of the size-cube (x, y, z); a click may lie outside.
-        labels: [P, N] 1 foreground, 0 background, anything else draws nothing.
+        used: [P, N] bool, the clicks to draw; the coordinates of others may be anything, NaN included.
         size: edge length of the cube in voxels.
         radius: standard deviation of the ball in voxels.
 
     Returns:
-        [P, 2, size, size, size] in [0, 1]: foreground clicks, background clicks; where balls overlap, the higher
-        counts.
+        [P, size, size, size] in [0, 1]; where balls overlap, the higher counts.
     """
-    used = (labels == 0) | (labels == 1)
-    coords = torch.where(used[..., None], coords, 0).float()  # an unused slot may hold anything, NaN included
+    coords = torch.where(used[..., None], coords, 0).float()
     voxels = torch.arange(size, device=coords.device, dtype=torch.float32)
     profiles = torch.exp(-0.5 * ((voxels - coords[..., None]) / radius) ** 2)  # [P, N, 3, size]: the ball is separable
-    maps = coords.new_zeros(len(coords), 2, size, size, size)
+    maps = coords.new_zeros(len(coords), size, size, size)
     for slot in range(coords.shape[1]):
-        x, y, z = profiles[:, slot].unbind(1)
-        ball = x[:, :, None, None] * y[:, None, :, None] * z[:, None, None, :]
-        weights = torch.stack([labels[:, slot] == 1, labels[:, slot] == 0], dim=1).float()
-        maps = torch.maximum(maps, ball[:, None] * weights[:, :, None, None, None])
+        x, y, z = (profiles[:, slot] * used[:, slot, None, None]).unbind(1)
+        maps = torch.maximum(maps, x[:, :, None, None] * y[:, None, :, None] * z[:, None, None, :])
     return maps
 
 

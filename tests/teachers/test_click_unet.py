@@ -6,7 +6,7 @@ import torch
 from nnunetv2_muduo.teachers.click_unet import (
     ClickUNet,
     ClickUNetConfig,
-    draw_clicks,
+    draw_balls,
     expected_iou,
     fold_cells,
     tissue_under,
@@ -107,18 +107,55 @@ def test_targets_in_one_batch_equal_one_at_a_time(teacher: ClickUNet, monkeypatc
             torch.testing.assert_close(iou_alone[0, 0], iou[b, k], atol=1e-5, rtol=1e-5)
 
 
-def test_axes_are_kept_in_order(teacher: ClickUNet) -> None:
-    clicks = draw_clicks(torch.tensor([[[3.0, 7.0, 11.0]]]), torch.tensor([[1]]), size=16, radius=1.5)
-    assert clicks[0, 0, 3, 7, 11] == 1
-    assert clicks[0, 0].argmax() == (3 * 16 + 7) * 16 + 11
-    assert clicks[0, 1].sum() == 0  # no background click
+def test_axes_are_kept_in_order() -> None:
+    clicks = draw_balls(torch.tensor([[[3.0, 7.0, 11.0]]]), torch.tensor([[True]]), size=16, radius=1.5)
+    assert clicks[0, 3, 7, 11] == 1
+    assert clicks[0].argmax() == (3 * 16 + 7) * 16 + 11
 
 
-def test_background_clicks_have_a_channel_of_their_own() -> None:
-    coords = torch.tensor([[[3.0, 7.0, 11.0], [8.0, 8.0, 8.0]]])
-    clicks = draw_clicks(coords, torch.tensor([[0, 1]]), size=16, radius=1.5)
-    assert clicks[0, 1, 3, 7, 11] == 1
-    assert clicks[0, 0, 8, 8, 8] == 1
+def test_unused_clicks_are_not_drawn() -> None:
+    coords = torch.tensor([[[3.0, 7.0, 11.0], [8.0, float("nan"), 8.0]]])
+    clicks = draw_balls(coords, torch.tensor([[True, False]]), size=16, radius=1.5)
+    assert torch.equal(clicks, draw_balls(coords[:, :1], torch.tensor([[True]]), size=16, radius=1.5))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("given", ["foreground", "background", "mask", "clicks", "clicks and mask"])
+def test_leaving_out_what_nobody_gave_equals_the_head_on_maps_of_zeros(teacher: ClickUNet, given: str) -> None:
+    embedding = teacher.encode(torch.randn(2, 1, 16, 16, 16))
+    coords, labels, masks = prompts()
+    labels = {"foreground": torch.ones_like(labels), "background": torch.zeros_like(labels)}.get(given, labels)
+    logits, _ = teacher.decode(
+        embedding,
+        *((None, None) if given == "mask" else (coords, labels)),
+        masks if "mask" in given else None,
+    )
+    expected = all_six_maps(
+        teacher, embedding, coords, -torch.ones_like(labels) if given == "mask" else labels, masks * ("mask" in given)
+    )
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
+
+
+def all_six_maps(
+    teacher: ClickUNet, embedding: torch.Tensor, coords: torch.Tensor, labels: torch.Tensor, masks: torch.Tensor
+) -> torch.Tensor:
+    """`decode`, plainly: every kind of prompt, one target after the other."""
+    near, wide = (
+        [draw_balls(coords.flatten(0, 1), (labels == label).flatten(0, 1), size=16, radius=r) for label in (1, 0)]
+        for r in (teacher.config.click_radius_in_voxels, teacher.config.click_reach_in_voxels)
+    )
+    hint = torch.tanh(masks / 4).flatten(0, 1)
+    answers = []
+    for target in range(masks.shape[0] * masks.shape[1]):
+        image = embedding[target // masks.shape[1], None]
+        under = torch.stack([near[0][target], near[1][target], hint[target].clamp_min(0)])
+        tissues = tissue_under(image, under[None, None])[0, 0]
+        meant = tissues[0] + tissues[2]
+        shares = torch.einsum("mc,cxyz->mxyz", torch.stack([*tissues, meant / meant.sum().clamp_min(1e-6)]), image[0])
+        maps = torch.cat([shares[:3], torch.stack([wide[0][target], wide[1][target], hint[target]])])
+        correction = unfold_cells(teacher.head(fold_cells(maps[None], 2)), 2)[0, 0]
+        answers.append(torch.logit(shares[3], eps=1e-3) + correction)
+    return torch.stack(answers).unflatten(0, masks.shape[:2])
 
 
 def test_sub_voxel_logits_land_in_their_cell() -> None:
