@@ -5,7 +5,8 @@
 Hard PET/CT (datasets/difficulty.py) around 40 real organ maps that the stand-in teachers never saw; ten organs, 12
 fixed test scans. Students take equally many steps from the same initial weights on the same labelled patches. All
 methods run with the first of --budgets, those named by --wide with the others, too. Repeat the command to continue;
-what is finished is kept in OUT. Writes benchmarks/results/label_efficiency_SIZE.{md,json,png}.
+what is finished is kept in OUT. Writes benchmarks/results/label_efficiency_SIZE.{md,json,png}; runs in a file of that
+name with the same settings and teachers count as finished, so that another day or machine goes on from there.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import torch
 from label_data import BUDGETS, plan, write_dataset, write_pool
 from label_methods import ABLATIONS, MAIN, METHODS, SIZES, Method
 from label_report import draw, mean_dice, table_rows
-from label_training import Run, Workshop, carry_out, clear_up, missing_trainer
+from label_training import Run, Workshop, carry_out, clear_up, identity, missing_trainer
 from machine import describe_machine, write_results
 from tqdm import tqdm
 
@@ -76,6 +77,16 @@ def prepare(arguments: argparse.Namespace, methods: Mapping[str, Method] = METHO
     return workshop
 
 
+def adopt_finished(results: Path, workshop: Workshop) -> None:
+    """Take over the runs of earlier results that would be made again with the same settings and teachers."""
+    records = json.loads(results.read_text())["runs"] if results.is_file() else []
+    for record in records:
+        run = Run(record["method"], record["budget"], record["seed"])
+        path = workshop.out / "runs" / f"{run.name}.json"
+        if run.method in workshop.methods and identity(run, workshop).items() <= record.items() and not path.is_file():
+            write_text(path, json.dumps(record, indent=1) + "\n")
+
+
 def finished(run: Run, workshop: Workshop) -> dict[str, Any]:
     """The record of a run, carried out where there is none."""
     path = workshop.out / "runs" / f"{run.name}.json"
@@ -90,10 +101,9 @@ def finished(run: Run, workshop: Workshop) -> dict[str, Any]:
 
 def report(records: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     """Table, everything measured and the figure."""
-    size = SIZES[arguments.size]
-    name = f"label_efficiency_{size.name}"
+    size, results = SIZES[arguments.size], results_of(arguments)
     write_results(
-        arguments.results / name,
+        results,
         title="Mean Dice of ten organs on 12 test scans, simulated images on real anatomy; "
         f"{size.epochs * size.iterations} student steps, 30 unlabelled scans; differences are paired, their intervals "
         "(95 %) are over the test scans",
@@ -109,7 +119,12 @@ def report(records: list[dict[str, Any]], arguments: argparse.Namespace) -> None
         record={"command": shlex.join(["python", *sys.argv]), "size": vars(size), "runs": records},
         machine=describe_machine(torch.device(arguments.device)),
     )
-    draw(records, arguments.results / f"{name}.png")
+    draw(records, results.with_suffix(".png"))
+
+
+def results_of(arguments: argparse.Namespace) -> Path:
+    """Table, figure and record of a size, without a suffix."""
+    return arguments.results / f"label_efficiency_{arguments.size}"
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +159,7 @@ def main() -> None:
     runs = list(planned_runs(chosen_methods(arguments.methods), arguments))
     if not arguments.only_report:
         workshop = prepare(arguments)
+        adopt_finished(results_of(arguments).with_suffix(".json"), workshop)
         for run in tqdm(runs, desc="runs", unit="run"):
             finished(run, workshop)
     folder = arguments.out.absolute() / arguments.size / "runs"

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -29,6 +29,8 @@ from label_data import (
 from label_methods import MUDUO, Method, Size
 from repeatable_patches import repeatable
 
+from nnunetv2_muduo.files import sha256_of
+from nnunetv2_muduo.teachers.weights import find_weights
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
 CURVES = ("train_losses", "consistency_losses", "teacher_agreement", "share_kept", "reliability", "teacher_seconds")
@@ -79,6 +81,16 @@ def missing_trainer(method: Method) -> str | None:
     return None if (trainer_folder() / f"{method.trainer}.py").is_file() else method.trainer
 
 
+def identity(run: Run, workshop: Workshop) -> dict[str, Any]:
+    """What makes a run the same run, whoever carried it out: settings, size, and the teachers' weights by checksum."""
+    method = workshop.methods[run.method]
+    settings = {**workshop.size.schedule(seed=run.seed), **method.settings}
+    teachers = [settings[key] for key in ("ct_teacher", "pet_teacher") if settings.get(key)]
+    weights = {name: sha256_of(find_weights(name))[:12] for name in teachers}
+    identical = {"trainer": method.trainer, "settings": settings, "size": asdict(workshop.size), "weights": weights}
+    return json.loads(json.dumps(identical))
+
+
 def carry_out(run: Run, workshop: Workshop) -> dict[str, Any]:
     """Train and test; everything that is worth keeping, as JSON takes it."""
     method = workshop.methods[run.method]
@@ -90,11 +102,9 @@ def carry_out(run: Run, workshop: Workshop) -> dict[str, Any]:
     return {
         "method": run.method,
         "title": method.title,
-        "trainer": method.trainer,
-        "settings": {**workshop.size.schedule(seed=run.seed), **method.settings},
         "budget": run.budget,
         "seed": run.seed,
-        "size": workshop.size.name,
+        **identity(run, workshop),
         "seconds": {"training": round(seconds, 1), "testing": round(perf_counter() - start, 1)},
         **scores,
         "teacher_report": json.loads(report.read_text()) if report.is_file() else [],

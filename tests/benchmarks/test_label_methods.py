@@ -1,7 +1,11 @@
+import json
+from pathlib import Path
+
 import pytest
-from label_efficiency import chosen_methods
+import torch
+from label_efficiency import adopt_finished, chosen_methods
 from label_methods import METHODS, SIZES
-from label_training import missing_trainer
+from label_training import Run, Workshop, identity, missing_trainer
 
 from nnunetv2_muduo.settings import Settings
 
@@ -24,3 +28,16 @@ def test_a_method_without_its_trainer_is_told_and_left_out(capsys, monkeypatch):
 def test_an_unknown_method_is_refused_by_name():
     with pytest.raises(SystemExit, match="muduoo"):
         chosen_methods(["muduoo"])
+
+
+def test_earlier_results_count_as_finished_where_settings_and_teachers_are_the_same(tmp_path):
+    workshop = Workshop(tmp_path, SIZES["smoke"], torch.device("cpu"), METHODS)
+    same, other = (
+        {"method": "muduo", "budget": 5, "seed": seed, **identity(Run("muduo", 5, seed), workshop)} for seed in (0, 1)
+    )
+    other["weights"] = {**other["weights"], "standin_ct": "another"}
+    gone = {**same, "method": "a method of former days"}
+    (tmp_path / "results.json").write_text(json.dumps({"runs": [same, other, gone]}))
+    adopt_finished(tmp_path / "results.json", workshop)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["muduo_5_0.json"]
+    adopt_finished(Path(tmp_path, "no such file"), workshop)
