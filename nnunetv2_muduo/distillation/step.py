@@ -39,7 +39,6 @@ def distil(
     *,
     keep_fraction: float = 0.5,
     min_iou: float = 0.0,
-    fusion: str = "random",
     organ_weights: Tensor | None = None,
 ) -> DistillationResult:
     """Consensus filter, fusion and consistency loss of a batch of unlabelled patches (arXiv 2606.15611).
@@ -54,24 +53,22 @@ def distil(
             is then compared with itself, so the filter keeps the patches it is surest of.
         p_pet: the same of the PET teacher.
         valid: [B, K] bool, False where an organ was not found in a patch; such a pseudo-label is never used.
-        mix: [B, K] weights of the CT teacher in [0, 1]; may be None for fusion "mean".
+        mix: [B, K] weights of the CT teacher in [0, 1] (published: drawn uniformly); None: one half each.
         keep_fraction: share of the batch to keep per organ, in (0, 1].
         min_iou: least agreement of a pseudo-label that is kept.
-        fusion: "random" uses `mix`; "mean" gives both teachers one half.
         organ_weights: [K] weights of at least 0, or None for 1 each.
 
     Raises:
-        ValueError: when both teachers are missing, shapes do not fit, or `fusion` is neither.
+        ValueError: when both teachers are missing or shapes do not fit.
     """
     first, second = both_streams(p_ct, p_pet)
-    _check(student, first, second, valid, mix, fusion, organ_weights)
+    _check(student, first, second, valid, mix, organ_weights)
     with torch.autocast(student.device.type, enabled=False):
         student, first, second = _full_precision(student), _full_precision(first), _full_precision(second)
         with torch.no_grad():
             iou = torch.where(valid, soft_iou(first, second), -1.0)
             kept = consensus_filter(iou, valid, keep_fraction=keep_fraction, min_iou=min_iou)
-            even = torch.full_like(iou, 0.5)
-            pseudo_label = fuse(first, second, even if mix is None or fusion == "mean" else mix)
+            pseudo_label = fuse(first, second, torch.full_like(iou, 0.5) if mix is None else mix)
         loss, organ_loss = _mean_over_kept(consistency_loss(student, pseudo_label), kept, organ_weights)
     return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label, organ_loss=organ_loss)
 
@@ -91,13 +88,8 @@ def _check(
     second: Tensor,
     valid: Tensor,
     mix: Tensor | None,
-    fusion: str,
     organ_weights: Tensor | None,
 ) -> None:
-    if fusion not in ("random", "mean"):
-        raise ValueError(f"fusion must be 'random' or 'mean', not {fusion!r}")
-    if fusion == "random" and mix is None:
-        raise ValueError("fusion 'random' needs `mix`")
     if not student.shape == first.shape == second.shape:
         shapes = [tuple(tensor.shape) for tensor in (student, first, second)]
         raise ValueError(f"student and teachers differ in shape: {shapes}")

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.distillation import fuse
 from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
@@ -18,13 +17,13 @@ from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport,
 from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
 
 if TYPE_CHECKING:
-    from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+    from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
 
 
 class Monitor:
     """Looks at a trainer and its teachers; changes neither. With several GPUs, in the first process alone."""
 
-    def __init__(self, trainer: "SemiSupervisedTrainer") -> None:
+    def __init__(self, trainer: "TaughtTrainer") -> None:
         self.trainer = trainer
         self.folder = Path(trainer.output_folder)
         self.report_patches: list[tuple[Patches, Tensor]] | None = None
@@ -46,6 +45,7 @@ class Monitor:
             batches,
             organs=trainer.organs,
             ignore_label=trainer.label_manager.ignore_label,
+            mix=trainer.ct_share,
         )
         trainer.print_to_log_file(f"Teacher report before epoch {trainer.current_epoch}:\n{report.as_table()}\n")
         write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
@@ -71,13 +71,12 @@ class Monitor:
         with torch.inference_mode():
             logits = self._student(patches.clean).float()
             said = teaching.label(patches, logits.softmax(1)[:, 1:])
-            half = torch.full(said.valid.shape, 0.5, device=trainer.device)
             found = said.valid[:, :, None, None, None]
             organs = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, 1, 1, 1)
             masks = {
                 "CT teacher": None if said.p_ct is None else (said.p_ct > 0.5) & found,
                 "PET teacher": None if said.p_pet is None else (said.p_pet > 0.5) & found,
-                "pseudo-label": fuse(*said.streams, half) & found,
+                "pseudo-label": said.fused(trainer.ct_share),
                 "student": logits.argmax(1, keepdim=True) == organs,
             }
         case = unlabelled["keys"][0]

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_muduo.distillation import both_streams, soft_iou
+from nnunetv2_muduo.distillation import both_streams, fuse, soft_iou
 from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
@@ -71,6 +71,12 @@ class TeacherLabels:
     def streams(self) -> tuple[Tensor, Tensor]:
         """Both streams; with one teacher switched off the other stands in for it."""
         return both_streams(self.p_ct, self.p_pet)
+
+    def fused(self, mix: Tensor | None = None) -> Tensor:
+        """[B, K, Z, Y, X] bool, the pseudo-labels of valid organs; `mix` [K]: weight of the CT teacher, None: half."""
+        first, second = self.streams
+        weight = torch.full_like(first[0, :, 0, 0, 0], 0.5) if mix is None else mix
+        return fuse(first, second, weight.expand(self.valid.shape)) & self.valid[:, :, None, None, None]
 
 
 def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:
