@@ -40,8 +40,7 @@ class Settings:
         min_iou: least teacher agreement (soft IoU) of a patch that is kept; 0 switches this threshold off.
         min_prompt_iou: least overlap (soft IoU) of the teachers' mean with the prompt generator's mask; 0 (published)
             switches it off. Stray voxels of the generator prompt the teachers for another organ: 0.2 rejects those.
-        fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them;
-            "report" averages them organ by organ, the more of each the fewer its errors on labelled patches.
+        fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them.
         reliability: "none" (published), or "report": an organ's consistency loss is weighted by how much better the
             fused teachers are than the student on labelled patches.
         consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.
@@ -89,7 +88,7 @@ class Settings:
     keep_fraction: float = setting(0.5, Real(0.0, 1.0, open_below=True))
     min_iou: float = setting(0.0, Real(0.0, 1.0))
     min_prompt_iou: float = setting(0.0, Real(0.0, 1.0))
-    fusion: str = setting("random", Choice(("random", "mean", "report")))
+    fusion: str = setting("random", Choice(("random", "mean")))
     reliability: str = setting("none", Choice(("none", "report")))
     consistency_weight: float = setting(0.1, Real(0.0, 100.0))
     ramp_fraction: float = setting(1.0, Real(0.0, 1.0))

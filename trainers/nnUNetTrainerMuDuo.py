@@ -67,12 +67,15 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
         said = self._ask_teachers(unlabelled, probabilities.detach())
         self.synchronise()
         seconds = perf_counter() - start
+        mix = None
+        if self.settings.fusion == "random":
+            mix = torch.rand(said.valid.shape, generator=self.teaching.randomness, device=self.device)
         result = distil(
             probabilities,
             said.p_ct,
             said.p_pet,
             said.valid,
-            self._mix(said.valid.shape),
+            mix,
             keep_fraction=self.settings.keep_fraction,
             min_iou=self.settings.min_iou,
             organ_weights=self.organ_weights,
@@ -84,12 +87,6 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             "share_kept": result.kept.float().mean(0).cpu().numpy(),
         }
         return Consistency(result.loss, log)
-
-    def _mix(self, shape: torch.Size) -> Tensor | None:
-        """[B, K] weights of the CT teacher; None: one half."""
-        if self.settings.fusion == "random":
-            return torch.rand(shape, generator=self.teaching.randomness, device=self.device)
-        return None if self.ct_share is None else self.ct_share.expand(shape)
 
     def _ask_teachers(self, unlabelled: dict, student: Tensor) -> TeacherLabels:
         if self.cache_folder is not None:

@@ -45,7 +45,6 @@ class Monitor:
             batches,
             organs=trainer.organs,
             ignore_label=trainer.label_manager.ignore_label,
-            mix=trainer.ct_share,
         )
         trainer.print_to_log_file(f"Teacher report before epoch {trainer.current_epoch}:\n{report.as_table()}\n")
         write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
@@ -76,7 +75,7 @@ class Monitor:
             masks = {
                 "CT teacher": None if said.p_ct is None else (said.p_ct > 0.5) & found,
                 "PET teacher": None if said.p_pet is None else (said.p_pet > 0.5) & found,
-                "pseudo-label": said.fused(trainer.ct_share),
+                "pseudo-label": said.fused,
                 "student": logits.argmax(1, keepdim=True) == organs,
             }
         case = unlabelled["keys"][0]

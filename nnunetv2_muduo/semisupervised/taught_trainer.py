@@ -15,12 +15,11 @@ from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 class TaughtTrainer(SemiSupervisedTrainer):
     """Reports on its teachers while it trains; a subclass makes `teaching` and calls `start_monitor` when it has."""
 
-    epoch_log_keys = ("reliability", "ct_share", *(f"report_{source}" for source in SOURCES))
+    epoch_log_keys = ("reliability", *(f"report_{source}" for source in SOURCES))
     teaching: Teaching
 
     def start_monitor(self) -> None:
         self.organ_weights: Tensor | None = None  # [K], of the setting `reliability`
-        self.ct_share: Tensor | None = None  # [K] weight of the CT teacher, of the setting `fusion`
         self.monitor = Monitor(self)
 
     def seed_of_teaching(self) -> int | None:
@@ -41,7 +40,7 @@ class TaughtTrainer(SemiSupervisedTrainer):
             with processes_of(self) as processes:  # one report: organs must weigh the same in every process
                 report = processes.first_does(lambda: self.monitor.report(self.teaching))
         self._log_report(report)
-        self._use_report()
+        self._use_reliability()
         if (seed := self.seed_of_teaching()) is not None:  # whatever the report or the teacher cache drew
             self.teaching.randomness.manual_seed(seed)
         self.network.train()
@@ -62,19 +61,14 @@ class TaughtTrainer(SemiSupervisedTrainer):
     def _log_report(self, report: TeacherReport | None) -> None:
         nothing = np.full(len(self.organs), np.nan)
         self.log_epoch("reliability", nothing if report is None else report.reliability())
-        self.log_epoch("ct_share", nothing if report is None else report.ct_share())
         for source in SOURCES:
             self.log_epoch(f"report_{source}", nothing if report is None else report.dice[source])
 
-    def _use_report(self) -> None:
-        """What the newest report says of the organs, found in the log so that a resumed training knows it too."""
-        if self.settings.reliability == "report":
-            self.organ_weights = self._newest("reliability")
-        if self.settings.fusion == "report":
-            self.ct_share = self._newest("ct_share")
-
-    def _newest(self, key: str) -> Tensor | None:
-        """[K] what was last logged of every organ."""
-        logged = [np.asarray(value) for value in self.logger.get_value(key, step=None)]
+    def _use_reliability(self) -> None:
+        """The newest report's weights, found in the log so that a resumed training knows them too."""
+        if self.settings.reliability != "report":
+            return
+        logged = [np.asarray(value) for value in self.logger.get_value("reliability", step=None)]
         newest = next((value for value in reversed(logged) if np.isfinite(value).all()), None)
-        return None if newest is None else torch.as_tensor(newest, dtype=torch.float32, device=self.device)
+        if newest is not None:
+            self.organ_weights = torch.as_tensor(newest, dtype=torch.float32, device=self.device)

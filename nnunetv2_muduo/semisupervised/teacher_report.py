@@ -38,14 +38,6 @@ class TeacherReport:
         gain = (fused - student) / np.maximum(1.0 - student, 1e-6)
         return np.clip(np.nan_to_num(gain, nan=0.0), 0.0, 1.0)
 
-    def ct_share(self) -> np.ndarray:
-        """[K] weight of the CT teacher in [0, 1] that suits fusion: inverse squares of the teachers' errors 1 - Dice.
-
-        So are two measurements averaged whose standard errors are known. One half where a teacher's Dice is not known.
-        """
-        ct, pet = (np.square(1.0 - self.dice[source]) + 1e-6 for source in ("ct_teacher", "pet_teacher"))
-        return np.nan_to_num(pet / (ct + pet), nan=0.5)
-
     def as_table(self) -> str:
         """Markdown, a row per source."""
         header = "| Dice on labelled patches | " + " | ".join(self.organs) + " | mean |"
@@ -87,7 +79,6 @@ def make_teacher_report(
     *,
     organs: Sequence[str],
     ignore_label: int | None = None,
-    mix: Tensor | None = None,
 ) -> TeacherReport:
     """Let everyone segment the labelled patches.
 
@@ -97,7 +88,6 @@ def make_teacher_report(
         batches: pairs of patches and their labels [B, 1, Z, Y, X] (int, organ k is label k + 1).
         organs: names of the K organs.
         ignore_label: voxels with this label do not count.
-        mix: [K] weight of the CT teacher in the fusion; None: one half.
     """
     counters = {source: DiceCounter(len(organs)) for source in SOURCES}
     seen: set[str] = set()
@@ -110,7 +100,7 @@ def make_teacher_report(
         masks = {
             "ct_teacher": None if said.p_ct is None else said.p_ct > 0.5,
             "pet_teacher": None if said.p_pet is None else said.p_pet > 0.5,
-            "fused": said.fused(mix),
+            "fused": said.fused,
             "prompt_generator": said.generator,
             "student": logits.argmax(1, keepdim=True) == indices,
         }

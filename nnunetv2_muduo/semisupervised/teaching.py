@@ -72,11 +72,11 @@ class TeacherLabels:
         """Both streams; with one teacher switched off the other stands in for it."""
         return both_streams(self.p_ct, self.p_pet)
 
-    def fused(self, mix: Tensor | None = None) -> Tensor:
-        """[B, K, Z, Y, X] bool, the pseudo-labels of valid organs; `mix` [K]: weight of the CT teacher, None: half."""
-        first, second = self.streams
-        weight = torch.full_like(first[0, :, 0, 0, 0], 0.5) if mix is None else mix
-        return fuse(first, second, weight.expand(self.valid.shape)) & self.valid[:, :, None, None, None]
+    @property
+    def fused(self) -> Tensor:
+        """[B, K, Z, Y, X] bool, the mean of both teachers above one half; nothing of organs that are not valid."""
+        even = torch.full_like(self.valid, 0.5, dtype=torch.float32)
+        return fuse(*self.streams, even) & self.valid[:, :, None, None, None]
 
 
 def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:

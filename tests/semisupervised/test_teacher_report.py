@@ -80,17 +80,6 @@ def test_a_perfect_student_needs_no_teacher():
     assert report([1.0, 1.0], [1.0, 0.5]).reliability().tolist() == [0.0, 0.0]
 
 
-def test_fusion_follows_the_squares_of_the_teachers_errors():
-    dice = {"ct_teacher": np.array([0.9, 0.7, 1.0, np.nan]), "pet_teacher": np.array([0.7, 0.7, 1.0, 0.6])}
-    shares = TeacherReport(("lungs", "liver", "brain", "aorta"), dice).ct_share()
-    assert shares == pytest.approx([0.09 / (0.01 + 0.09), 0.5, 0.5, 0.5], abs=1e-4)
-
-
-def test_fused_is_what_the_weights_make_of_both_teachers(truth):
-    heard_alone = [make(truth, truth, mix=torch.tensor([share, 0.5])).dice["fused"][0] for share in (1.0, 0.0)]
-    assert heard_alone == [1.0, 0.0]  # the CT teacher knows the liver, the PET teacher does not
-
-
 def test_dice_adds_up_over_batches_before_dividing():
     counter = DiceCounter(1)
     ones, zeros = torch.ones(1, 1, 1, 1, 4, dtype=torch.bool), torch.zeros(1, 1, 1, 1, 4, dtype=torch.bool)

@@ -117,24 +117,6 @@ def test_source_of_the_ct_prompt(make, source: str):
     assert bool(is_the_box) is (source == "generator")
 
 
-def test_fusion_by_the_report_listens_to_the_better_teacher_of_each_organ(make):
-    def loss_with(share: float, **settings) -> float:
-        trainer = make(seed=0, keep_fraction=1.0, ct_prompt="generator", **settings)
-        trainer.log_epoch("ct_share", np.array([share, 0.5]))
-        trainer._use_report()
-        return trainer.train_step(batch())["consistency_losses"]
-
-    assert loss_with(1.0, fusion="report") == pytest.approx(make_alone(make, "pet_teacher"))
-    assert loss_with(0.0, fusion="report") == pytest.approx(make_alone(make, "ct_teacher"))
-    assert loss_with(1.0, fusion="mean") == loss_with(0.0, fusion="mean")
-
-
-def make_alone(make, off: str) -> float:
-    """Loss of a first step without one teacher."""
-    settings = {"keep_fraction": 1.0, "ct_prompt": "generator", "fusion": "mean", off: None}
-    return make(seed=0, **settings).train_step(batch())["consistency_losses"]
-
-
 def test_mean_fusion_draws_nothing(make):
     losses = {
         fusion: [make(fusion=fusion, seed=0) for _ in range(2)] for fusion in ("mean", "random")
