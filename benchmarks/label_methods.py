@@ -103,8 +103,7 @@ OURS = {
     "ct_prompt": "generator",
     "fusion": "mean",
     "keep_fraction": 1.0,
-    "min_iou": 0.3,
-    "min_prompt_iou": 0.3,
+    "min_prompt_iou": 0.2,
     "reliability": "report",
 }
 PUBLISHED = {
@@ -144,8 +143,8 @@ ABLATIONS: dict[str, Method] = {
     "muduo-own-report": Method("MuDuo, report on training cases", MUDUO, OURS, split="on training cases"),
     "muduo-ct-only": _ours("CT teacher only", pet_teacher=None),
     "muduo-pet-only": _ours("PET teacher only", ct_teacher=None),
-    "muduo-no-filter": _ours("no filter", min_iou=0.0, min_prompt_iou=0.0),
-    "muduo-top-half": _ours("published filter (top half)", keep_fraction=0.5, min_iou=0.0, min_prompt_iou=0.0),
+    "muduo-no-filter": _ours("no filter", min_prompt_iou=0.0),
+    "muduo-top-half": _ours("published filter (top half)", keep_fraction=0.5, min_prompt_iou=0.0),
     "muduo-fixed-threshold": _ours("fixed threshold 0.5", min_iou=0.5, min_prompt_iou=0.0),
     "muduo-one-point": _ours("one point", points=1),
     "muduo-student-prompts": _ours("CT prompts from the student", ct_prompt="student"),
