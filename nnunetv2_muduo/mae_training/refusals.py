@@ -22,6 +22,15 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, fold:
         )
 
 
+def refuse_to_segment(*, asked_to_train: bool) -> None:
+    """Raise UserError when nnU-Net wants the network in order to predict: label maps made of it would mean nothing."""
+    if not asked_to_train:
+        raise UserError(
+            "This model was pretrained as a masked autoencoder, which reconstructs images and segments nothing; use its "
+            "checkpoint with -pretrained_weights in a training that segments, and predict with what that trained."
+        )
+
+
 def refuse_unknown_channels(settings: MAESettings, number: int) -> None:
     """Raise UserError when the setting `channels` names a channel that the dataset does not have."""
     if settings.channels is not None and max(settings.channels) >= number:

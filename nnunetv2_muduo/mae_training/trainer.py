@@ -23,7 +23,12 @@ from nnunetv2_muduo.mae_training.cosine_scheduler import CosineScheduler
 from nnunetv2_muduo.mae_training.gathering import gather_cases
 from nnunetv2_muduo.mae_training.patches import PatchSpecification
 from nnunetv2_muduo.mae_training.provenance import describe_pretraining
-from nnunetv2_muduo.mae_training.refusals import refuse_changed_settings, refuse_unknown_channels, refuse_unsupported
+from nnunetv2_muduo.mae_training.refusals import (
+    refuse_changed_settings,
+    refuse_to_segment,
+    refuse_unknown_channels,
+    refuse_unsupported,
+)
 from nnunetv2_muduo.mae_training.step import mean_loss, seeded_generator, shown_to_network
 from nnunetv2_muduo.mae_training.streams import TRAINING_STREAM, VALIDATION_SEED, VALIDATION_STREAM, Streams
 from nnunetv2_muduo.pretraining import PROVENANCE_KEY, block_mask, reconstruction_loss
@@ -59,7 +64,6 @@ class MAETrainer(nnUNetTrainer):
         self.num_val_iterations_per_epoch = settings.val_iterations_per_epoch
         self.save_every = max(1, min(50, self.num_epochs // 10))  # as nnU-Net, more often in short trainings
         self.initial_lr, self.weight_decay = settings.initial_lr, settings.weight_decay
-        self.enable_deep_supervision = False
         self.seed = int.from_bytes(os.urandom(4), "big") if settings.seed is None else settings.seed
         self.best_validation_loss = float("inf")
         self.pictured: tuple[np.ndarray, ...] | None = None
@@ -79,7 +83,14 @@ class MAETrainer(nnUNetTrainer):
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """The planned network with one output for each input channel; the labels' number of outputs is not asked."""
+        """The planned network with one output for each input channel; the labels' number of outputs is not asked.
+
+        It has no deep supervision whatever is asked for: nnU-Net asks for it to train, and for none to predict.
+
+        Raises:
+            UserError: when it is to predict.
+        """
+        refuse_to_segment(asked_to_train=enable_deep_supervision)
         network = nnUNetTrainer.build_network_architecture(
             plans_manager, configuration_manager, num_input_channels, num_input_channels, False
         )
@@ -101,6 +112,7 @@ class MAETrainer(nnUNetTrainer):
         self.preprocessed_dataset_folder = str(self.cases.training[0].folder)
         torch.manual_seed(self.seed)
         super().initialize()
+        self.enable_deep_supervision = False  # was left at nnU-Net's default to build the network, which has one output
 
     def _set_batch_size_and_oversample(self) -> None:
         total = self.settings.batch_size or self.configuration_manager.batch_size

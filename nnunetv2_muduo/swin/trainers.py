@@ -5,6 +5,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
 from nnunetv2_muduo.mae_settings import MAESettings
+from nnunetv2_muduo.mae_training.refusals import refuse_to_segment
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.swin.building import build_swin, require_monai
 from nnunetv2_muduo.swin.refusals import refuse_unsupported
@@ -57,7 +58,8 @@ class SwinMAETrainer(SwinNetworkTrainer, MAETrainer):
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """One output for each input channel; the labels' number of outputs is not asked."""
+        """One output for each input channel, and none of it to predict with, see `MAETrainer`."""
+        refuse_to_segment(asked_to_train=enable_deep_supervision)
         return SwinNetworkTrainer.build_network_architecture(
             plans_manager, configuration_manager, num_input_channels, num_input_channels, False
         )

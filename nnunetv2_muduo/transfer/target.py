@@ -123,7 +123,7 @@ def _network(
     with torch.device("meta"):  # shapes only: no memory, no initialisation
         plain, wider = (
             trainer.build_network_architecture(
-                manager, resolved, number, heads, enable_deep_supervision=False
+                manager, resolved, number, heads, enable_deep_supervision=True
             ).state_dict()
             for number in (inputs, inputs + 1)
         )

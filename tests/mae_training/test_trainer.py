@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
+from nnunetv2_muduo.trainer_folder import trainer_folder
 
 
 def weights(trainer: MAETrainer) -> torch.Tensor:
@@ -226,6 +228,15 @@ def _epochs(trainer: MAETrainer, number: int) -> None:
             steps = range(trainer.num_val_iterations_per_epoch)
             trainer.on_validation_epoch_end([trainer.validation_step(next(trainer.dataloader_val)) for _ in steps])
         trainer.on_epoch_end()
+
+
+def test_nnunet_is_not_let_predict_with_it(dataset, monkeypatch):
+    trainer = dataset.trainer()
+    trainer.run_training()
+    monkeypatch.setenv("nnUNet_extTrainer", str(trainer_folder()))
+    predictor = nnUNetPredictor(device=torch.device("cpu"))
+    with pytest.raises(UserError, match="segments nothing; use its checkpoint with -pretrained_weights"):
+        predictor.initialize_from_trained_model_folder(trainer.output_folder_base, use_folds=("all",))
 
 
 def test_continuing_with_other_settings_is_refused(dataset, tmp_path):

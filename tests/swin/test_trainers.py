@@ -68,6 +68,14 @@ def test_a_pretraining_tells_its_source_and_size(checkpoint: Path):
     assert told["architecture"]["network_class_name"] == "monai.networks.nets.SwinUNETR"
 
 
+def test_nnunet_is_not_let_predict_with_a_pretraining(dataset):
+    trainer = dataset.trainer(nnUNetTrainerPETCTMAESwin)
+    with pytest.raises(UserError, match="segments nothing"):  # asked as nnU-Net's predictor does
+        trainer.build_network_architecture(
+            trainer.plans_manager, trainer.configuration_manager, 2, 7, enable_deep_supervision=False
+        )
+
+
 def test_continuing_with_another_size_is_refused(dataset, checkpoint: Path):
     other = dataset.trainer(nnUNetTrainerPETCTMAESwin, continues=True, mae={"swin": "base"})
     with pytest.raises(UserError, match=r"'mae.swin' was small .* now base"):
