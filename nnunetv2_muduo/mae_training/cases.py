@@ -38,6 +38,11 @@ class CaseSplit:
         labelled = sum(case.labelled for case in everything)
         return {"labelled": labelled, "unlabelled": len(everything) - labelled, "held_out": len(self.held_out)}
 
+    def roles(self) -> dict[str, str]:
+        """Case -> "training" or "held_out"."""
+        parts = {"training": self.training, "held_out": self.held_out}
+        return {case.name: role for role, cases in parts.items() for case in cases}
+
 
 def labelled_cases(folder: Path) -> list[PretrainingCase]:
     """The cases that nnU-Net preprocessed into a folder; none where there is no such folder."""

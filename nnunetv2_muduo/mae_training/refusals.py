@@ -1,10 +1,17 @@
 """What pretraining does not support is refused before anything is written, in one sentence each."""
 
+from copy import deepcopy
+from typing import Any
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 
 _MAY_CHANGE = ("report_every",)  # everything else decides what is learnt, or what the validation loss means
+_PLANNED = ("patch_size", "spacing", "normalization_schemes")  # of a configuration, beside batch size and network
+_START_ANEW = "start anew without --c (from this checkpoint's weights with -pretrained_weights)"
 
 
 def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, fold: int | str) -> None:
@@ -26,7 +33,7 @@ def refuse_to_segment(*, asked_to_train: bool) -> None:
     """Raise UserError when nnU-Net wants the network in order to predict: label maps made of it would mean nothing."""
     if not asked_to_train:
         raise UserError(
-            "This model was pretrained as a masked autoencoder, which reconstructs images and segments nothing; use its "
+            "This model was pretrained as a masked autoencoder: it reconstructs images and segments nothing; use its "
             "checkpoint with -pretrained_weights in a training that segments, and predict with what that trained."
         )
 
@@ -39,17 +46,59 @@ def refuse_unknown_channels(settings: MAESettings, number: int) -> None:
         )
 
 
-def refuse_changed_settings(checkpoint_plans: dict, plans: dict) -> None:
-    """A resumed pretraining must go on as it began.
+def refuse_changed_settings(checkpoint_plans: dict, plans: dict, configuration: str) -> None:
+    """A resumed pretraining must go on as it began: same settings, patches, batches and network.
 
     Raises:
-        UserError: naming the setting that differs between the checkpoint and the plans.
+        UserError: naming what differs between the checkpoint's plans and those of today.
     """
-    before, now = (MAESettings.from_plans(each).to_dict() for each in (checkpoint_plans, plans))
-    for key in before:
-        if before[key] != now[key] and key not in _MAY_CHANGE:
+    before, now = (_what_shapes_it(each, configuration) for each in (checkpoint_plans, plans))
+    for key in {**before, **now}:
+        if before.get(key) != now.get(key):
             raise UserError(
-                f"Cannot continue: 'mae.{key}' was {before[key]} when this pretraining began and is now {now[key]}; "
-                "set it back with muduo plan, or start anew without --c (from this checkpoint's weights with "
-                "-pretrained_weights)."
+                f"Cannot continue: '{key}' was {before.get(key)} when this pretraining began and is now "
+                f"{now.get(key)}; set it back {_where(key)}, or {_START_ANEW}."
             )
+
+
+def refuse_changed_cases(before: dict[str, str], now: dict[str, str]) -> None:
+    """A resumed pretraining must go on with the cases that it began with.
+
+    Args:
+        before, now: case -> what it is for, see `CaseSplit.roles`.
+
+    Raises:
+        UserError: naming some cases that came, went or are for something else now.
+    """
+    told = {
+        "new": [case for case in now if case not in before],
+        "gone": [case for case in before if case not in now],
+        "moved between training and validation": [case for case in now if before.get(case, now[case]) != now[case]],
+    }
+    if any(told.values()):
+        changed = "; ".join(f"{what}: {_some(cases)}" for what, cases in told.items() if cases)
+        raise UserError(
+            f"Cannot continue: the cases are not those that this pretraining began with ({changed}); put them back as "
+            f"they were, or {_START_ANEW}."
+        )
+
+
+def _what_shapes_it(plans: dict, configuration: str) -> dict[str, Any]:
+    """Name -> value of everything in plans that decides what is learnt, or what the validation loss means."""
+    settings = MAESettings.from_plans(plans)
+    planned = PlansManager(deepcopy(plans)).get_configuration(configuration).configuration
+    kept = {f"mae.{key}": value for key, value in settings.to_dict().items() if key not in _MAY_CHANGE}
+    kept |= {key: planned.get(key) for key in _PLANNED}
+    if settings.batch_size is None:
+        kept["batch_size"] = planned["batch_size"]
+    architecture = planned["architecture"]
+    arguments = {f"architecture.{key}": value for key, value in architecture["arch_kwargs"].items()}
+    return kept | {"architecture": architecture["network_class_name"]} | arguments
+
+
+def _where(key: str) -> str:
+    return "with muduo plan" if key.startswith("mae.") else "in the plans file"
+
+
+def _some(cases: list[str]) -> str:
+    return ", ".join(cases[:5]) + f" and {len(cases) - 5} more" * (len(cases) > 5)

@@ -24,6 +24,7 @@ from nnunetv2_muduo.mae_training.gathering import gather_cases
 from nnunetv2_muduo.mae_training.patches import PatchSpecification
 from nnunetv2_muduo.mae_training.provenance import describe_pretraining
 from nnunetv2_muduo.mae_training.refusals import (
+    refuse_changed_cases,
     refuse_changed_settings,
     refuse_to_segment,
     refuse_unknown_channels,
@@ -250,7 +251,11 @@ class MAETrainer(nnUNetTrainer):
         save_with(
             {
                 PROVENANCE_KEY: self.provenance(),
-                STATE_KEY: {"seed": self.seed, "best_validation_loss": float(self.best_validation_loss)},
+                STATE_KEY: {
+                    "seed": self.seed,
+                    "best_validation_loss": float(self.best_validation_loss),
+                    "cases": self.cases.roles(),
+                },
             },
             super().save_checkpoint,
             Path(filename),
@@ -260,7 +265,10 @@ class MAETrainer(nnUNetTrainer):
         state = read_entry(Path(filename_or_checkpoint), STATE_KEY)
         if self.continues:  # checked first: another size of the network would not even load
             before = read_entry(Path(filename_or_checkpoint), "init_args")["plans"]
-            refuse_changed_settings(before, self.plans_manager.plans)
+            refuse_changed_settings(before, self.plans_manager.plans, self.configuration_name)
+            if not self.was_initialized:
+                self.initialize()
+            refuse_changed_cases(state["cases"], self.cases.roles())
         super().load_checkpoint(filename_or_checkpoint)
         self.seed, self.best_validation_loss = state["seed"], state["best_validation_loss"]
 

@@ -253,6 +253,22 @@ def test_continuing_with_other_settings_is_refused(dataset, tmp_path):
         dataset.trainer(continues=True).load_checkpoint(str(tmp_path / "stock.pth"))
 
 
+def test_continuing_with_other_plans_or_cases_is_refused_by_name(dataset, tmp_path):
+    checkpoint = str(tmp_path / "checkpoint.pth")
+    started = dataset.trainer()
+    started.initialize()
+    started.save_checkpoint(checkpoint)
+    stages = dataset.plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"]
+    dataset.plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"] = [8, 8, 8]
+    with pytest.raises(UserError, match=r"features_per_stage' was \[4, 8, 16\] .* now \[8, 8, 8\]"):
+        dataset.trainer(continues=True).load_checkpoint(checkpoint)
+    dataset.plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"] = stages
+    for channel, file in enumerate(sorted((dataset.raw / "imagesUn").iterdir())[:2]):
+        file.rename(file.with_name(f"another_{channel:04d}.nii.gz"))
+    with pytest.raises(UserError, match=r"not those that this pretraining began with \(new: another; gone: \w+"):
+        dataset.trainer(continues=True).load_checkpoint(checkpoint)
+
+
 def test_a_checkpoint_tells_what_it_was_trained_on_in_plain_types(dataset, tmp_path):
     trainer = dataset.trainer()
     trainer.initialize()
