@@ -10,7 +10,7 @@ from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import
 from nnunetv2_muduo.checkpoint_files import save_with
 from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
-from nnunetv2_muduo.semisupervised.run_length import set_run_length
+from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
 from nnunetv2_muduo.semisupervised.workers import start_nnunets_loaders
 from nnunetv2_muduo.settings import Settings
@@ -20,6 +20,8 @@ ADAMW_LEARNING_RATE = 1e-3  # nnU-Net's 0.01 is meant for its SGD
 
 class ConfiguredTrainer(nnUNetTrainer):
     """Stock nnU-Net training, as long, with the optimiser and mirrored or not as plans["muduo"] asks for."""
+
+    schedule: tuple[str, ...] = SCHEDULE  # settings that must not change while a training is interrupted
 
     def __init__(
         self,
@@ -31,6 +33,7 @@ class ConfiguredTrainer(nnUNetTrainer):
     ) -> None:
         settings = Settings.from_plans(plans)  # first: a wrong setting is refused before anything is written
         refuse_unconnected_processes()
+        self.continues = plans.get("continue_training", False)  # nnU-Net takes it out
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.settings = settings
         set_run_length(self, settings, epochs=self.epochs_asked_for())
@@ -82,3 +85,8 @@ class ConfiguredTrainer(nnUNetTrainer):
             return
         with replacing(Path(filename)) as partial:
             super().save_checkpoint(str(partial))
+
+    def load_checkpoint(self, filename_or_checkpoint) -> None:
+        super().load_checkpoint(filename_or_checkpoint)
+        if self.continues:
+            refuse_changed_schedule(self.my_init_kwargs["plans"], self.plans_manager.plans, self.schedule)

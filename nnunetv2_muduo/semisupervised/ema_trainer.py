@@ -24,6 +24,7 @@ class EmaTrainer(ConfiguredTrainer):
 
     needs_ema = False  # whether a training is taught by the average, whatever it predicts with
     ema: EmaCopy | None = None
+    schedule = (*ConfiguredTrainer.schedule, "ema_decay", "predict_with")  # the best checkpoint is the best of one
 
     def initialize(self) -> None:
         super().initialize()

@@ -20,6 +20,8 @@ from nnunetv2_muduo.settings import Settings
 class PromptGeneratorTrainer(ConfiguredTrainer):
     """nnU-Net's own training on the PET channel alone, for `prompt_epochs` epochs."""
 
+    schedule = ()  # a student with another one uses the generator that is there, or trains it to the end
+
     def __init__(
         self,
         plans: dict,

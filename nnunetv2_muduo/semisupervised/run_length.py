@@ -1,22 +1,14 @@
 """How long a training is and which seed it has: nnU-Net's defaults unless the settings say otherwise."""
 
+from collections.abc import Sequence
+
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.seeding import seed_everything
 from nnunetv2_muduo.settings import Settings
 
-SHAPES_THE_SCHEDULE = (
-    "num_epochs",
-    "iterations_per_epoch",
-    "warmup_epochs",
-    "ramp_fraction",
-    "consistency_weight",
-    "optimizer",
-    "initial_lr",
-    "ema_decay",
-    "predict_with",  # checkpoint_best.pth is the best of one of the two
-)
+SCHEDULE = ("num_epochs", "iterations_per_epoch", "optimizer", "initial_lr")
 
 
 def set_run_length(trainer: nnUNetTrainer, settings: Settings, *, epochs: int | None) -> None:
@@ -29,14 +21,18 @@ def set_run_length(trainer: nnUNetTrainer, settings: Settings, *, epochs: int | 
         seed_everything(settings.seed)  # the initial student; DDP would bring all to the first process's anyway
 
 
-def refuse_changed_schedule(checkpoint_plans: dict, trainer: nnUNetTrainer) -> None:
+def refuse_changed_schedule(checkpoint_plans: dict, plans: dict, keys: Sequence[str]) -> None:
     """A resumed training must follow the schedule it began with.
 
+    Args:
+        checkpoint_plans, plans: then and now.
+        keys: settings that shape the schedule, such as `SCHEDULE`.
+
     Raises:
-        UserError: if a setting that shapes the schedule differs between the checkpoint and the plans.
+        UserError: if one of them differs.
     """
-    before, now = Settings.from_plans(checkpoint_plans), Settings.from_plans(trainer.plans_manager.plans)
-    for key in SHAPES_THE_SCHEDULE:
+    before, now = Settings.from_plans(checkpoint_plans), Settings.from_plans(plans)
+    for key in keys:
         if getattr(before, key) != getattr(now, key):
             raise UserError(
                 f"Cannot continue: '{key}' was {getattr(before, key)} when this training began and is now "

@@ -27,7 +27,6 @@ from nnunetv2_muduo.semisupervised.loading import (
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
-from nnunetv2_muduo.semisupervised.run_length import refuse_changed_schedule
 from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary, preprocess_unlabelled
 from nnunetv2_muduo.semisupervised.workers import loader_inside
@@ -59,6 +58,7 @@ class SemiSupervisedTrainer(EmaTrainer):
     organ_log_keys: tuple[str, ...] = ()  # the same with one value per organ
     epoch_log_keys: tuple[str, ...] = ()  # what a subclass logs once an epoch by itself
     ignored_settings: tuple[str, ...] = ()  # what means nothing to a subclass
+    schedule = (*EmaTrainer.schedule, "warmup_epochs", "ramp_fraction", "consistency_weight")
 
     def __init__(
         self,
@@ -70,10 +70,8 @@ class SemiSupervisedTrainer(EmaTrainer):
     ) -> None:
         refuse_unsupported(type(self).__name__, plans, configuration, dataset_json)
         channels = find_channels(dataset_json, Settings.from_plans(plans))
-        continues = plans.get("continue_training", False)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.ct_channel, self.pet_channel = channels
-        self.continues = continues
         self.organs = tuple(self._name_of(label) for label in self.label_manager.foreground_labels)
         processes = dist.get_world_size() if self.is_ddp else 1
         self.unlabelled_batch_size = unlabelled_batch_size_per_process(
@@ -238,8 +236,6 @@ class SemiSupervisedTrainer(EmaTrainer):
 
     def load_checkpoint(self, filename_or_checkpoint) -> None:
         super().load_checkpoint(filename_or_checkpoint)
-        if self.continues:
-            refuse_changed_schedule(self.my_init_kwargs["plans"], self)
         self._declare_log_keys()
 
     def _declare_log_keys(self) -> None:

@@ -1,21 +1,25 @@
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
+from fabricated_training import nnUNetTrainerPull, trainers_in
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.run_length import refuse_changed_schedule, set_run_length
+from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.trainers.nnUNetTrainerLinearProbe import nnUNetTrainerLinearProbe
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 
 
-def trainer(**settings) -> SimpleNamespace:
+def trainer() -> SimpleNamespace:
     return SimpleNamespace(
         num_epochs=1000,
         num_iterations_per_epoch=250,
         num_val_iterations_per_epoch=50,
         save_every=50,
         local_rank=0,
-        plans_manager=SimpleNamespace(plans={"muduo": settings}),
     )
 
 
@@ -41,8 +45,29 @@ def test_same_seed_gives_the_same_first_numbers():
 
 def test_resuming_with_another_epoch_count_is_refused_by_name():
     with pytest.raises(UserError, match="'num_epochs' was 100 when this training began and is now 50"):
-        refuse_changed_schedule({"muduo": {"num_epochs": 100}}, trainer(num_epochs=50))
+        refuse_changed_schedule({"muduo": {"num_epochs": 100}}, {"muduo": {"num_epochs": 50}}, SCHEDULE)
 
 
 def test_resuming_with_other_teachers_is_allowed():
-    refuse_changed_schedule({"muduo": {"ct_teacher": "a.pth"}}, trainer(ct_teacher="b.pth"))
+    refuse_changed_schedule({"muduo": {"ct_teacher": "a.pth"}}, {"muduo": {"ct_teacher": "b.pth"}}, SCHEDULE)
+
+
+@pytest.mark.parametrize(
+    ("trainer_class", "settings", "refused"),
+    [
+        (nnUNetTrainerMuDuoSupervised, {"num_epochs": 20}, True),
+        (nnUNetTrainerMuDuoSupervised, {"predict_with": "ema"}, True),
+        (nnUNetTrainerMuDuoSupervised, {"consistency_weight": 0.5}, False),
+        (nnUNetTrainerPull, {"consistency_weight": 0.5}, True),
+        (nnUNetTrainerLinearProbe, {"initial_lr": 0.5}, True),
+        (nnUNetTrainerLinearProbe, {"predict_with": "ema"}, False),
+        (nnUNetTrainerMuDuoPrompt, {"num_epochs": 20}, False),
+    ],
+)
+def test_each_trainer_refuses_what_shapes_its_own_schedule(tmp_path, monkeypatch, trainer_class, settings, refused):
+    make = trainers_in(tmp_path, monkeypatch)
+    make(trainer_class=trainer_class).save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    now = make(trainer_class=trainer_class, continues=True, **settings)
+    with pytest.raises(UserError, match=f"'{next(iter(settings))}' was") if refused else nullcontext():
+        now.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+    make(trainer_class=trainer_class, **settings).load_checkpoint(str(tmp_path / "checkpoint.pth"))  # --val alone
