@@ -1,6 +1,6 @@
 """Results of `muduo evaluate`, to stand in a report beside the trainings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def read_evaluations(folders: Sequence[Path]) -> list[EvaluatedFolder]:
 
 
 def _read(folder: Path) -> EvaluatedFolder:
-    files = [folder / "summary.json"] if (folder / "summary.json").is_file() else sorted(folder.glob("*/summary.json"))
+    files = [path for path in (folder / "summary.json", *sorted(folder.glob("*/summary.json"))) if path.is_file()]
     contents = {path: read_json(path) for path in files}
     ours = {path: content for path, content in contents.items() if "organs" in content.get("muduo", {})}
     if not ours:
@@ -43,14 +43,21 @@ def _read(folder: Path) -> EvaluatedFolder:
             f"`muduo evaluate REFERENCES PREDICTIONS -o {folder}` and give that folder."
         )
     methods = {
-        str(content["muduo"].get("method", path.parent.name)): scores_of(
-            content, _by_label(content["muduo"]["organs"]), file_ending=_ending(content)
-        )
-        for path, content in ours.items()
+        name: scores_of(content, _by_label(content["muduo"]["organs"]), file_ending=_ending(content))
+        for name, content in zip(_names(ours), ours.values(), strict=True)
     }
     first = _baseline(folder)
     ordered = dict(sorted(methods.items(), key=lambda item: item[0] != first))
     return EvaluatedFolder(folder, ordered, len(next(iter(ordered.values())).cases))
+
+
+def _names(results: Mapping[Path, Mapping]) -> list[str]:
+    """The methods'; where one was evaluated more than once, such as on other cases, with the folder of each."""
+    methods = [str(content["muduo"].get("method", path.parent.name)) for path, content in results.items()]
+    return [
+        method if methods.count(method) == 1 else f"{method} ({path.resolve().parent.name})"
+        for path, method in zip(results, methods, strict=True)
+    ]
 
 
 def _baseline(folder: Path) -> str | None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -47,6 +48,26 @@ def test_volumes_stand_beside_the_references(evaluated):
 def test_organs_stand_in_the_order_of_their_labels(evaluated):
     (found,) = read_evaluations([evaluated / "exact"])
     assert list(found.methods["exact"].means["Dice"]) == ["liver", "spleen", "lesion"]
+
+
+def test_two_evaluations_of_one_method_stand_side_by_side(evaluated, tmp_path):
+    """As of one model on two sets of cases; neither takes the other's place."""
+    for name in ("test", "validation"):
+        shutil.copytree(evaluated / "poor", tmp_path / name)
+    content = json.loads((tmp_path / "test" / "summary.json").read_text())
+    content["mean"]["1"]["Dice"] = 0.25
+    (tmp_path / "test" / "summary.json").write_text(json.dumps(content))
+    (found,) = read_evaluations([tmp_path])
+    assert list(found.methods) == ["poor (test)", "poor (validation)"]
+    assert found.methods["poor (test)"].means["Dice"]["liver"] == 0.25
+    assert found.methods["poor (validation)"].means["Dice"]["liver"] != 0.25
+
+
+def test_an_evaluation_beside_those_that_were_compared_hides_none(evaluated, tmp_path):
+    shutil.copytree(evaluated, tmp_path, dirs_exist_ok=True)
+    shutil.copyfile(evaluated / "exact" / "summary.json", tmp_path / "summary.json")
+    (found,) = read_evaluations([tmp_path])
+    assert list(found.methods) == ["poor", f"exact ({tmp_path.name})", "exact (exact)"]
 
 
 def test_any_other_folder_is_refused_with_the_command(tmp_path):
