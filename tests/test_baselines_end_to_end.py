@@ -1,5 +1,6 @@
 """Two students and an average through stock commands: train, predict, validate, continue after the end, self-train."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 TRAINER = "nnUNetTrainerCPS"
 SETTINGS = ["num_epochs=2", "iterations_per_epoch=3", "val_iterations_per_epoch=1", "predict_with=ema", "seed=0"]
+USING_PROCESSES = ("nnUNetv2_extract_fingerprint", "nnUNetv2_preprocess")
 
 
 @pytest.fixture(scope="module")
@@ -66,21 +68,17 @@ def test_continuing_after_the_end_changes_no_weight(trained: NNUNetProject):
 
 
 def test_self_training_by_the_commands_of_the_documentation(trained: NNUNetProject):
-    """docs/baselines.md, with another trainer as the supervised one."""
+    """docs/baselines.md, with another trainer as the supervised one, and then what `muduo pseudo-label` prints."""
     predicted = trained.predict(TRAINER, trained.raw / "imagesUn", trained.folder / "predicted_unlabelled")
     options = ["--predictions", str(predicted), "--no-teachers", "--as-labels", "322"]
     output = trained.muduo("pseudo-label", "-d", "221", *options, "-np", "0", "-device", "cpu")
     assert "2 pseudo-labelled and 5 labelled cases, 0.0 % of the pseudo-labelled voxels" in output
-    trained.run("nnUNetv2_extract_fingerprint", "-d", "322", "-np", "1")
-    trained.run("nnUNetv2_plan_experiment", "-d", "322")
-    names = ("-sp", "nnUNetPlans", "-tp", "nnUNetPlans221")
-    trained.run("nnUNetv2_move_plans_between_datasets", "-s", "221", "-t", "322", *names)
-    trained.run("nnUNetv2_preprocess", "-d", "322", "-plans_name", "nnUNetPlans221", "-c", "3d_fullres", "-np", "1")
-    dataset, trained.plans = "Dataset322_PhantomPseudo", "nnUNetPlans221"
-    try:
-        trained.train("nnUNetTrainerMuDuoSupervised", dataset=dataset)
-    finally:
-        trained.plans = "nnUNetPlans"
+    lines = [line.strip() for line in output.splitlines() if line.strip().startswith("nnUNetv2_")]
+    *commands, training = [shlex.split(command) for line in lines for command in line.split("&&")]
+    for command in commands:
+        trained.run(*command, *(["-np", "1"] if command[0] in USING_PROCESSES else []))
+    trained.run(*training, "-device", "cpu")
+    dataset = "Dataset322_PhantomPseudo"
     model = trained.paths["nnUNet_results"] / dataset / "nnUNetTrainerMuDuoSupervised__nnUNetPlans221__3d_fullres"
     weights = network_weights(model / "fold_0" / "checkpoint_final.pth")
     supervised = network_weights(trained.fold(TRAINER) / "checkpoint_final.pth")

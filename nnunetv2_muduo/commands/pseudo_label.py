@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nnunetv2_muduo.settings import Settings
 
 PROMPT_TRAINER = "nnUNetTrainerMuDuoPrompt"
+SUPERVISED_TRAINER = "nnUNetTrainerMuDuoSupervised"
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -144,7 +145,8 @@ def _run(arguments: Namespace) -> None:
             with_labelled=not arguments.without_labelled,
             copy=arguments.copy,
         )
-        _tell(made, target, configuration=arguments.c)
+        _tell(made)
+        _tell_to_plan_anew(target, configuration=arguments.c)
 
 
 def _self_train(arguments: Namespace, name: str) -> None:
@@ -169,7 +171,26 @@ def _self_train(arguments: Namespace, name: str) -> None:
         device=_device(arguments.device),
         num_processes=max(0, arguments.np),
     )
-    _tell(made, target, configuration=arguments.c)
+    _tell(made)
+    if not _plans_file(name, arguments.p).is_file():
+        _tell_to_plan_anew(target, configuration=arguments.c)
+        return
+    print(f"Train with the plans of {name}, so that both models have one network and one spacing:")
+    commands = self_training_commands(
+        int(name[7:10]), int(target[7:10]), plans_name=arguments.p, configuration=arguments.c
+    )
+    print("\n".join(f"    {line}" for line in commands))
+
+
+def self_training_commands(source: int, target: int, *, plans_name: str, configuration: str) -> tuple[str, ...]:
+    """Shell lines that train on a laid out dataset as its source was trained on; numbers are those of the datasets."""
+    plans = f"{plans_name}{source}"
+    return (
+        f"nnUNetv2_extract_fingerprint -d {target} && nnUNetv2_plan_experiment -d {target}",
+        f"nnUNetv2_move_plans_between_datasets -s {source} -t {target} -sp {plans_name} -tp {plans}",
+        f"nnUNetv2_preprocess -d {target} -plans_name {plans} -c {configuration}",
+        f"nnUNetv2_train {target} {configuration} 0 -tr {SUPERVISED_TRAINER} -p {plans}",
+    )
 
 
 def _required_organs(arguments: Namespace, raw: Path, dataset_json: dict) -> frozenset[str]:
@@ -185,7 +206,7 @@ def _required_organs(arguments: Namespace, raw: Path, dataset_json: dict) -> fro
     )
 
 
-def _tell(made: "PseudoDataset", target: str, *, configuration: str) -> None:
+def _tell(made: "PseudoDataset") -> None:
     print(
         f"{made.folder}: {made.pseudo_labelled} pseudo-labelled and {made.labelled} labelled cases, "
         f"{100 * made.ignored_share:.1f} % of the pseudo-labelled voxels carry the ignore label."
@@ -194,6 +215,9 @@ def _tell(made: "PseudoDataset", target: str, *, configuration: str) -> None:
         print(f"An organ that every scan should show is missing in {len(made.incomplete)} case(s); see quality.csv.")
     if made.left_out:
         print(f"Left out: {', '.join(made.left_out)}")
+
+
+def _tell_to_plan_anew(target: str, *, configuration: str) -> None:
     number = int(target[7:10])
     print(
         f"Train with: nnUNetv2_plan_and_preprocess -d {number} -c {configuration} && "
@@ -222,8 +246,12 @@ def _settings(dataset: str, plans_name: str) -> "Settings":
     """Those of the dataset's plans where it is planned, else the defaults."""
     from nnunetv2_muduo.settings import Settings
 
-    plans = Path(os.environ.get("nnUNet_preprocessed", "")) / dataset / f"{plans_name}.json"
+    plans = _plans_file(dataset, plans_name)
     return Settings.from_plans(read_json(plans)) if plans.is_file() else Settings()
+
+
+def _plans_file(dataset: str, plans_name: str) -> Path:
+    return Path(os.environ.get("nnUNet_preprocessed", "")) / dataset / f"{plans_name}.json"
 
 
 def _device(name: str | None) -> "torch.device":

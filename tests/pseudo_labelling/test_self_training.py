@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from doc_pages import ROOT
 from pseudo_project import DATASET, DATASET_JSON, PseudoProject, organs, write, write_project
 
 from nnunetv2_muduo.cli import main
+from nnunetv2_muduo.commands.pseudo_label import self_training_commands
 
 CASES = ("pat 0.v1", "pat 1.v1")
 NEW = "Dataset022_TinyPseudo"
@@ -46,6 +48,23 @@ def test_predictions_become_labels_voxel_by_voxel_beside_the_labelled_cases(proj
         assert scan.is_symlink()
         assert image.GetDirection() == pytest.approx(sitk.ReadImage(str(scan)).GetDirection(), abs=1e-6)
     assert not project.out.exists()
+
+
+def test_what_is_printed_moves_the_plans_of_the_source_as_the_documentation_does(
+    project: PseudoProject, tmp_path: Path, capsys
+):
+    assert lay_out(project) == 0
+    assert "Train with: nnUNetv2_plan_and_preprocess -d 22 -c 3d_fullres" in capsys.readouterr().out, "no plans yet"
+    plans = tmp_path / "nnUNet_preprocessed" / DATASET / "OurPlans.json"
+    plans.parent.mkdir(parents=True)
+    plans.write_text("{}")
+    assert lay_out(project, "-p", "OurPlans", "-c", "3d_lowres") == 0
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("nnUNetv2_")]
+    assert printed == list(self_training_commands(21, 22, plans_name="OurPlans", configuration="3d_lowres"))
+    assert "nnUNetv2_move_plans_between_datasets -s 21 -t 22 -sp OurPlans -tp OurPlans21" in printed
+    page = (ROOT / "docs" / "baselines.md").read_text()  # whose commands a test hands to nnU-Net's own parsers
+    for line in self_training_commands(221, 322, plans_name="nnUNetPlans", configuration="3d_fullres"):
+        assert f"    {line}\n" in page
 
 
 def test_folds_validate_on_labelled_cases_alone(project: PseudoProject, tmp_path: Path):
