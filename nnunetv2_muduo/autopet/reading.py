@@ -3,9 +3,11 @@
 import hashlib
 import os
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from nnunetv2_muduo.datasets.plausibility import range_warnings
 from nnunetv2_muduo.errors import UserError
 
 _BLOCK_IN_BYTES = 1 << 21
+_BLOCKS = 8  # read and hashed ahead of their writing: waiting for a thread after each takes long where cores are busy
 _FETCHED_IN_BYTES = 1 << 24
 _DECOMPRESSED_IN_BYTES = 1 << 19  # at a time; little, as the first slices are often all that is wanted
 _FEWEST_SLICES = 4
@@ -62,13 +65,19 @@ def read_once(source: Path, *, modality: str, copy_to: Path | None = None, every
         stream = stack.enter_context(source.open("rb", buffering=0))
         copy = None if copy_to is None else stack.enter_context(copy_to.open("wb", buffering=0))
         writer = stack.enter_context(ThreadPoolExecutor(1))
-        room = memoryview(bytearray(_BLOCK_IN_BYTES))  # used again and again: new memory costs as much as hashing
-        while block := room[: _read_on(stream, room)]:
-            written = None if copy is None else writer.submit(_write_all, copy, block)
+        rooms = [memoryview(bytearray(_BLOCK_IN_BYTES)) for _ in range(_BLOCKS)]  # used again: new memory costs much
+        being_written: deque[Future[None]] = deque()
+        for room in cycle(rooms):
+            if len(being_written) == _BLOCKS:  # the oldest is in this room
+                being_written.popleft().result()
+            if not (block := room[: _read_on(stream, room)]):
+                break
+            if copy is not None:
+                being_written.append(writer.submit(_write_all, copy, block))
             digest.update(block)  # hashing and writing leave Python's lock to each other
             looking.feed(block)
-            if written is not None:
-                written.result()
+        for written in being_written:
+            written.result()
     return ReadImage(digest.hexdigest(), tuple(looking.finish()))
 
 

@@ -1,6 +1,8 @@
 """One read of a file tells, and copies, what several would."""
 
+import errno
 import gzip
+import time
 from pathlib import Path
 
 import nibabel
@@ -31,6 +33,30 @@ def test_hash_and_copy_are_those_of_the_file(tmp_path, every_voxel):
     read = read_once(source, modality="PET", copy_to=tmp_path / "copy", every_voxel=every_voxel)
     assert (read.sha256, read.warnings) == (sha256_of(source), ())
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+def test_a_copy_is_whole_where_writing_is_slower_than_reading(tmp_path, monkeypatch):
+    written_in_time = reading._write_all
+
+    def write_slowly(stream, block):
+        time.sleep(0.002)
+        written_in_time(stream, block)
+
+    monkeypatch.setattr(reading, "_BLOCK_IN_BYTES", 512)
+    monkeypatch.setattr(reading, "_write_all", write_slowly)
+    source = written(tmp_path, SUV)
+    assert source.stat().st_size > 3 * 512 * reading._BLOCKS
+    read_once(source, modality="PET", copy_to=tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+def test_a_copy_that_fails_at_its_end_is_told(tmp_path, monkeypatch):
+    def fail(stream, block):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(reading, "_write_all", fail)  # of the last blocks nobody has asked when the file is read
+    with pytest.raises(OSError, match="No space left"):
+        read_once(written(tmp_path, SUV), modality="PET", copy_to=tmp_path / "copy")
 
 
 @pytest.mark.parametrize("modality", ["CT", "PET"])
