@@ -24,7 +24,7 @@ from nnunetv2_muduo.mae_training.step import shown_to_network
 from nnunetv2_muduo.presets import preset_paths
 from nnunetv2_muduo.pretraining import block_mask, reconstruction_loss
 from nnunetv2_muduo.swin.building import build_swin
-from nnunetv2_muduo.swin.sizes import SIZES
+from nnunetv2_muduo.swin_sizes import SIZES
 
 CHANNELS = 2
 PLANNED = "planned U-Net"

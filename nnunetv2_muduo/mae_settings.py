@@ -21,7 +21,7 @@ from nnunetv2_muduo.setting_rules import (
     settings_from,
     shown,
 )
-from nnunetv2_muduo.swin.sizes import SIZES
+from nnunetv2_muduo.swin_sizes import SIZES
 
 _EDGE = 0.01  # of the zoom: nobody wants a hundredth or a hundredfold of a scan
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from torch import nn
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.swin.sizes import SIZES
+from nnunetv2_muduo.swin_sizes import SIZES
 
 _OLDEST = (1, 5)  # before, the size of the images was an argument
 _INSTALL = "pip install 'nnunetv2-muduo[swin]'"

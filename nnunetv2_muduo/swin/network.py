@@ -7,7 +7,7 @@ from monai.networks.nets import SwinUNETR
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nnunetv2_muduo.swin.sizes import HEADS, SwinSize
+from nnunetv2_muduo.swin_sizes import HEADS, SwinSize
 
 
 class SwinUNETRv2(SwinUNETR):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
-from nnunetv2_muduo.swin.sizes import PATCH_MULTIPLE, fits, fitting_patches
+from nnunetv2_muduo.swin_sizes import PATCH_MULTIPLE, fits, fitting_patches
 
 
 def refuse_unsupported(trainer_name: str, plans: dict, configuration: str) -> None:

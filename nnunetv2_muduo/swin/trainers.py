@@ -9,7 +9,7 @@ from nnunetv2_muduo.mae_training.refusals import refuse_to_segment
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.swin.building import build_swin, require_monai
 from nnunetv2_muduo.swin.refusals import refuse_unsupported
-from nnunetv2_muduo.swin.sizes import SIZES
+from nnunetv2_muduo.swin_sizes import SIZES
 from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
 from nnunetv2_muduo.transfer.linear_probe import LinearProbeTrainer
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from doc_pages import ROOT, text_of
 
 PACKAGE = "nnunetv2_muduo"
-CONSTANTS = {f"{PACKAGE}.swin.sizes"}  # read from below as well, as the page says
 HEAVY = {"torch": "torch", "nnU-Net": "nnunetv2"}
 TABLE = re.findall(r"^\| (`.+?) \| .+ \| (.*)\|$", text_of(ROOT / "docs" / "architecture.md"), re.MULTILINE)
 LEVELS = [re.findall(r"`(\w+)`", names) for names, _ in TABLE]
@@ -48,9 +47,9 @@ def test_rooms_import_only_from_rooms_below():
     upwards = [
         f"{name} imports {other}"
         for name, path in modules().items()
-        for other in imports_of(path) - CONSTANTS
+        for other in imports_of(path)
         if (room := room_of(other)) and room != room_of(name)
-        if name not in CONSTANTS and LEVEL_OF[room] < LEVEL_OF[room_of(name)]
+        if LEVEL_OF[room] < LEVEL_OF[room_of(name)]
     ]
     assert upwards == []
 
@@ -62,11 +61,6 @@ def test_rooms_import_the_heavy_libraries_that_the_page_says():
         tops = {other.split(".")[0] for other in imports_of(path)}
         found[room_of(name)] |= {title for title, library in HEAVY.items() if library in tops}
     assert found == said
-
-
-def test_constants_that_are_read_from_above_import_nothing_of_the_package_but_errors():
-    for name in CONSTANTS:
-        assert {other for other in imports_of(modules()[name]) if other.startswith(PACKAGE)} <= {f"{PACKAGE}.errors"}
 
 
 def _rooms(names: str) -> list[str]:

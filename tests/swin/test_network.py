@@ -8,7 +8,7 @@ from monai_extra import needs_monai
 from torch import Tensor, nn
 
 from nnunetv2_muduo.swin.building import build_swin
-from nnunetv2_muduo.swin.sizes import SIZES
+from nnunetv2_muduo.swin_sizes import SIZES
 
 pytestmark = needs_monai
 PATCH = (32, 32, 64)

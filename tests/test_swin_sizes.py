@@ -1,6 +1,6 @@
 import pytest
 
-from nnunetv2_muduo.swin.sizes import SIZES, fits, fitting_patches
+from nnunetv2_muduo.swin_sizes import SIZES, fits, fitting_patches
 
 
 def test_the_sizes_are_the_published_ones():
