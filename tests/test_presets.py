@@ -25,6 +25,12 @@ def test_the_published_preset_differs_from_the_defaults_where_the_published_code
     assert settings.num_epochs * settings.iterations_per_epoch == 30_000
 
 
+def test_the_published_preset_weighs_consistency_against_supervision_as_the_published_code_does():
+    supervised_here, supervised_there, weight_there = 1 + 1, 0.5 * (1 + 1), 0.1  # of cross-entropy and Dice
+    settings = Settings.from_dict(load_preset("published").muduo)
+    assert settings.consistency_weight / supervised_here == weight_there / supervised_there
+
+
 def test_an_unknown_preset_is_answered_with_those_there_are():
     with pytest.raises(UserError, match=r"no preset 'publish'; there are cautious, .*published"):
         load_preset("publish")
