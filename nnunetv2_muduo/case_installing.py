@@ -1,13 +1,69 @@
 """The files of one case moved into a dataset so that no restart takes half a case, or a stranger's, for its own."""
 
+import errno
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
+
+from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.worker_pool import run_jobs
+
+Job = TypeVar("Job")
+_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: notes where it went well, the reason where it did not."""
+
+    case: str
+    notes: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def make_cases(
+    make: Callable[[Job], Outcome],
+    jobs: Sequence[Job],
+    *,
+    doing: str,
+    num_processes: int,
+    log: Callable[[str], object],
+    progress: bool,
+) -> list[Outcome]:
+    """Make cases side by side, in any order; `log` hears of what is worth telling, `doing` names the progress bar."""
+    outcomes = []
+    results = run_jobs(make, jobs, num_processes=num_processes)
+    for outcome in tqdm(results, total=len(jobs), desc=doing, unit="case", disable=not (progress and jobs)):
+        outcomes.append(outcome)
+        for note in outcome.notes:
+            log(f"{outcome.case}: {note}")
+        if outcome.reason is not None:
+            log(f"{outcome.case}: SKIPPED, {outcome.reason}{'' if outcome.reason.endswith('?') else '.'}")
+    return outcomes
+
+
+def outcome_of(case: str, work: Callable[[], tuple[str, ...]], *, dataset: Path) -> Outcome:
+    """Do the work on a case, which returns notes; whatever is wrong with the case is its outcome's reason.
+
+    Raises:
+        UserError: when there is no place left to write to, which is not the case's fault.
+    """
+    try:
+        return Outcome(case, notes=work())
+    except (UserError, OSError, RuntimeError) as error:  # RuntimeError is SimpleITK's
+        if isinstance(error, OSError) and error.errno in _NO_PLACE:
+            raise UserError(
+                f"{dataset} cannot be written to ({error.strerror}); make room and run the command again: what is "
+                "finished is kept."
+            ) from error
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return Outcome(case, reason=lines[-1].removeprefix("sitk::ERROR: ").strip().rstrip("."))
 
 
 def install_case(

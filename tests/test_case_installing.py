@@ -1,11 +1,21 @@
 """A case is in place whole, or not at all."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nnunetv2_muduo.case_installing import announced_files, check_place_is_free, install_case, remove_case
+from nnunetv2_muduo.case_installing import (
+    Outcome,
+    announced_files,
+    check_place_is_free,
+    install_case,
+    make_cases,
+    outcome_of,
+    remove_case,
+)
 from nnunetv2_muduo.errors import UserError
 
 
@@ -67,3 +77,37 @@ def test_files_of_others_are_in_the_way_and_own_ones_are_not(tmp_path):
         check_place_is_free(
             tmp_path / "dataset", ["imagesTr/c"], record=tmp_path / "records" / "d.json", remedy="go away"
         )
+
+
+def raising(error: Exception) -> Callable[[], tuple[str, ...]]:
+    def work() -> tuple[str, ...]:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (UserError("the PET is empty"), "the PET is empty"),
+        (RuntimeError("Exception thrown in SimpleITK\nsitk::ERROR: Unable to open file."), "Unable to open file"),
+        (OSError(errno.EIO, "Input/output error"), "[Errno 5] Input/output error"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_what_is_wrong_with_a_case_is_its_reason(tmp_path, error, reason):
+    assert outcome_of("c", raising(error), dataset=tmp_path) == Outcome("c", reason=reason)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_place_that_cannot_be_written_to_ends_the_run(tmp_path, number):
+    with pytest.raises(UserError, match=r"cannot be written to \(.+\); make room and run the command again"):
+        outcome_of("c", raising(OSError(number, os.strerror(number))), dataset=tmp_path)
+
+
+def test_notes_and_reasons_are_told_case_by_case():
+    told: list[str] = []
+    known = {"a": Outcome("a", notes=("cut off",)), "b": Outcome("b", reason="empty"), "c": Outcome("c", reason="SUV?")}
+    made = make_cases(known.__getitem__, "abc", doing="making", num_processes=1, log=told.append, progress=False)
+    assert made == list(known.values())
+    assert told == ["a: cut off", "b: SKIPPED, empty.", "c: SKIPPED, SUV?"]

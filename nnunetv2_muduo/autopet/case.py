@@ -1,6 +1,5 @@
 """One case of AutoPET from its files to its place in the dataset, written whole."""
 
-import errno
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,18 +11,16 @@ import SimpleITK as sitk
 from nnunetv2_muduo.autopet.headers import ENDING
 from nnunetv2_muduo.autopet.reading import read_once
 from nnunetv2_muduo.autopet.target import LESION, with_lesions_on_top
-from nnunetv2_muduo.case_installing import check_place_is_free, install_case
+from nnunetv2_muduo.case_installing import Outcome, check_place_is_free, install_case, outcome_of
 from nnunetv2_muduo.datasets.label_values import checked_label, label_values
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_io import grid_differences, image_like, write_image
-from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import PARTIAL_PREFIX, link_or_copy, sha256_of
 from nnunetv2_muduo.harmonising.case import read_checked
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images, label_onto
 
 MODALITIES = ("CT", "PET")  # channels 0 and 1
-_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -63,15 +60,6 @@ class ConversionJob:
         return images if self.labels is None else (*images, f"{self.labels}/{self.name}{ENDING}")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a case: notes where it went well, the reason where it did not."""
-
-    name: str
-    notes: tuple[str, ...] = ()
-    reason: str | None = None
-
-
 @dataclass
 class _Made:
     """What is told in the record."""
@@ -83,21 +71,8 @@ class _Made:
 
 
 def convert_case(job: ConversionJob) -> Outcome:
-    """Hash, check, link, copy or write; whatever is wrong with the case is its outcome's reason.
-
-    Raises:
-        UserError: when there is no place left to write to, which is not the case's fault.
-    """
-    try:
-        return Outcome(job.name, notes=_convert(job))
-    except (UserError, OSError, RuntimeError) as error:  # RuntimeError is SimpleITK's
-        if isinstance(error, OSError) and error.errno in _NO_PLACE:
-            raise UserError(
-                f"{job.dataset} cannot be written to ({error.strerror}); make room and run the command again: what is "
-                "finished is kept."
-            ) from error
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return Outcome(job.name, reason=lines[-1].removeprefix("sitk::ERROR: ").strip().rstrip("."))
+    """Hash, check, link, copy or write, see `outcome_of`."""
+    return outcome_of(job.name, lambda: _convert(job), dataset=job.dataset)
 
 
 def _convert(job: ConversionJob) -> tuple[str, ...]:

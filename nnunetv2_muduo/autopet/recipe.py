@@ -21,14 +21,13 @@ from nnunetv2_muduo.autopet.records import (
     write_manifest,
 )
 from nnunetv2_muduo.autopet_manifest import sets_told
-from nnunetv2_muduo.case_installing import remove_case
+from nnunetv2_muduo.case_installing import make_cases, remove_case
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.nnunet_folders import read_json
 from nnunetv2_muduo.run_lock import only_run
 from nnunetv2_muduo.transfer.few_shot import Split
 from nnunetv2_muduo.transfer.split_files import SPLITS, write_splits_file
-from nnunetv2_muduo.worker_pool import run_jobs
 
 CHANNELS = {"0": "CT", "1": "PET"}  # nnU-Net chooses the normalisation by these names
 NORMALISATION = {
@@ -102,23 +101,11 @@ def convert(
         for name in gone:
             remove_case(dataset, record_file(dataset, name))
             record_file(dataset, name).unlink()
-        reasons = _run(left, num_processes=num_processes, log=log, progress=progress)
+        outcomes = make_cases(
+            convert_case, left, doing="converting", num_processes=num_processes, log=log, progress=progress
+        )
+        reasons = {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
         return _finish(plan, kept, reasons, preprocessed, overwrite=overwrite)
-
-
-def _run(
-    jobs: Sequence[ConversionJob], *, num_processes: int, log: Callable[[str], object], progress: bool
-) -> dict[str, str]:
-    """Case -> reason of those that turned out bad."""
-    reasons = {}
-    results = run_jobs(convert_case, jobs, num_processes=num_processes)
-    for outcome in tqdm(results, total=len(jobs), desc="converting", unit="case", disable=not (progress and jobs)):
-        for note in outcome.notes:
-            log(f"{outcome.name}: {note}")
-        if outcome.reason is not None:
-            reasons[outcome.name] = outcome.reason
-            log(f"{outcome.name}: SKIPPED, {outcome.reason}.")
-    return reasons
 
 
 def _finish(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunetv2_muduo.case_installing import check_place_is_free, install_case
+from nnunetv2_muduo.case_installing import Outcome, check_place_is_free, install_case, outcome_of
 from nnunetv2_muduo.datasets.dicom_suv import UNITS, check_units, suv_factor_of_series
 from nnunetv2_muduo.datasets.label_values import checked_label
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti
@@ -54,24 +54,9 @@ class CaseJob:
     with_table: bool = False
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a case: notes where it went well, the reason where it did not."""
-
-    case: str
-    labelled: bool
-    notes: tuple[str, ...] = ()
-    reason: str | None = None
-
-
 def harmonise_case(job: CaseJob) -> Outcome:
-    """Read, convert, resample, write; whatever is wrong with the case is its outcome's reason."""
-    labelled = job.found.label is not None
-    try:
-        return Outcome(job.case, labelled, notes=_harmonise(job))
-    except (UserError, OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError when a disk is full
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return Outcome(job.case, labelled, reason=lines[-1].removeprefix("sitk::ERROR: ").strip().rstrip("."))
+    """Read, convert, resample, write, see `outcome_of`."""
+    return outcome_of(job.case, lambda: _harmonise(job), dataset=job.dataset)
 
 
 def case_files(case: str, ending: str, *, labelled: bool) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from nnunetv2_muduo.case_installing import make_cases
 from nnunetv2_muduo.datasets.suv import Injection
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind
-from nnunetv2_muduo.harmonising.case import CaseJob, Outcome, harmonise_case, job_options
+from nnunetv2_muduo.harmonising.case import CaseJob, harmonise_case, job_options
 from nnunetv2_muduo.harmonising.case_finding import FoundCase, find_cases
 from nnunetv2_muduo.harmonising.dataset import Dataset
 from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
@@ -25,7 +26,6 @@ from nnunetv2_muduo.harmonising.record import (
     made_from,
     read_record,
 )
-from nnunetv2_muduo.worker_pool import run_jobs
 
 _SHOWN = 5
 
@@ -91,22 +91,24 @@ def harmonise(
         log(f"The SUV values name '{unused}', which is no case here.")
     records = {job.case: read_record(dataset.folder, job.case) for job in jobs}
     skipped |= _belonging_elsewhere(jobs, records)
-    kept = {job.case: job for job in jobs if is_finished(dataset.folder, records[job.case], job.made_from)}
+    kept = {job.case for job in jobs if is_finished(dataset.folder, records[job.case], job.made_from)}
     left = [job for job in jobs if job.case not in kept and job.case not in skipped]
     try:
-        outcomes = _run(left, num_processes=num_processes, log=log, progress=progress)
+        outcomes = make_cases(
+            harmonise_case, left, doing="harmonising", num_processes=num_processes, log=log, progress=progress
+        )
     finally:
         clear_away_left_behind(dataset.folder)
         recorded = gather_records(dataset.folder)
         labelled_in_all = dataset.finish()
     skipped |= {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
-    good = [outcome for outcome in outcomes if outcome.reason is None]
+    done = {outcome.case for outcome in outcomes if outcome.reason is None}
     summary = Summary(
         dataset.folder,
-        done=tuple(sorted(outcome.case for outcome in good)),
+        done=tuple(sorted(done)),
         kept=tuple(sorted(kept)),
         skipped=dict(sorted(skipped.items())),
-        labelled=sum(outcome.labelled for outcome in good) + sum(job.found.label is not None for job in kept.values()),
+        labelled=sum(job.found.label is not None for job in jobs if job.case in done or job.case in kept),
         labelled_in_all=labelled_in_all,
     )
     _report(summary, log)
@@ -190,18 +192,6 @@ def _belonging_elsewhere(jobs: Sequence[CaseJob], records: Mapping[str, CaseReco
         if other.exists() or not have_same_scans(record.made_from, job.made_from):
             taken[job.case] = f"the name is that of the case made from {other}; name the centre with --centre"
     return taken
-
-
-def _run(jobs: Sequence[CaseJob], *, num_processes: int, log: Callable[[str], object], progress: bool) -> list[Outcome]:
-    outcomes = []
-    results = run_jobs(harmonise_case, jobs, num_processes=num_processes)
-    for outcome in tqdm(results, total=len(jobs), desc="harmonising", unit="case", disable=not (progress and jobs)):
-        outcomes.append(outcome)
-        for note in outcome.notes:
-            log(f"{outcome.case}: {note}")
-        if outcome.reason is not None:
-            log(f"{outcome.case}: SKIPPED, {outcome.reason}{'' if outcome.reason.endswith('?') else '.'}")
-    return outcomes
 
 
 def _first_reasons(skipped: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """One case from its sources to its place in the dataset."""
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 import SimpleITK as sitk
 from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
 
-from nnunetv2_muduo.case_installing import announced_files
+from nnunetv2_muduo.case_installing import Outcome, announced_files
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid, snapped
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising import case as case_module
-from nnunetv2_muduo.harmonising.case import CaseJob, Outcome, harmonise_case
+from nnunetv2_muduo.harmonising.case import CaseJob, harmonise_case
 from nnunetv2_muduo.harmonising.case_finding import find_cases
 from nnunetv2_muduo.harmonising.images import Options
 from nnunetv2_muduo.harmonising.layouts import PRESETS, Layout
@@ -39,7 +41,7 @@ def values(path: Path) -> np.ndarray:
 
 def test_what_needs_no_change_is_linked_and_recorded(tmp_path):
     folder = write_case(tmp_path / "centre", label=True)
-    assert harmonise_case(a_job(tmp_path)) == Outcome("c", labelled=True)
+    assert harmonise_case(a_job(tmp_path)) == Outcome("c")
     out = tmp_path / "out"
     assert contents(out) == [
         "harmonised/c.json",
@@ -92,7 +94,7 @@ def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
 def test_activity_becomes_suv(tmp_path):
     factor = suv_factor(INJECTION)
     write_case(tmp_path / "centre", SUV=a_pet(factor=1 / factor))
-    assert harmonise_case(a_job(tmp_path, injection=INJECTION, with_table=True)) == Outcome("c", labelled=False)
+    assert harmonise_case(a_job(tmp_path, injection=INJECTION, with_table=True)) == Outcome("c")
     np.testing.assert_allclose(
         values(tmp_path / "out" / "imagesUn" / "c_0001.nii.gz"), sitk.GetArrayFromImage(a_pet()), rtol=1e-5
     )
@@ -198,14 +200,15 @@ def test_sources_are_never_written_to(tmp_path):
     assert not (tmp_path / "out" / "imagesUn" / "c_0000.nii.gz").is_symlink()
 
 
-def test_a_full_disk_leaves_no_half_a_case(tmp_path, monkeypatch):
+def test_a_full_disk_is_not_the_fault_of_each_case_and_leaves_no_half_a_case(tmp_path, monkeypatch):
     write_case(tmp_path / "centre", CTres=a_ct(CT_GRID))
 
     def fail(image: sitk.Image, path: Path) -> None:
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(case_module, "write_image", fail)
-    assert "No space left" in str(harmonise_case(a_job(tmp_path, options=Options(grid="ct"))).reason)
+    with pytest.raises(UserError, match=r"out cannot be written to \(No space left on device\); make room and run"):
+        harmonise_case(a_job(tmp_path, options=Options(grid="ct")))
     assert contents(tmp_path / "out") == []
     assert announced_files(record_file(tmp_path / "out", "c")) == ()
 
@@ -299,7 +302,7 @@ def test_a_dicom_pet_is_converted_by_its_tags(tmp_path):
         header.RadiopharmaceuticalInformationSequence = [nuclide]
         header.save_as(tmp_path / "centre" / "PET" / f"{number}.dcm", enforce_file_format=True)
     job = a_job(tmp_path, layout=Layout(ct=("CT.nii.gz",), pet=("PET",)))
-    assert harmonise_case(job) == Outcome("c", labelled=False)
+    assert harmonise_case(job) == Outcome("c")
     made = values(tmp_path / "out" / "imagesUn" / "c_0001.nii.gz")
     np.testing.assert_allclose(made, pet * 5000 * suv_factor(INJECTION), atol=0.6 * 500 * 10 * suv_factor(INJECTION))
     assert made.max() == pytest.approx(8 * 5000 * suv_factor(INJECTION), rel=0.05)
