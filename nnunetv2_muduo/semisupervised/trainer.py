@@ -186,16 +186,22 @@ class SemiSupervisedTrainer(EmaTrainer):
         """
         unlabelled = batch["unlabelled"]
         if weight is None:
-            outcome = super().train_step({"data": batch["data"], "target": batch["target"]})
+            outcome = super().train_step({"data": self._of_fixed_size(batch["data"]), "target": batch["target"]})
             return {**outcome, "supervised_losses": float(outcome["loss"]), **self._empty_step_log()}
         step_loss = _StepLoss(self, len(batch["data"]), unlabelled, weight)
         self.loss = step_loss
         try:
-            data = torch.cat([batch["data"], unlabelled["image"]])
+            data = self._of_fixed_size(torch.cat([batch["data"], unlabelled["image"]]))
             outcome = super().train_step({"data": data, "target": batch["target"]})
         finally:
             self.loss = step_loss.supervised_loss
         return {**outcome, **step_loss.log}
+
+    def _of_fixed_size(self, data: Tensor) -> Tensor:
+        """On the device, marked so that torch.compile makes a graph for each size: steps of a warm-up are smaller."""
+        data = data.to(self.device, non_blocking=True)  # here, because nnU-Net's own copy would lose the mark
+        torch._dynamo.mark_static(data)
+        return data
 
     def consistency_weight_now(self) -> float | None:
         """Lambda of this iteration; None during the labelled-only warm-up."""

@@ -1,5 +1,6 @@
 """The shared training step on fabricated batches: no scans, no teachers, a tiny network."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,18 @@ def test_mirroring_can_be_switched_off_in_training_and_prediction(make):
         trainer = make(**settings)
         *_, mirror_axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         assert mirror_axes == trainer.inference_allowed_mirroring_axes == axes
+
+
+def test_a_warm_up_does_not_have_the_training_compiled_for_batches_of_any_size(make):
+    has_symbols: list[bool] = []
+
+    def note(graph: torch.fx.GraphModule, inputs: list) -> Callable:
+        has_symbols.append(any(isinstance(value, torch.SymInt) for value in inputs))
+        return graph
+
+    trainer = make(warmup_epochs=1)
+    trainer.network = torch.compile(trainer.network, backend=note)
+    for step in range(3):  # two of the warm-up
+        trainer.train_step(batch(step))
+    assert len(has_symbols) == 2
+    assert not any(has_symbols)
