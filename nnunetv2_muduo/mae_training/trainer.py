@@ -268,7 +268,8 @@ class MAETrainer(nnUNetTrainer):
             refuse_changed_settings(before, self.plans_manager.plans, self.configuration_name)
             if not self.was_initialized:
                 self.initialize()
-            refuse_changed_cases(state["cases"], self.cases.roles())
+            now = self.cases.roles()
+            refuse_changed_cases(state.get("cases", now), now)  # older checkpoints do not name their cases
         super().load_checkpoint(filename_or_checkpoint)
         self.seed, self.best_validation_loss = state["seed"], state["best_validation_loss"]
 
