@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,14 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PARTIAL_PREFIX = ".partial-"  # of files and folders in the making
+_BYTES_OF_NAMES = 6  # drawn for each temporary name; file systems leave 255 bytes for all of it
 _DAY_IN_SECONDS = 86400.0
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` to write to; renames it to `path` on success, removes it on failure."""
+    """Yields a temporary path beside `path` to write to; renames it to `path` on success, removes it on failure.
+
+    Its name cannot be guessed: in a folder that others write to, a link of that name would lead what is written astray.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(_BYTES_OF_NAMES)}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)

@@ -64,3 +64,18 @@ def test_what_killed_runs_left_is_cleared_away_once_no_run_can_be_alive(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == [".partial-1-case", "kept"]
     clear_away_left_behind(tmp_path / "missing", tmp_path, all_of_them=True)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_nobody_can_guess_a_temporary_name_and_lay_a_link_there(tmp_path):
+    names = set()
+    for _ in range(20):
+        with replacing(tmp_path / "a") as partial:
+            partial.write_text("whole")
+            names.add(partial.name)
+    assert len(names) == 20
+    assert all(name.startswith(f".partial-{os.getpid()}-") and name.endswith("-a") for name in names)
+
+
+def test_a_temporary_name_of_the_longest_case_is_one_that_file_systems_take(tmp_path):
+    with replacing(tmp_path / f"{'x' * 200}_0000.nii.gz") as partial:
+        partial.write_text("whole")
