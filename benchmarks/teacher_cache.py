@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
 from nnunetv2_muduo.demo.commands import run_command
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.json_files import read_json
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, writing_case
 from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout, from_stored, to_stored
 from nnunetv2_muduo.semisupervised.teaching import Patches, TeacherLabels, Teaching

@@ -1,29 +1,30 @@
 """What autopet.json, the manifest of `muduo convert-autopet`, tells of a dataset's cases."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from nnunetv2_muduo.json_files import table_or_nothing
 
 MANIFEST = "autopet.json"
-
-
-def table_in(file: Path) -> dict[str, Any]:
-    """The JSON table in a file; an empty one where there is none or it is damaged."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def sets_told(dataset: Path) -> dict[str, set[str]]:
     """Set -> cases, as the manifest of the last run tells; nothing without one."""
     sets: dict[str, set[str]] = {}
-    for case, told in table_in(dataset / MANIFEST).get("cases", {}).items():
-        sets.setdefault(told["set"], set()).add(case)
+    for case, which in _told(dataset, "set").items():
+        sets.setdefault(which, set()).add(case)
     return sets
 
 
 def patients_told(dataset: Path) -> dict[str, str]:
     """Case -> patient, as the manifest of the last run tells; nothing without one."""
-    return {case: told["patient"] for case, told in table_in(dataset / MANIFEST).get("cases", {}).items()}
+    return _told(dataset, "patient")
+
+
+def _told(dataset: Path, what: str) -> dict[str, str]:
+    """Case -> a text about it; a case of which a damaged manifest says something else is passed over."""
+    cases = table_or_nothing(dataset / MANIFEST).get("cases")
+    if not isinstance(cases, Mapping):
+        return {}
+    told = {case: about.get(what) for case, about in cases.items() if isinstance(about, Mapping)}
+    return {case: text for case, text in told.items() if isinstance(text, str)}

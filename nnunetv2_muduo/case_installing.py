@@ -5,13 +5,15 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.json_files import table_or_nothing
+from nnunetv2_muduo.nnunet_files import is_plain_name
 from nnunetv2_muduo.worker_pool import run_jobs
 
 Job = TypeVar("Job")
@@ -103,17 +105,14 @@ def announced_files(record: Path) -> tuple[str, ...]:
 
     A record may come with a dataset from anywhere: what leads out of the dataset's folder is none of its files.
     """
-    try:
-        content = json.loads(record.read_text(encoding="utf-8"))
-        names = [str(name) for name in content.get("files", content.get("unfinished", ()))]
-    except (OSError, ValueError, AttributeError, TypeError):
-        return ()
-    return tuple(name for name in names if _stays_inside(name))
+    content = table_or_nothing(record)
+    names = content.get("files", content.get("unfinished", ()))
+    return tuple(name for name in names if _stays_inside(name)) if isinstance(names, list) else ()
 
 
-def _stays_inside(name: str) -> bool:
-    path = PurePath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+def _stays_inside(name: Any) -> bool:
+    """Whether a record names a file in a folder of the dataset, such as imagesTr/a_0000.nii.gz, as ours do."""
+    return isinstance(name, str) and name.count("/") == 1 and all(map(is_plain_name, name.split("/")))
 
 
 def check_place_is_free(dataset: Path, files: Collection[str], *, record: Path, remedy: str) -> None:

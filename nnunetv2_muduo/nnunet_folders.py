@@ -1,10 +1,10 @@
 """nnU-Net's folders, datasets and plans, found with a clear sentence where something is missing."""
 
-import json
 import os
 from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_files import read_plans_file
 
 FOLDER_VARIABLES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 DEFAULT_CONFIGURATION, DEFAULT_PLANS = "3d_fullres", "nnUNetPlans"  # what nnU-Net takes where nobody says
@@ -70,25 +70,11 @@ def read_plans(preprocessed_folder: Path, plans_identifier: str) -> dict:
             f"There are no plans {path} (present: {present}); make them with "
             f"`nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres`."
         )
-    return read_json(path)
-
-
-def read_json(path: Path) -> dict:
-    """A JSON file.
-
-    Raises:
-        UserError: if it is missing or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing.") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}); correct it.") from error
+    return read_plans_file(path)
 
 
 def check_configuration(plans: dict, configuration: str) -> None:
     """Raise UserError when the plans have no such configuration, naming those they have."""
-    if configuration not in plans["configurations"]:
+    if not isinstance(configuration, str) or configuration not in plans["configurations"]:
         known = ", ".join(plans["configurations"])
         raise UserError(f"The plans have no configuration '{configuration}'; use one of: {known}.")

@@ -1,10 +1,18 @@
-"""Which of nnU-Net's configurations our trainers work on: three dimensions, one stage."""
+"""Which of nnU-Net's configurations our trainers work on: three dimensions, one stage, and nothing in it misspelt."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_files import check_entries
 from nnunetv2_muduo.nnunet_folders import check_configuration
 
 _REMEDY = "Use 3d_fullres or 3d_lowres."
+_OF_PREPARATION = ("data_identifier", "preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm",
+                   "resampling_fn_data", "resampling_fn_data_kwargs")  # fmt: skip
 
 
 def plain_3d_configuration(trainer_name: str, plans: dict, configuration: str, *, because: str) -> ConfigurationManager:
@@ -32,3 +40,33 @@ def plain_3d_configuration(trainer_name: str, plans: dict, configuration: str, *
             f"{_REMEDY}"
         )
     return manager
+
+
+def check_preparation(plans: dict, configuration: str) -> None:
+    """Raise UserError unless nnU-Net finds all that prepares a scan by a configuration of these plans."""
+    check_configuration(plans, configuration)
+    check_entries(plans, configuration, _OF_PREPARATION)
+    with naming_bad_plans(plans, configuration):
+        manager = PlansManager(deepcopy(plans))
+        resolved = manager.get_configuration(configuration)
+        if None in (manager.image_reader_writer_class, resolved.preprocessor_class, resolved.resampling_fn_data):
+            raise ValueError("a reader, preprocessor or function is called as none of nnU-Net's")
+        if len(resolved.use_mask_for_norm) != len(resolved.normalization_schemes):
+            raise ValueError("use_mask_for_norm and normalization_schemes are of different lengths")
+        if len(manager.transpose_forward) != len(manager.transpose_backward):
+            raise ValueError("transpose_forward and transpose_backward are of different lengths")
+
+
+@contextmanager
+def naming_bad_plans(plans: dict, configuration: str) -> Iterator[None]:
+    """What nnU-Net raises inside, of whatever kind, is a UserError that names the plans."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # nnU-Net looks classes up by name and hands them all that the plans say
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise UserError(
+            f"nnU-Net can make nothing of configuration '{configuration}' of the plans {plans.get('plans_name', '')} "
+            f"({type(error).__name__}: {reason}); plan the dataset again with nnUNetv2_plan_and_preprocess."
+        ) from error

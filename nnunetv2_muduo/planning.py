@@ -11,9 +11,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.network_size import resize_network
-from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder, read_json, read_plans
+from nnunetv2_muduo.nnunet_files import check_plans, is_plain_name
+from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder, read_plans
+from nnunetv2_muduo.plain_configuration import naming_bad_plans
 from nnunetv2_muduo.preset_plans import complete_folder, plans_of_their_own, refuse_mixed_data
 from nnunetv2_muduo.presets import Preset, load_preset
 from nnunetv2_muduo.settings import Settings, parse_assignment
@@ -88,7 +91,8 @@ def write_muduo_plans(
     name = find_dataset(str(dataset))
     folder, chosen = nnunet_folder("nnUNet_preprocessed") / name, load_preset(preset) if preset else Preset()
     if chosen.plans_name:
-        made = plans_of_their_own(chosen, name, based_on=plans_name, plans_name=output_name or chosen.plans_name)
+        with naming_bad_plans({"plans_name": plans_name}, configuration):
+            made = plans_of_their_own(chosen, name, based_on=plans_name, plans_name=output_name or chosen.plans_name)
         path = _output_path(folder, output_name or chosen.plans_name, None)
         after, before, notes = made.plans, made.plans, made.notes
     else:
@@ -100,6 +104,7 @@ def write_muduo_plans(
             path = _output_path(folder, output_name, plans_name)
             after["plans_name"] = output_name
     after = _assigned(after, assignments)
+    check_plans(after, f"The new {path.name}")
     settings, _ = Settings.from_plans(after), MAESettings.from_plans(after)
     if chosen.plans_name or after["configurations"] != before["configurations"]:
         refuse_mixed_data(folder, path.name, after)
@@ -111,6 +116,9 @@ def write_muduo_plans(
 
 def _assigned(plans: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """A copy of the plans with "KEY=VALUE" in plans["muduo"] and "mae.KEY=VALUE" in plans["mae"]."""
+    for table, kind in (("muduo", Settings), ("mae", MAESettings)):
+        if not isinstance(plans.get(table, {}), Mapping):
+            kind.from_plans(plans)  # refuses it
     tables = {"muduo": dict(plans.get("muduo", {})), "mae": dict(plans.get("mae", {}))}
     for key, value in map(parse_assignment, assignments):
         table, _, name = key.rpartition(".")
@@ -131,8 +139,9 @@ def _merged(plans: Mapping[str, Any], preset: Preset, configuration: str) -> dic
         {"muduo": preset.muduo, "configurations": preset.configurations} | ({"mae": preset.mae} if preset.mae else {}),
     )
     if preset.network:
-        resolved = PlansManager(deepcopy(merged)).get_configuration(configuration).configuration
-        merged["configurations"][configuration] |= resize_network(resolved, preset.network)
+        with naming_bad_plans(merged, configuration):
+            resolved = PlansManager(deepcopy(merged)).get_configuration(configuration).configuration
+            merged["configurations"][configuration] |= resize_network(resolved, preset.network)
     return merged
 
 
@@ -147,10 +156,10 @@ def _deep_merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, An
 
 def _output_path(folder: Path, output_name: str, plans_name: str | None) -> Path:
     """Where new plans go; plans of nnU-Net's own making are not overwritten, unless they are those that were read."""
-    if not output_name or "__" in output_name or Path(output_name).name != output_name:
+    if not is_plain_name(output_name) or "__" in output_name:
         raise UserError(f"'{output_name}' cannot name plans: it must be a plain file name without '__'.")
     path = folder / f"{output_name}.json"
-    if output_name != plans_name and path.is_file() and "muduo" not in read_json(path):
+    if output_name != plans_name and path.is_file() and "muduo" not in read_table(path):
         raise UserError(f"{path} exists and was not made by muduo plan; choose another name.")
     return path
 

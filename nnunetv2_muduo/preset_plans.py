@@ -14,8 +14,10 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.json_files import read_json
 from nnunetv2_muduo.network_size import resize_network
-from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import check_plans, read_dataset_json, read_plans_file, resolved_configuration
+from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.presets import Preset
 from nnunetv2_muduo.semisupervised.freshness import PREPROCESSING_KEYS
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
@@ -64,7 +66,7 @@ def plans_of_their_own(preset: Preset, dataset_name: str, *, based_on: str, plan
     """
     source = nnunet_folder("nnUNet_preprocessed") / dataset_name / f"{based_on}.json"
     if source.is_file():
-        plans, measured = _taken_over(read_json(source))
+        plans, measured = _taken_over(read_plans_file(source))
         origin = f"reader and statistics from {source.name}, everything else from the preset"
     else:
         plans, measured = _from_scans(dataset_name, preset)
@@ -97,6 +99,7 @@ def refuse_mixed_data(folder: Path, file_name: str, plans: Mapping[str, Any]) ->
         others = read_json(path)
         if not (isinstance(others, dict) and "configurations" in others):
             continue
+        check_plans(others, path)
         for identifier, theirs in _preprocessing(others).items():
             different = [key for key in theirs if ours.get(identifier, theirs)[key] != theirs[key]]
             if different:
@@ -209,7 +212,7 @@ def _medians(measured: _Measured) -> dict[str, list[float]]:
 
 def _raw_dataset_json(dataset_name: str) -> dict[str, Any]:
     path = nnunet_folder("nnUNet_raw") / dataset_name / "dataset.json"
-    content = read_json(path)
+    content = read_dataset_json(path)
     for key in ("channel_names", "file_ending"):
         if key not in content:
             raise UserError(f'{path} lacks "{key}"; a dataset without labels needs "channel_names" and "file_ending".')
@@ -218,21 +221,12 @@ def _raw_dataset_json(dataset_name: str) -> dict[str, Any]:
 
 def _preprocessing(plans: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Data identifier -> everything that shapes the data in that folder."""
-    resolved = [_inherited(plans["configurations"], name) for name in plans["configurations"]]
+    resolved = [resolved_configuration(plans, name) for name in plans["configurations"]]
     return {
         configuration["data_identifier"]: {key: configuration.get(key) for key in PREPROCESSING_KEYS}
         for configuration in resolved
         if "data_identifier" in configuration
     }
-
-
-def _inherited(configurations: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A configuration with what it inherits; nnU-Net's own resolution would insist on everything else in it, too."""
-    own, seen = dict(configurations[name]), {name}
-    while (parent := own.pop("inherits_from", None)) in configurations and parent not in seen:
-        seen.add(parent)
-        own = {**configurations[parent], **own}
-    return own
 
 
 def _next_steps(dataset_name: str, plans_name: str, configurations: Sequence[str]) -> list[str]:

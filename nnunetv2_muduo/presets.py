@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.json_files import read_json
 
 
 @dataclass(frozen=True)

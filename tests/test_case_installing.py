@@ -1,6 +1,7 @@
 """A case is in place whole, or not at all."""
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -111,3 +112,11 @@ def test_notes_and_reasons_are_told_case_by_case():
     made = make_cases(known.__getitem__, "abc", doing="making", num_processes=1, log=told.append, progress=False)
     assert made == list(known.values())
     assert told == ["a: cut off", "b: SKIPPED, empty.", "c: SKIPPED, SUV?"]
+
+
+@pytest.mark.parametrize(
+    "name", ["imagesTr/../../victim", "imagesTr\\\\..\\\\victim", "imagesTr/a/b", "imagesTr/.", "C:/victim"]
+)
+def test_a_record_names_files_in_folders_of_the_dataset_alone(tmp_path, name):
+    (tmp_path / "c.json").write_text(json.dumps({"files": ["imagesTr/c", name]}))
+    assert announced_files(tmp_path / "c.json") == ("imagesTr/c",)

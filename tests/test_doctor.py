@@ -320,3 +320,11 @@ def test_examining_changes_nothing(tiny: Tiny):
     before = {path: path.stat().st_mtime_ns for path in tiny.raw.parents[1].rglob("*")}
     examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")
     assert {path: path.stat().st_mtime_ns for path in tiny.raw.parents[1].rglob("*")} == before
+
+
+def test_plans_whose_network_cannot_be_built_are_a_failed_check_and_no_traceback(tiny):
+    plans = json.loads(json.dumps(PLANS))
+    plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["strides"] = [[1, 1, 1], "ab"]
+    tiny.write_plans(**plans)
+    checks = examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")
+    assert any(check.name == "plans" and check.mark is Mark.FAIL and "3d_fullres" in check.found for check in checks)

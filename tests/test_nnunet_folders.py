@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES, check_configuration, find_dataset, read_json, read_plans
+from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES, check_configuration, find_dataset, read_plans
 
 
 @pytest.fixture
@@ -50,9 +50,3 @@ def test_plans_are_read(tmp_path: Path):
     check_configuration(plans, "3d_fullres")
     with pytest.raises(UserError, match="no configuration '3d_low'; use one of: 3d_fullres"):
         check_configuration(plans, "3d_low")
-
-
-def test_broken_json_is_named(tmp_path: Path):
-    (tmp_path / "dataset.json").write_text("{")
-    with pytest.raises(UserError, match=r"dataset\.json is not valid JSON"):
-        read_json(tmp_path / "dataset.json")

@@ -1,7 +1,8 @@
 import pytest
+from planned_dataset import unet_plans
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.plain_configuration import plain_3d_configuration
+from nnunetv2_muduo.plain_configuration import check_preparation, naming_bad_plans, plain_3d_configuration
 
 PLANS = {
     "dataset_name": "Dataset001_Test",
@@ -33,3 +34,33 @@ def test_a_second_stage_is_refused_with_the_first_named():
 def test_an_unknown_configuration_is_told_which_there_are():
     with pytest.raises(UserError, match="no configuration '3d'; use one of: 2d, 3d_lowres"):
         plain_3d_configuration("T", PLANS, "3d", because="")
+
+
+def test_plans_as_nnunet_writes_them_prepare_scans():
+    check_preparation(unet_plans(), "3d_small_batch")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("preprocessor_name", "NoSuchPreprocessor"),
+        ("resampling_fn_data", "no_such_function"),
+        ("use_mask_for_norm", [True]),
+        ("inherits_from", "3d_fullres"),
+    ],
+)
+def test_what_nnunet_does_not_find_by_its_name_is_told_of_the_plans(key, value):
+    plans = unet_plans()
+    plans["configurations"]["3d_fullres"][key] = value
+    with pytest.raises(UserError, match="3d_fullres"):
+        check_preparation(plans, "3d_fullres")
+
+
+def test_a_reader_that_nnunet_does_not_have_is_told():
+    with pytest.raises(UserError, match=r"'3d_fullres' of the plans nnUNetPlans .*; plan the dataset again"):
+        check_preparation({**unet_plans(), "image_reader_writer": "NoSuchReader"}, "3d_fullres")
+
+
+def test_a_users_mistake_keeps_its_own_words():
+    with pytest.raises(UserError, match="Mine"), naming_bad_plans({}, "3d"):
+        raise UserError("Mine")

@@ -111,3 +111,22 @@ def test_a_refused_call_writes_nothing(dataset, options, message):
     with pytest.raises(UserError, match=message):
         write_muduo_plans(options.pop("dataset", "21"), **options)
     assert {path.name: path.read_bytes() for path in dataset.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "configuration", [{"patch_size": "large"}, {"data_identifier": "../../outside"}, {"spacing": [0, 1, 1]}]
+)
+def test_a_preset_cannot_make_plans_that_nnunet_would_stumble_over(dataset, tmp_path, configuration):
+    (tmp_path / "own.json").write_text(json.dumps({"configurations": {"3d_fullres": configuration}}))
+    before = (dataset / "nnUNetPlans.json").read_bytes()
+    with pytest.raises(UserError, match=r"nnUNetPlans\.json: 'configurations\.3d_fullres"):
+        write_muduo_plans("21", preset=str(tmp_path / "own.json"))
+    assert (dataset / "nnUNetPlans.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("table", ["muduo", "mae"])
+def test_plans_with_something_else_for_a_table_of_settings_are_refused(dataset, table):
+    plans = read(dataset / "nnUNetPlans.json")
+    (dataset / "nnUNetPlans.json").write_text(json.dumps(plans | {table: "0.5"}))
+    with pytest.raises(UserError, match=f'plans."{table}". must be a table'):
+        write_muduo_plans("21", assignments=["points=3"])

@@ -9,7 +9,8 @@ from nnunetv2_muduo.autopet.scans import Scan, identity
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.dataset import consecutive
 from nnunetv2_muduo.harmonising.identifiers import check_encoding
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.json_files import read_json
+from nnunetv2_muduo.nnunet_files import check_dataset_json
 
 CLASSES = 12  # of AutoPET-Organ (arXiv 2606.15611); which value is which organ is not published with the paper
 _OF_THE_RELEASE = {f"{name}{ENDING}".casefold() for name in ("SUV", "CTres", "CT", "PET", "SEG")}
@@ -82,6 +83,7 @@ def organ_labels(folder: Path, names: Path | None = None) -> tuple[dict[str, int
     if not isinstance(given, dict) or not given:
         raise UserError(f'{names} names no organs; write it as {{"liver": 1, "spleen": 2, ...}}.')
     labels = {name: value for name, value in _by_name(names, given).items() if value != 0}
+    check_dataset_json({"labels": labels}, names)
     return consecutive({"background": 0} | labels), True
 
 

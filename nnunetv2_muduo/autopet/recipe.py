@@ -24,7 +24,7 @@ from nnunetv2_muduo.autopet_manifest import sets_told
 from nnunetv2_muduo.case_installing import make_cases, remove_case
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, write_text
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.nnunet_files import read_splits
 from nnunetv2_muduo.run_lock import only_run
 from nnunetv2_muduo.transfer.few_shot import Split
 from nnunetv2_muduo.transfer.split_files import SPLITS, write_splits_file
@@ -177,7 +177,7 @@ def _is_ours(path: Path, plan: Plan) -> bool:
     if not path.is_file():
         return False
     try:
-        (fold,) = read_json(path)
+        (fold,) = read_splits(path)
         train, val = {*fold["train"]}, {*fold["val"]}
     except (UserError, ValueError, KeyError, TypeError):
         return False

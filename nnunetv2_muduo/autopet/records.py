@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_muduo.autopet.case import ConversionJob
-from nnunetv2_muduo.autopet_manifest import MANIFEST, table_in
+from nnunetv2_muduo.autopet_manifest import MANIFEST
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.json_files import table_or_nothing
 
 FORMAT = 1  # raise it when the same files and wishes give another result, so that everything is done anew
 RECORDS = "autopet"  # folder of the records of single cases
@@ -21,7 +22,19 @@ def record_file(dataset: Path, case: str) -> Path:
 
 def read_records(dataset: Path) -> dict[str, dict[str, Any]]:
     """Case -> what its record says, of finished and announced cases; a damaged record says nothing."""
-    return {file.name.removesuffix(".json"): table_in(file) for file in sorted((dataset / RECORDS).glob("[!.]*.json"))}
+    files = sorted((dataset / RECORDS).glob("[!.]*.json"))
+    return {file.name.removesuffix(".json"): _whole_or_nothing(table_or_nothing(file)) for file in files}
+
+
+def _whole_or_nothing(record: dict[str, Any]) -> dict[str, Any]:
+    """A finished case's record, if all that is read of it is what it should be."""
+    is_whole = (
+        all(isinstance(record.get(key), list) for key in ("files", "how", "label_values", "notes"))
+        and all(isinstance(record.get(key), dict) for key in ("sources", "made_from"))
+        and all(isinstance(text, str) for key in ("files", "how", "notes") for text in record[key])
+        and all(isinstance(value, int) for value in record["label_values"])
+    )
+    return record if is_whole else {}
 
 
 def is_finished(job: ConversionJob, record: Mapping[str, Any] | None) -> bool:

@@ -11,7 +11,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.case_finding import find_cases
 from nnunetv2_muduo.harmonising.identifiers import case_identifier, check_encoding
 from nnunetv2_muduo.harmonising.layouts import PRESETS
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.patients import DEFAULT_PATIENT, patients_of
 from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
@@ -114,7 +114,7 @@ def _called(folder: Path, *, below: Path) -> tuple[str, ...]:
 
 def _of_challenge(folder: Path) -> tuple[list[Scan], dict[str, str]]:
     description = folder / "dataset.json"
-    content = read_json(description) if description.is_file() else {}
+    content = read_dataset_json(description) if description.is_file() else {}
     if (ending := content.get("file_ending", ENDING)) != ENDING:
         raise UserError(f"{folder} holds {ending} files, and AutoPET's are {ENDING}; use `muduo harmonise`.")
     found, reasons = find_scans(folder / "imagesTr", ENDING)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nnunetv2_muduo.commands.command import Command
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_files import read_dataset_json
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -81,16 +82,16 @@ def _run(arguments: Namespace) -> None:
 
 def _dataset_json(arguments: Namespace, predictions: Path) -> dict:
     """From where the user says, else from beside the predictions."""
-    from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+    from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 
     if arguments.dataset_json:
-        return read_json(arguments.dataset_json)
+        return read_dataset_json(arguments.dataset_json)
     if arguments.d:
-        return read_json(nnunet_folder("nnUNet_raw") / find_dataset(arguments.d) / "dataset.json")
+        return read_dataset_json(nnunet_folder("nnUNet_raw") / find_dataset(arguments.d) / "dataset.json")
     beside = predictions / "dataset.json"
     if not beside.is_file():
         raise UserError(f"There is no {beside} that would name the labels; give the dataset with -d or --dataset-json.")
-    return read_json(beside)
+    return read_dataset_json(beside)
 
 
 COMMAND = Command(

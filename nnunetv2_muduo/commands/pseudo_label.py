@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_plans_file
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 
 if TYPE_CHECKING:
     import torch
@@ -111,7 +112,9 @@ def _run(arguments: Namespace) -> None:
         raise UserError("Name a folder to write to with -o OUT.")
     name = find_dataset(arguments.d)
     raw = nnunet_folder("nnUNet_raw") / name
-    dataset_json = read_json(raw / "dataset.json")  # mistakes are told before what is slow to import
+    dataset_json = read_dataset_json(
+        raw / "dataset.json", needs=OF_SCANS_AND_LABELS
+    )  # mistakes are told before what is slow to import
 
     if arguments.no_teachers:
         _self_train(arguments, name)
@@ -247,7 +250,7 @@ def _settings(dataset: str, plans_name: str) -> "Settings":
     from nnunetv2_muduo.settings import Settings
 
     plans = _plans_file(dataset, plans_name)
-    return Settings.from_plans(read_json(plans)) if plans.is_file() else Settings()
+    return Settings.from_plans(read_plans_file(plans)) if plans.is_file() else Settings()
 
 
 def _plans_file(dataset: str, plans_name: str) -> Path:

@@ -23,7 +23,7 @@ def is_truncated_nifti(file: Path) -> bool:
         return file.name.endswith(".nii.gz") and _breaks_off(file)  # ITK fills up even what ends behind the header
     promised = image.dataobj.offset + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
     if file.name.endswith(".gz"):
-        return _claimed_length(file) != promised % 2**32 and _decompressed_length(file) < promised
+        return _claimed_length(file) != promised % 2**32 and _decompressed_length(file, enough=promised) < promised
     return file.stat().st_size < promised
 
 
@@ -65,11 +65,12 @@ def _breaks_off(file: Path) -> bool:
     return False
 
 
-def _decompressed_length(file: Path) -> int:
+def _decompressed_length(file: Path, *, enough: int) -> int:
+    """How many bytes a file holds; not counted much beyond `enough`, as few bytes may become any number."""
     length = 0
     try:
         with gzip.open(file) as stream:
-            while chunk := stream.read(_CHUNK_IN_BYTES):
+            while length < enough and (chunk := stream.read(_CHUNK_IN_BYTES)):
                 length += len(chunk)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         pass  # what came before the break is counted

@@ -1,5 +1,6 @@
 """Where the voxels of a scan lie in the patient, and moving images from one such grid to another."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import prod
@@ -9,6 +10,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 _WHOLE_NUMBERS = (sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkInt16)
+_MOST_VOXELS = 1 << 31
+_FLAT = 1e-6  # axes of which one lies in the plane of the others
 _LATTICE = 16  # points along each axis that overlap is counted on
 
 
@@ -35,8 +38,22 @@ class ScanGrid:
 
     @classmethod
     def from_dict(cls, values: dict[str, Sequence]) -> "ScanGrid":
-        """What `to_dict` gave, also from JSON."""
-        return cls(**{key: tuple(values[key]) for key in ("size", "spacing", "origin", "direction")})
+        """What `to_dict` gave, also from JSON.
+
+        Raises:
+            KeyError, TypeError, ValueError: for anything else, and for more voxels than any scan has.
+        """
+        size, spacing, origin, direction = (tuple(values[key]) for key in ("size", "spacing", "origin", "direction"))
+        numbers = (*spacing, *origin, *direction)
+        if not all(type(n) is int for n in size) or not all(type(n) in (int, float) for n in numbers):
+            raise TypeError("a grid consists of numbers")
+        if [len(part) for part in (size, spacing, origin, direction)] != [3, 3, 3, 9]:
+            raise ValueError("a grid has three axes")
+        if not (min(size) > 0 and min(spacing) > 0 and all(map(math.isfinite, numbers))):
+            raise ValueError("sizes and spacings are above 0, and all numbers of a grid finite")
+        if prod(size) > _MOST_VOXELS or abs(np.linalg.det(np.reshape(direction, (3, 3)))) < _FLAT:
+            raise ValueError("no scan lies on such a grid")
+        return cls(size, tuple(map(float, spacing)), tuple(map(float, origin)), tuple(map(float, direction)))
 
     def to_dict(self) -> dict:
         """Plain values, for JSON."""

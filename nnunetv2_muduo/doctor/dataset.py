@@ -4,7 +4,8 @@ from pathlib import Path
 
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import check_configuration, read_json
+from nnunetv2_muduo.nnunet_files import read_plans_file
+from nnunetv2_muduo.nnunet_folders import check_configuration
 from nnunetv2_muduo.settings import Settings
 
 
@@ -42,7 +43,7 @@ def check_plans(
     if not file.is_file():
         return fail("plans", f"{file} is missing", f"nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres"), None
     try:
-        plans = read_json(file)
+        plans = read_plans_file(file)
         check_configuration(plans, configuration)
         Settings.from_plans(plans)
         refuse_unsupported("nnUNetTrainerMuDuo", plans, configuration, dataset_json)

@@ -17,7 +17,8 @@ from nnunetv2_muduo.doctor import (
 )
 from nnunetv2_muduo.doctor.check import Check, Mark, fail
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.settings import Settings
 
 
@@ -37,7 +38,7 @@ def examine(dataset_name_or_id: str | None = None, *, configuration: str, plans_
     try:
         name = find_dataset(dataset_name_or_id)
         raw, preprocessed = nnunet_folder("nnUNet_raw") / name, nnunet_folder("nnUNet_preprocessed") / name
-        dataset_json = read_json(raw / "dataset.json")
+        dataset_json = read_dataset_json(raw / "dataset.json", needs=(*OF_SCANS_AND_LABELS, "numTraining"))
     except UserError as error:
         return [*checks, fail("dataset", str(error), "correct -d or nnU-Net's environment variables")]
     return [*checks, *examine_dataset(raw, preprocessed, dataset_json, configuration, plans_identifier)]
@@ -64,10 +65,16 @@ def examine_dataset(
     checks += teachers.check_teachers(settings)
     if plans is None or channels.mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]
-    return [
-        *checks,
-        *_examine_planned(raw, preprocessed, dataset_json, plans, configuration, plans_identifier, settings),
-    ]
+    from nnunetv2_muduo.plain_configuration import naming_bad_plans
+
+    try:
+        with naming_bad_plans(plans, configuration):
+            planned = _examine_planned(
+                raw, preprocessed, dataset_json, plans, configuration, plans_identifier, settings
+            )
+    except UserError as error:
+        planned = [fail("plans", str(error), f"nnUNetv2_plan_and_preprocess -d {int(raw.name[7:10])} -c 3d_fullres")]
+    return [*checks, *planned]
 
 
 def _examine_planned(
@@ -80,6 +87,8 @@ def _examine_planned(
     settings: Settings,
 ) -> list[Check]:
     """What can only be told of a dataset that has plans."""
+    from nnunetv2_muduo.semisupervised.channels import channel_names
+
     context: dict[str, Any] = {"plans": plans, "configuration": configuration, "dataset_json": dataset_json}
     ready, total = unlabelled.count_fresh(raw, preprocessed, **context)
     labelled = dataset.count_preprocessed(preprocessed, plans, configuration)
@@ -87,7 +96,7 @@ def _examine_planned(
         plans,
         configuration=configuration,
         cases=total - ready + max(0, int(dataset_json["numTraining"]) - labelled),
-        channels=len(dataset_json["channel_names"]),
+        channels=len(channel_names(dataset_json)),
     )
     need = gpu.estimate_need(
         plans,

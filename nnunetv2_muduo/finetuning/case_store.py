@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast, overload
+from typing import Any, cast, overload
 
 import blosc2
 import numpy as np
@@ -16,6 +16,7 @@ from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
 from nnunetv2_muduo.files import replacing, write_text
 from nnunetv2_muduo.finetuning.arrays import at_least_spaced, label_array, raw_array
 from nnunetv2_muduo.finetuning.sources import CaseSource
+from nnunetv2_muduo.json_files import table_or_nothing
 from nnunetv2_muduo.teachers.crops import TrainingCase
 
 FORMAT = 1  # raise it when what is stored changes, so that everything is stored anew
@@ -126,11 +127,12 @@ def _stamp(file: Path) -> list:
     return [os.fspath(file.name), status.st_size, status.st_mtime_ns]
 
 
-def _recorded(record: Path) -> dict | None:
-    try:
-        return json.loads(record.read_text(encoding="utf-8"))["made_from"]
-    except (OSError, ValueError, KeyError):
-        return None
+def _recorded(record: Path) -> Any:
+    """What a case was stored from; None where the record is missing or damaged."""
+    told = table_or_nothing(record)
+    spacing = told.get("spacing_in_mm")
+    is_whole = isinstance(spacing, list) and len(spacing) == 3 and all(isinstance(edge, float) for edge in spacing)
+    return told.get("made_from") if is_whole else None
 
 
 def _write(array: np.ndarray, path: Path) -> None:

@@ -20,7 +20,7 @@ from nnunetv2_muduo.finetuning.case_store import StoredCases, store_cases
 from nnunetv2_muduo.finetuning.plan import FineTuning, Plan, plan_training
 from nnunetv2_muduo.finetuning.targets import stored_values, target_values
 from nnunetv2_muduo.finetuning.teacher_files import check_may_write, write_teacher_files
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings
 from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingSettings, TrainingState, train_teacher
 
@@ -136,7 +136,9 @@ def _identify(output: Path, job: FineTuning) -> tuple[str, dict[str, Any]]:
         return run, {"run": run, "job": now}
     if not (output / RECORD).is_file():
         raise UserError(f"{output} holds a training of something else ({CHECKPOINT}); give another folder with -o.")
-    record = read_json(output / RECORD)
+    record = read_table(output / RECORD)
+    if not (isinstance(record.get("job"), dict) and isinstance(record.get("run"), str)):
+        raise UserError(f"{output / RECORD} does not tell what was trained there; give another folder with -o.")
     differing = [key for key, value in now.items() if record["job"].get(key) != value]
     if differing:
         raise UserError(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_splits
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.semisupervised.channels import find_channel
 
 
@@ -42,7 +43,7 @@ def read_dataset(name_or_id: str) -> tuple[str, dict]:
         UserError: if there is no such dataset, or it has no raw folder.
     """
     name = find_dataset(name_or_id)
-    return name, read_json(nnunet_folder("nnUNet_raw") / name / "dataset.json")
+    return name, read_dataset_json(nnunet_folder("nnUNet_raw") / name / "dataset.json", needs=OF_SCANS_AND_LABELS)
 
 
 def labelled_cases(
@@ -103,7 +104,7 @@ def hold_out(
     path = nnunet_folder("nnUNet_preprocessed") / dataset / "splits_final.json"
     if not path.is_file():
         raise UserError(f"{path} is missing; let nnU-Net make its splits by training once, or use --val-fraction.")
-    splits = read_json(path)
+    splits = read_splits(path)
     if fold >= len(splits):
         raise UserError(f"{path} has {len(splits)} folds; there is no fold {fold}.")
     held = set(splits[fold]["val"])

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_files import is_plain_name
 from nnunetv2_muduo.teachers.checkpoint import read_checkpoint
 from nnunetv2_muduo.teachers.weights import KNOWN_TEACHERS, save_teacher, weights_folder
 
@@ -21,7 +22,7 @@ def teacher_path(name: str, *, folder: Path | None = None) -> Path:
     taken = KNOWN_TEACHERS.keys() | {known.file.removesuffix(".pth") for known in KNOWN_TEACHERS.values()}
     if stem in taken:
         raise UserError(f"'{stem}' is the name of a published teacher or a stand-in; give another one with --name.")
-    if not stem or Path(stem).name != stem or stem.startswith("."):
+    if not is_plain_name(stem) or stem.startswith("."):
         raise UserError(f"'{name}' cannot be the name of a file; give another one with --name.")
     return (folder or weights_folder()) / f"{stem}.pth"
 

@@ -10,7 +10,9 @@ from nnunetv2_muduo.datasets.scan_io import check_ending
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.harmonising.case import LABELLED
-from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.json_files import read_table
+from nnunetv2_muduo.nnunet_files import check_dataset_json, read_dataset_json
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 
 _NAME = re.compile(r"Dataset[0-9]{3}_[^/\\]+")
 _CHANNELS = {"0": "CT", "1": "PET"}
@@ -65,7 +67,7 @@ def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Datas
     if not (folder / "dataset.json").is_file():
         content: dict = {"channel_names": dict(_CHANNELS), "labels": {"background": 0}, "file_ending": ".nii.gz"}
     else:
-        content = read_json(folder / "dataset.json")
+        content = read_dataset_json(folder / "dataset.json")
         _check_fits(folder, content)
     if labels is not None:
         if _labelled(folder, content) and not content["labels"].items() <= dict(labels).items():
@@ -118,9 +120,10 @@ def labels_from(path: Path) -> dict[str, int]:
     Raises:
         UserError: if it holds none.
     """
-    labels = read_json(path).get("labels")
+    labels = read_table(path).get("labels")
     if not isinstance(labels, dict) or not all(isinstance(value, int) for value in labels.values()):
         raise UserError(f'{path} has no "labels" like {{"background": 0, "lesion": 1}}.')
+    check_dataset_json({"labels": labels}, path)
     return consecutive(labels)
 
 

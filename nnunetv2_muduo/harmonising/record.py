@@ -11,7 +11,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, write_text
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Box
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.json_files import read_table, table_or_nothing
 
 FORMAT = 1  # raise it when the same sources and options give another result, so that everything is done anew
 RECORD_FILE = "harmonised.json"
@@ -56,17 +56,22 @@ class CaseRecord:
         Raises:
             KeyError, TypeError, ValueError: for anything else.
         """
-        box = values["box"]
-        return cls(
-            patient=values["patient"],
+        record = cls(
+            patient=_text(values["patient"]),
             made_from=dict(values["made_from"]),
-            files=tuple(values["files"]),
+            files=tuple(map(_text, values["files"])),
             own_grid=ScanGrid.from_dict(values["own_grid"]),
             full_grid=ScanGrid.from_dict(values["full_grid"]),
-            box=None if box is None else Box(_three(box["start"]), _three(box["size"])),
+            box=None if values["box"] is None else _box(values["box"]),
             suv_factor=values["suv_factor"],
-            notes=tuple(values["notes"]),
+            notes=tuple(map(_text, values["notes"])),
         )
+        if record.box is not None and any(
+            start + size > whole
+            for start, size, whole in zip(record.box.start, record.box.size, record.full_grid.size, strict=True)
+        ):
+            raise ValueError("its box is larger than its grid")
+        return record
 
 
 def made_from(case: FoundCase, **options: Any) -> dict[str, Any]:
@@ -98,8 +103,10 @@ def record_file(dataset: Path, case: str) -> Path:
 def read_record(dataset: Path, case: str) -> CaseRecord | None:
     """A finished case's record; None where there is none or it is not readable."""
     try:
-        return CaseRecord.from_dict(json.loads(record_file(dataset, case).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        record = CaseRecord.from_dict(table_or_nothing(record_file(dataset, case)))
+        _check_sources(record.made_from)
+        return record
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -122,7 +129,7 @@ def read_records(path: Path) -> dict[str, CaseRecord]:
     Raises:
         UserError: if it is missing or no such record.
     """
-    content = read_json(path)
+    content = read_table(path)
     try:
         return {case: CaseRecord.from_dict(values) for case, values in content["cases"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -138,6 +145,26 @@ def _stamp(path: Path) -> list:
     return [path.name, sum(status.st_size for status in files), latest, len(files)]
 
 
-def _three(values: list[int]) -> tuple[int, int, int]:
-    x, y, z = values
-    return x, y, z
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _check_sources(told: Mapping[str, Any]) -> None:
+    """Raise KeyError, TypeError or ValueError unless `made_from` has the entries that are read of it."""
+    _text(told["folder"])
+    dict(told["options"])
+    for role in ("CT", "PET"):
+        name, stamp = told["sources"][role]
+        _text(name)
+        list(stamp)
+
+
+def _box(values: Mapping[str, Any]) -> Box:
+    start, size = (tuple(values[key]) for key in ("start", "size"))
+    if not (len(start) == len(size) == 3 and all(type(n) is int for n in start + size)):
+        raise TypeError(f"{values} is no box")
+    if min(start) < 0 or min(size) < 1:
+        raise ValueError(f"{values} lies outside of any grid")
+    return Box(start, size)

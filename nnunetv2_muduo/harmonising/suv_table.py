@@ -12,6 +12,8 @@ from typing import Any
 from nnunetv2_muduo.datasets.suv import F18_HALF_LIFE_IN_S, Injection
 from nnunetv2_muduo.errors import UserError
 
+_LONGEST_SHOWN = 40  # of what stands where a number should
+
 
 def read_suv_table(path: Path) -> dict[str, Injection]:
     """Case -> what its SUV depends on.
@@ -47,15 +49,18 @@ def _csv_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     rows = csv.DictReader(
         io.StringIO(text, newline=""), delimiter=";" if header.count(";") > header.count(",") else ","
     )
-    if "case" not in (rows.fieldnames or ()):
-        raise UserError(f"{path} has no column 'case'; its first line must name the columns.")
-    return [(row["case"].strip(), row) for row in rows if (row["case"] or "").strip()]
+    try:
+        if "case" not in (rows.fieldnames or ()):
+            raise UserError(f"{path} has no column 'case'; its first line must name the columns.")
+        return [(row["case"].strip(), row) for row in rows if (row["case"] or "").strip()]
+    except csv.Error as error:
+        raise UserError(f"{path} is no CSV table ({error}, line {rows.line_num}); correct it.") from error
 
 
 def _json_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     try:
         content = json.loads(_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); correct it.") from error
     if not isinstance(content, dict) or not all(isinstance(row, dict) for row in content.values()):
         raise UserError(f'{path} must look like {{"case": {{"injected_dose_mbq": 350, ...}}, ...}}.')
@@ -99,8 +104,9 @@ def _number(row: Mapping[str, Any], name: str) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is '{value}', which is no number; mind the decimal point") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        shown = str(value)[:_LONGEST_SHOWN]
+        raise ValueError(f"{name} is '{shown}', which is no number; mind the decimal point") from error
 
 
 def _elapsed(row: Mapping[str, Any]) -> float | None:
@@ -114,8 +120,8 @@ def _elapsed(row: Mapping[str, Any]) -> float | None:
             return (acquired - injected).total_seconds()
         day = datetime(2000, 1, 1)
         injected, acquired = (datetime.combine(day, time.fromisoformat(stamp)) for stamp in stamps)
+        return (acquired - injected + (timedelta(days=1) if acquired < injected else timedelta())).total_seconds()
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"the times '{stamps[0]}' and '{stamps[1]}' are not both like 2026-01-31T10:15:00, or both like 10:15:00"
         ) from error
-    return (acquired - injected + (timedelta(days=1) if acquired < injected else timedelta())).total_seconds()

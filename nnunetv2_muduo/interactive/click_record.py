@@ -11,7 +11,7 @@ from pathlib import Path
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.click_summary import ClickRow
 from nnunetv2_muduo.files import write_text
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.json_files import read_table
 
 ROWS, SETTINGS = "clicks.csv", "clicks.json"
 _COLUMNS = [field.name for field in fields(ClickRow)]
@@ -37,7 +37,10 @@ class ClickRecord:
         if not self.path.is_file():
             write_text(self.path, _as_csv([_COLUMNS]))
             return
-        text = self.path.read_text(encoding="utf-8")
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.path} cannot be read ({error}); delete it or choose another folder.") from error
         self.rows = _complete(_parse(text, self.path), set(clicks))
         whole = _as_csv([_COLUMNS, *map(astuple, self.rows)])
         if whole != text:  # a run was killed while it wrote
@@ -64,7 +67,7 @@ def _agree_on_settings(folder: Path, settings: Mapping) -> None:
             raise UserError(f"{folder} has a {ROWS} but no {SETTINGS} that tells its settings; choose another with -o.")
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
-    found = read_json(path)
+    found = read_table(path)
     differing = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
     if differing:
         details = ", ".join(f"{key} {found.get(key)} instead of {wanted.get(key)}" for key in differing)

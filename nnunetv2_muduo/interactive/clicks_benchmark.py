@@ -17,7 +17,7 @@ from nnunetv2_muduo.interactive.case_scan import CaseScan
 from nnunetv2_muduo.interactive.click_record import ClickRecord
 from nnunetv2_muduo.interactive.click_settings import ClickSettings
 from nnunetv2_muduo.interactive.dataset_scans import DatasetCase, choose, find_cases, organ_values
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
 from nnunetv2_muduo.semisupervised.channels import find_channel
 from nnunetv2_muduo.teachers import PromptableTeacher
 
@@ -112,7 +112,7 @@ def _plan(
     channel: int | None,
 ) -> _Plan:
     """What `run_clicks` was asked for, by name, found in the dataset."""
-    dataset_json = read_json(folder / "dataset.json")
+    dataset_json = read_dataset_json(folder / "dataset.json", needs=OF_SCANS_AND_LABELS)
     values, ignore = organ_values(dataset_json)
     organs = choose(labels, values, what="label")
     known = find_cases(folder, dataset_json, split=split)

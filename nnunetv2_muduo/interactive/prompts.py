@@ -1,6 +1,5 @@
 """What a user points at: points in voxels or millimetres, from the command line, JSON or 3D Slicer."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.json_files import read_json
 
 SPACES = ("voxel", "ras", "lps")
 _POINT = re.compile(r"\s*([^,:\s]+)[,\s]+([^,:\s]+)[,\s]+([^,:\s]+?)\s*(?::\s*(\S+)\s*)?")
+_FARTHEST = 1e6  # voxels or mm
 _KINDS = {"1": 1, "0": 0}
 _BACKGROUND_WORD = re.compile(r"background|negative|exclude", re.IGNORECASE)
 
@@ -49,7 +50,7 @@ def parse_point(words: Sequence[str], *, space: str = "voxel") -> Point:
     try:
         if match is None or match[4] not in (None, *_KINDS):
             raise ValueError
-        x, y, z = (float(number) for number in match.groups()[:3])
+        x, y, z = _xyz(match.groups()[:3])
     except ValueError as error:
         raise UserError(
             f"'{text}' is no point; write x y z, or x y z:0 for one on the background, for example --point 200 180 95."
@@ -67,18 +68,15 @@ def read_prompts(path: Path) -> list[Target]:
     Raises:
         UserError: if the file is missing, no JSON, or neither of the two.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"There is no file {path}.") from error
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}); correct it.") from error
+    if not path.exists():
+        raise UserError(f"There is no file {path}.")
+    content = read_json(path)
     try:
         if "markups" in content:
             targets = [_slicer_target(markup, path, number) for number, markup in enumerate(content["markups"], 1)]
         else:
             targets = [_own_target(target, content.get("space", "voxel")) for target in content["targets"]]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise UserError(
             f"{path} holds no prompts ({type(error).__name__}: {error}); expected markups of 3D Slicer or "
             '{"space": "voxel", "targets": [{"name": "liver", "points": [[x, y, z], ...]}]}.'
@@ -109,4 +107,6 @@ def _slicer_target(markup: Mapping[str, Any], path: Path, number: int) -> Target
 
 def _xyz(values: Sequence[Any]) -> tuple[float, float, float]:
     x, y, z = (float(value) for value in values)
+    if not all(abs(value) < _FARTHEST for value in (x, y, z)):
+        raise ValueError(f"({x}, {y}, {z}) lies in no scan")
     return x, y, z

@@ -11,6 +11,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
 from nnunetv2_muduo.datasets.scan_io import write_whole
 from nnunetv2_muduo.files import file_stamp, sha256_of, write_text
+from nnunetv2_muduo.json_files import table_or_nothing
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels
 from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
@@ -130,11 +131,11 @@ class OutputFolder:
         wanted = [self.labels(case), self.agreement(case), self.claims(case), self.record(case)]
         if not all(file.is_file() for file in [*wanted, *([self.figure(case)] if figure else [])]):
             return None
+        record = table_or_nothing(self.record(case))
+        if record.get("stamp") != json.loads(json.dumps(stamp)):
+            return None
         try:
-            record = json.loads(self.record(case).read_text(encoding="utf-8"))
-            if record["stamp"] != json.loads(json.dumps(stamp)):
-                return None
-            return tuple(OrganQuality(**row) for row in record["organs"])
+            return tuple(OrganQuality.from_dict(row) for row in record["organs"])
         except (ValueError, KeyError, TypeError):
             return None
 

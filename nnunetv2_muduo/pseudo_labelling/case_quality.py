@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any, cast
 
 import numpy as np
 
@@ -41,6 +42,20 @@ class OrganQuality:
     components: int = 0
     ct_windows: int = 0
     pet_windows: int = 0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "OrganQuality":
+        """What `asdict` gave, also from JSON.
+
+        Raises:
+            TypeError: for anything else.
+        """
+        quality = cls(**values)
+        for item in fields(cls):
+            value, kind = getattr(quality, item.name), cast(Any, item.type)
+            if not isinstance(value, kind if kind is str else kind | int) or isinstance(value, bool):
+                raise TypeError(f"{item.name} is {value!r}")
+        return quality
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Which voxels each organ lays claim to: eight voxels a byte, and only the part of the scan where the organ is."""
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from nnunetv2_muduo.datasets.turning import Part
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
 
@@ -48,7 +51,14 @@ class Claims:
 
     @classmethod
     def load(cls, path: Path) -> "Claims":
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            organs = [int(name.removeprefix("part_")) for name in file.files if name.startswith("part_")]
-            return cls({organ: (file[f"part_{organ}"], file[f"bits_{organ}"]) for organ in organs})
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: for a file that is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                organs = [int(name.removeprefix("part_")) for name in file.files if name.startswith("part_")]
+                return cls({organ: (file[f"part_{organ}"], file[f"bits_{organ}"]) for organ in organs})
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+            raise UserError(f"{path} is damaged; delete it and run the command again.") from error

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from nnunetv2_muduo.datasets.scan_io import image_like, write_whole
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import link_or_copy, write_text
-from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_splits
+from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import OutputFolder
 from nnunetv2_muduo.pseudo_labelling.case_labels import CERTAIN
 from nnunetv2_muduo.pseudo_labelling.case_quality import DROP, MISSING, OrganQuality, Thresholds
@@ -115,7 +116,7 @@ def lay_out(
             no pseudo-labelled case, or nothing that would teach the background.
     """
     raw = nnunet_folder("nnUNet_raw")
-    dataset_json = read_json(raw / source / "dataset.json")
+    dataset_json = read_dataset_json(raw / source / "dataset.json", needs=OF_SCANS_AND_LABELS)
     labels = _labels_with_ignore(dataset_json)
     labelled = labelled_cases(raw / source, dataset_json["file_ending"]) if with_labelled else {}
     lacking = _incomplete_cases(result, thresholds)
@@ -277,7 +278,7 @@ def write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequ
     preprocessed = os.environ.get("nnUNet_preprocessed")
     if not preprocessed or not (Path(preprocessed) / source / "splits_final.json").is_file():
         return
-    folds = json.loads((Path(preprocessed) / source / "splits_final.json").read_text(encoding="utf-8"))
+    folds = read_splits(Path(preprocessed) / source / "splits_final.json")
     known = set(labelled)
     splits = [
         {"train": sorted([*(set(fold["train"]) & known), *pseudo]), "val": sorted(set(fold["val"]) & known)}

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, write_text
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, check_scan
 from nnunetv2_muduo.trainer_folder import trainer_folder
 from nnunetv2_muduo.worker_pool import run_jobs
@@ -100,7 +100,7 @@ def predict_prompts(
 
 
 def _check_labels(model: PromptModel, labels: Mapping[str, int]) -> None:
-    theirs = dict(read_json(model.folder / "dataset.json")["labels"])
+    theirs = dict(read_dataset_json(model.folder / "dataset.json", needs=("labels",))["labels"])
     theirs.pop("ignore", None)
     if theirs != dict(labels):
         raise UserError(

@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of, write_text
-from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
+from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
 from nnunetv2_muduo.pseudo_labelling.case_quality import MISSING, OrganQuality, Thresholds, quality_csv, summary_table
 from nnunetv2_muduo.pseudo_labelling.dual_scan import PROMPTING, DualScan
@@ -77,7 +78,7 @@ def pseudo_label(
     """
     settings, thresholds, device = settings or Settings(), thresholds or Thresholds(), device or torch.device("cpu")
     raw = nnunet_folder("nnUNet_raw") / dataset
-    dataset_json = read_json(raw / "dataset.json")
+    dataset_json = read_dataset_json(raw / "dataset.json", needs=OF_SCANS_AND_LABELS)
     organs, target = plain_organs(dataset_json), OutputFolder(output, dataset_json["file_ending"])
     scans, problems = find_unlabelled(scans_folder or raw / "imagesUn", target.file_ending)
     prompt_folder = output / "prompts" if isinstance(prompts, PromptModel) else prompts

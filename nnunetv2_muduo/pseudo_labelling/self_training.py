@@ -7,7 +7,8 @@ import torch
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
+from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, read_case, write_image
 from nnunetv2_muduo.pseudo_labelling.layout import (
     PseudoDataset,
@@ -63,7 +64,7 @@ def lay_out_predictions(
             another dataset's, or no scan has a prediction on its own grid.
     """
     raw = nnunet_folder("nnUNet_raw")
-    dataset_json = read_json(raw / source / "dataset.json")
+    dataset_json = read_dataset_json(raw / source / "dataset.json", needs=OF_SCANS_AND_LABELS)
     organs, ending = plain_organs(dataset_json), dataset_json["file_ending"]
     scans, problems = find_unlabelled(scans_folder or raw / source / "imagesUn", ending)
     labelled = labelled_cases(raw / source, ending) if with_labelled else {}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.files import PARTIAL_PREFIX
+from nnunetv2_muduo.nnunet_files import is_plain_name
 from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout
 
 _RECORD = "cache.json"  # fingerprint, centres and names of the arrays
@@ -35,7 +36,7 @@ class CachedCase:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        record = _record_of(folder)
         self.fingerprint: str = record["fingerprint"]
         self.centres: NDArray[np.int32] = np.asarray(record["centres"], dtype=np.int32)
         self.made_from: dict = record.get("made_from", {})
@@ -111,11 +112,26 @@ def writing_case(
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _record_of(folder: Path) -> dict:
+    """What a whole case's record says.
+
+    Raises:
+        OSError, ValueError: where there is none, or it is damaged.
+    """
+    record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+    names = record.get("arrays") if isinstance(record, dict) else None
+    if not (
+        isinstance(names, list) and all(map(is_plain_name, names)) and isinstance(record.get("made_from", {}), dict)
+    ):
+        raise ValueError(f"{folder / _RECORD} is damaged")
+    return record
+
+
 def is_cached(folder: Path, fingerprint: str) -> bool:
     """Whether the folder holds a whole case made from just these things."""
     try:
         case = CachedCase(folder)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
     return case.fingerprint == fingerprint and all(_array_file(folder, name).is_file() for name in case._names)
 

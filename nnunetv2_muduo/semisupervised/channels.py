@@ -69,8 +69,14 @@ def modality_of_channel(name: str) -> str | None:
 
 
 def channel_names(dataset_json: Mapping) -> tuple[str, ...]:
-    """Names of the input channels in their order; old datasets call them `modality`."""
-    named = dataset_json["channel_names"] if "channel_names" in dataset_json else dataset_json["modality"]
+    """Names of the input channels in their order; old datasets call them `modality`.
+
+    Raises:
+        UserError: if there are none.
+    """
+    named = dataset_json.get("channel_names", dataset_json.get("modality"))
+    if not named:
+        raise UserError('The dataset.json has no channel_names; add them, such as {"0": "CT", "1": "PET"}.')
     return tuple(str(named[key]) for key in sorted(named, key=int))
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,9 +58,9 @@ def is_fresh(folder: Path, case: str, stamp: dict) -> bool:
         return False
     try:
         properties = load_pickle(str(properties_file(folder, case)))
-    except (OSError, EOFError, pickle.UnpicklingError):
+    except Exception:  # a damaged pickle raises whatever its bytes happen to ask for
         return False
-    return properties.get(SOURCE_KEY) == stamp
+    return isinstance(properties, dict) and properties.get(SOURCE_KEY) == stamp
 
 
 def case_files(folder: Path, case: str) -> tuple[Path, Path, Path]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.json_files import table_or_nothing
 from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.semisupervised.freshness import preprocessing_fingerprint, properties_file
 from nnunetv2_muduo.semisupervised.raw_intensities import (
@@ -127,10 +129,17 @@ def _stamp(properties: Path) -> list[int]:
 
 
 def _read_cache(cache_file: Path) -> dict[str, dict]:
-    try:
-        return json.loads(cache_file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
+    """What is kept, case by case; a damaged file, or what is damaged in it, counts for nothing."""
+    return {case: kept for case, kept in table_or_nothing(cache_file).items() if _is_whole(kept)}
+
+
+def _is_whole(kept: Any) -> bool:
+    """Whether an entry of the cache has a stamp and a pair of numbers for each channel."""
+    pairs = kept.get("raw_intensity") if isinstance(kept, dict) and "stamp" in kept else None
+    return isinstance(pairs, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(number, int | float) for number in pair)
+        for pair in pairs
+    )
 
 
 def _raw_files(cases: Sequence[str], raw_folder: Path, dataset_json: dict) -> Mapping[str, tuple[tuple[str, ...], str]]:

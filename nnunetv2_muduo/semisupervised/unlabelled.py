@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import PARTIAL_PREFIX, clear_away_left_behind
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.nnunet_files import read_splits
+from nnunetv2_muduo.plain_configuration import check_preparation
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.freshness import (
     case_files,
@@ -118,9 +119,7 @@ def unlabelled_folder(plans: dict, configuration: str, preprocessed_folder: Path
 
 def _check_plans(plans: dict, configuration: str, dataset_json: dict) -> tuple[str, tuple[int, int]]:
     """The plans' fingerprint and the channels (CT, PET); refuses early what cannot work."""
-    if configuration not in plans["configurations"]:
-        known = ", ".join(plans["configurations"])
-        raise UserError(f"The plans have no configuration '{configuration}'; use one of: {known}.")
+    check_preparation(plans, configuration)
     channels = find_channels(dataset_json, Settings.from_plans(plans))
     check_schemes(PlansManager(plans).get_configuration(configuration), channel_names(dataset_json))
     return preprocessing_fingerprint(plans, configuration, channels=channels), channels
@@ -143,7 +142,7 @@ def _find_unlabelled(
         )
     labelled = _labelled_cases(raw_folder, dataset_json)
     if splits.is_file():  # a labelled case that no fold trains or validates on may serve without its labels
-        labelled &= {case for fold in read_json(splits) for part in ("train", "val") for case in fold[part]}
+        labelled &= {case for fold in read_splits(splits) for part in ("train", "val") for case in fold[part]}
     for case in sorted(labelled & set(scans)):
         del scans[case]
         bad[case] = "already labelled: a training case of this name is in imagesTr"

@@ -11,7 +11,8 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
-from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import read_dataset_json
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
 from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER
 from nnunetv2_muduo.transfer.few_shot import Amount, Split, draw_split, rest_of
@@ -121,7 +122,7 @@ def write_splits(
 
 def _labelled_cases(raw: Path) -> dict[str, tuple[Path, ...]]:
     """Case -> its images, of the cases that have a label map."""
-    description = read_json(raw / "dataset.json")
+    description = read_dataset_json(raw / "dataset.json", needs=("file_ending",))
     if "dataset" not in description and not (raw / "imagesTr").is_dir():
         raise UserError(f"{raw} has no imagesTr, so there are no labelled cases to split.")
     listed = get_filenames_of_train_images_and_targets(str(raw), deepcopy(description))

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
-from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder, read_json, read_plans
+from nnunetv2_muduo.nnunet_files import read_dataset_json
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_plans
+from nnunetv2_muduo.plain_configuration import check_preparation, naming_bad_plans
 from nnunetv2_muduo.plans_provenance import provenance_of_plans
 from nnunetv2_muduo.pretraining.imported_weights import HEAD, input_tensors
 from nnunetv2_muduo.pretraining.provenance import Provenance
@@ -75,13 +77,18 @@ def find_target(
     """
     name = find_dataset(str(dataset))
     folder = nnunet_folder("nnUNet_preprocessed") / name
-    plans, dataset_json = read_plans(folder, plans_name), read_json(folder / "dataset.json")
-    check_configuration(plans, configuration)
+    plans, dataset_json = (
+        read_plans(folder, plans_name),
+        read_dataset_json(folder / "dataset.json", needs=("labels", "channel_names")),
+    )
+    check_preparation(plans, configuration)
     provenance = provenance_of_plans(plans, configuration, dataset_json, source=trainer)
     found = find_trainer(trainer)
     if issubclass(found, PromptGeneratorTrainer):
-        return _prompt_target(provenance, plans, dataset_json)
-    network, input_names = _network(found, plans, configuration, dataset_json)
+        with naming_bad_plans(plans, configuration):
+            return _prompt_target(provenance, plans, dataset_json)
+    with naming_bad_plans(plans, configuration):
+        network, input_names = _network(found, plans, configuration, dataset_json)
     fold = "all" if issubclass(found, MAETrainer) else "0"
     return Target(trainer, provenance, network, input_names, fold=fold)
 

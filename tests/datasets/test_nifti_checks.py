@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from nnunetv2_muduo.datasets import nifti_checks
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
 
 
@@ -64,3 +65,14 @@ def test_voxels_that_are_no_numbers_are_counted_where_simpleitk_reads_zeros(whol
     SimpleITK.WriteImage(image, str(whole))
     assert count_non_finite_in_nifti(whole) == 3
     assert SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(whole)))[3, 2, 1] == 0
+
+
+def test_a_small_file_that_would_fill_the_disk_is_not_unpacked_to_its_end(tmp_path, monkeypatch):
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.ones((8, 9, 10), np.float32)), str(tmp_path / "a.nii"))
+    (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress((tmp_path / "a.nii").read_bytes() + bytes(64 << 20)))
+    monkeypatch.setattr(nifti_checks, "_CHUNK_IN_BYTES", 1 << 12)
+    read = []
+    real = gzip.GzipFile.read
+    monkeypatch.setattr(gzip.GzipFile, "read", lambda self, size=-1: read.append(size) or real(self, size))
+    assert not is_truncated_nifti(tmp_path / "bomb.nii.gz")
+    assert len(read) < 10

@@ -88,3 +88,27 @@ def test_rounding_of_formats_is_no_other_grid_but_half_a_voxel_is():
 
 def test_json_keeps_a_grid():
     assert ScanGrid.from_dict(json.loads(json.dumps(a_grid().to_dict()))) == a_grid()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": [8, 7]},
+        {"size": [8, 7, 0]},
+        {"size": [8, 7, 6.0]},
+        {"size": [50_000, 50_000, 50_000]},
+        {"size": "876"},
+        {"spacing": [1.0, 1.0, float("nan")]},
+        {"spacing": [1.0, 1.0, -1.0]},
+        {"origin": [0.0, 0.0, float("inf")]},
+        {"origin": ["a", 0, 0]},
+        {"direction": [0.0] * 9},
+        {"direction": [1.0] * 8},
+        {"direction": [[1, 0, 0]] * 3},
+    ],
+)
+def test_a_table_that_is_no_grid_is_refused(change):
+    table = json.loads(json.dumps(a_grid().to_dict()))
+    assert ScanGrid.from_dict(table) == a_grid()
+    with pytest.raises((TypeError, ValueError)):
+        ScanGrid.from_dict(table | change)

@@ -61,7 +61,7 @@ def test_values_of_regions_and_of_the_ignore_label_are_known(raw):
         ({"channel_names": {"0": "PET", "1": "CT"}}, "not CT and PET"),
         ({"dataset": {}}, "one by one"),
         ({"file_ending": ".png"}, "does not say its format"),
-        ({"labels": None}, "lacks labels"),
+        ({"labels": None}, "'labels' is None"),
     ],
 )
 def test_a_dataset_that_does_not_fit_is_refused(raw, changed, words):

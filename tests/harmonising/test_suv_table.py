@@ -44,6 +44,11 @@ def test_json_names_another_nuclide_by_its_half_life(tmp_path):
         ),
         ("case,injected_dose_mbq,weight_kg,decay_s\na,350,70,60\na,350,70,60", "'a' twice"),
         ("patient,dose\na,350", "no column 'case'"),
+        (f"case,weight_kg\na,{'9' * 200_000}", "is no CSV table"),
+        (
+            "case,injected_dose_mbq,weight_kg,injection_time,acquisition_time\na,350,70,10:00+01:00,11:00",
+            "not both like",
+        ),
     ],
 )
 def test_mistakes_are_named_with_their_case(tmp_path, text, words):
@@ -52,7 +57,15 @@ def test_mistakes_are_named_with_their_case(tmp_path, text, words):
         read_suv_table(tmp_path / "doses.csv")
 
 
-@pytest.mark.parametrize(("text", "words"), [("{", "not valid JSON"), ("[1]", "must look like")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not valid JSON"),
+        ("[1]", "must look like"),
+        ("[" * 100_000, "not valid JSON"),
+        (f'{{"a": {{"injected_dose_bq": 1{"0" * 400}}}}}', "which is no number"),
+    ],
+)
 def test_other_json_is_refused(tmp_path, text, words):
     (tmp_path / "doses.json").write_text(text)
     with pytest.raises(UserError, match=words):

@@ -57,3 +57,11 @@ def test_files_of_others_are_left_alone(tmp_path: Path):
     with pytest.raises(UserError, match="no record of clicks"):
         record(tmp_path)
     assert path.read_text() == "time,button\n1,left\n"
+
+
+@pytest.mark.parametrize("content", ["case,Ω".encode("utf-16"), b"\xff\xfe"])
+def test_a_record_in_another_encoding_is_named(tmp_path: Path, content: bytes):
+    record(tmp_path).append(rows("a"))
+    (tmp_path / "clicks.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"clicks\.csv cannot be read"):
+        record(tmp_path)

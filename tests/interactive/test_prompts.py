@@ -21,7 +21,18 @@ def test_points_are_read_as_typed(words, point):
     assert parse_point(words) == point
 
 
-@pytest.mark.parametrize("words", [["12", "40"], ["a", "b", "c"], ["1", "2", "3:2"], ["1", "2", "3", "4"], ["1,2"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["12", "40"],
+        ["a", "b", "c"],
+        ["1", "2", "3:2"],
+        ["1", "2", "3", "4"],
+        ["1,2"],
+        ["nan", "1", "2"],
+        ["1", "1e9", "2"],
+    ],
+)
 def test_what_is_no_point_is_shown_with_one_that_is(words):
     with pytest.raises(UserError, match="--point 200 180 95"):
         parse_point(words)
@@ -49,7 +60,18 @@ def test_slicer_markups_are_targets_in_their_own_space(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"targets": [{"points": []}]}', '{"space": "mm", "targets": [{"name": "a", "points": []}]}']
+    "content",
+    [
+        "{",
+        "[]",
+        "3",
+        "[" * 100_000,
+        '{"targets": [{"points": []}]}',
+        '{"space": "mm", "targets": [{"name": "a", "points": []}]}',
+        '{"targets": [{"name": "a", "points": [[1, 2, Infinity]]}]}',
+        '{"targets": [{"name": "a", "points": [[1, 2, 1e400]]}]}',
+        '{"markups": ["text"]}',
+    ],
 )
 def test_other_files_are_refused_by_name(tmp_path, content):
     file = tmp_path / "wrong.json"

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -75,3 +76,15 @@ def test_summary_counts_cases_and_takes_medians_of_those_found():
     table = summary_table([GOOD, ABSENT, other, replace(ABSENT, case="b")], Thresholds())
     assert "| liver | 2 of 2 | 1 | 0.60 | 0.70 |" in table
     assert "| spleen | 0 of 2 | 0 | nan |" in table
+
+
+def test_a_quality_comes_back_from_json():
+    assert OrganQuality.from_dict(json.loads(json.dumps(asdict(GOOD)))) == GOOD
+
+
+@pytest.mark.parametrize(
+    "change", [{"case": 3}, {"label": "1"}, {"fused_ml": None}, {"teacher_iou": "0.5"}, {"more": 1}]
+)
+def test_other_values_are_no_quality(change):
+    with pytest.raises(TypeError):
+        OrganQuality.from_dict(asdict(GOOD) | change)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.pseudo_labelling.claims import Claims
 
 SHAPE = (5, 6, 7)
@@ -25,3 +27,10 @@ def test_claims_come_back_from_their_file_voxel_by_voxel(tmp_path: Path):
     wanted[0, 0, 0] = True
     np.testing.assert_array_equal(again.of([2, 11, 99], SHAPE), wanted)
     assert not again.of([], SHAPE).any()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK damaged", b"\x93NUMPY"])
+def test_damaged_claims_are_named(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.npz is damaged"):
+        Claims.load(tmp_path / "a.npz")

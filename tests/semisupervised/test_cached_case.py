@@ -65,3 +65,10 @@ def test_a_damaged_record_is_none(tmp_path):
     write(tmp_path / "case")
     (tmp_path / "case" / "cache.json").write_text('{"fingerprint"')
     assert not is_cached(tmp_path / "case", "f")
+
+
+@pytest.mark.parametrize("record", ["[]", '{"arrays": ["../../a"]}', '{"arrays": 3}', '{"fingerprint": "f"}', "{"])
+def test_a_damaged_record_is_no_case(tmp_path, record):
+    write(tmp_path / "case")
+    (tmp_path / "case" / "cache.json").write_text(record)
+    assert not is_cached(tmp_path / "case", "f")

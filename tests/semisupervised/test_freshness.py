@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,12 @@ def test_a_removed_case_is_gone(tmp_path):
     write_case(tmp_path / "folder", {})
     remove_case(tmp_path / "folder", "pat 1.v2")
     assert list((tmp_path / "folder").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"damaged", b"\x80\x04cnosuchmodule\nname\n.", pickle.dumps([1]), b"cos\nnothing\n."]
+)
+def test_damaged_properties_are_of_no_fresh_case(tmp_path, content):
+    for file in case_files(tmp_path, "a"):
+        file.write_bytes(content)
+    assert not is_fresh(tmp_path, "a", {"plans": "x"})

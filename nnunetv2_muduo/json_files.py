@@ -1,0 +1,51 @@
+"""JSON files, read so that whatever is wrong with one ends in a sentence that names it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_muduo.errors import UserError
+
+MOST_BYTES = 256 << 20  # a manifest of 10,000 cases takes some 20 MB
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        UserError: if it is missing, cannot be read or is not JSON.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path} is larger than {MOST_BYTES >> 20} MB, which no such file is; give another one.")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not in UTF-8; save it as such.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); correct it.") from error
+    except RecursionError as error:
+        raise UserError(f"{path} nests lists or tables too deeply to be read; correct it.") from error
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """What a JSON file holds, where that is a table.
+
+    Raises:
+        UserError: as `read_json`, and if it holds anything but a table.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not a JSON table {{...}}; correct it.")
+    return content
+
+
+def table_or_nothing(path: Path) -> dict[str, Any]:
+    """The JSON table in a file; an empty one where there is none or it is damaged."""
+    try:
+        return read_table(path)
+    except UserError:
+        return {}
