@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ def read_checkpoint(path: Path, *, allowed: Iterable[Any] = ()) -> dict[str, Any
     archive = is_zipfile(path)
     if not archive and _first_bytes(path) == b"PK":  # of an archive whose table of contents, at its end, is missing
         raise UserError(f"{path} is cut short, probably by an interrupted copy; delete it and fetch it again.")
+    if archive and _unpacks(path):  # a few kilobytes may be made to fill any memory
+        raise UserError(f"{path} is a compressed archive, which torch.save never writes; fetch it again.")
     try:
         with torch.serialization.safe_globals([argparse.Namespace, *allowed]):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
@@ -104,6 +106,15 @@ def _unreadable(path: Path, error: Exception) -> UserError:
         )
     reason = f" ({error})" if isinstance(error, OSError) else ""
     return UserError(f"{path} cannot be read{reason}: it is damaged, or no checkpoint at all; fetch it again.")
+
+
+def _unpacks(path: Path) -> bool:
+    """Whether anything in an archive becomes larger when it is read."""
+    try:
+        with ZipFile(path) as archive:
+            return any(entry.compress_type != ZIP_STORED for entry in archive.infolist())
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return False  # its reader complains
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -15,10 +15,13 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing, write_text
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY as PRETRAINING_STATE_KEY
-from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
+from nnunetv2_muduo.nnunet_files import read_dataset_json, read_plans_file
+from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder
+from nnunetv2_muduo.plain_configuration import naming_bad_plans
 
 PLAIN_TRAINER = "nnUNetTrainer"
 _ORIGIN = "exported_from.json"
@@ -141,7 +144,10 @@ def _write_model(
     source: Path, target: Path, *, folds: tuple[str, ...], checkpoint: str, trainer: str, log: Callable[[str], None]
 ) -> None:
     """Write the whole model folder."""
-    plans, dataset_json = read_json(source / "plans.json"), read_json(source / "dataset.json")
+    plans, dataset_json = (
+        read_plans_file(source / "plans.json"),
+        read_dataset_json(source / "dataset.json", needs=("labels",)),
+    )
     settings = plans.pop("muduo", {})
     target.mkdir()
     for fold in folds:
@@ -159,11 +165,13 @@ def _write_model(
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        # weights_only would refuse what nnU-Net itself puts in; the file is as trusted as nnU-Net trusts it
-        return torch.load(path, map_location="cpu", weights_only=False)
-    except (RuntimeError, EOFError, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}); it may be half written or damaged.") from error
+    content = read_checkpoint(path, allowed=NUMPY_NUMBERS)
+    weights, arguments = content.get("network_weights"), content.get("init_args")
+    if not isinstance(weights, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
+        raise UserError(f"{path} holds no network_weights, so it is no checkpoint of nnU-Net's; train again.")
+    if not isinstance(arguments, Mapping) or not isinstance(arguments.get("configuration"), str):
+        raise UserError(f"{path} does not say in init_args which configuration it is of; train again.")
+    return content
 
 
 def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dict, trainer: str) -> None:
@@ -173,9 +181,11 @@ def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dic
             f"{trainer} reconstructs images and segments nothing, so there is no model to export; use its checkpoint "
             "with -pretrained_weights, and export what is trained from it."
         )
-    plans_manager = PlansManager(plans)
-    configuration = plans_manager.get_configuration(checkpoint["init_args"]["configuration"])
-    with torch.device("meta"):  # shapes only: no memory, no initialisation
+    name = checkpoint["init_args"]["configuration"]
+    check_configuration(plans, name)
+    with naming_bad_plans(plans, name), torch.device("meta"):  # shapes only: no memory, no initialisation
+        plans_manager = PlansManager(plans)
+        configuration = plans_manager.get_configuration(name)
         planned = nnUNetTrainer.build_network_architecture(
             plans_manager,
             configuration,
@@ -196,7 +206,8 @@ def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dic
 def _plain_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     plain = {key: checkpoint[key] for key in _CHECKPOINT_ENTRIES if key in checkpoint}
     init_args = dict(plain["init_args"])
-    init_args["plans"] = {key: value for key, value in init_args.get("plans", {}).items() if key != "muduo"}
+    plans = init_args.get("plans")
+    init_args["plans"] = {key: value for key, value in dict(plans or {}).items() if key != "muduo"}
     return plain | {"init_args": init_args, "trainer_name": PLAIN_TRAINER}
 
 

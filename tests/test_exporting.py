@@ -241,6 +241,30 @@ def test_what_is_not_there_is_named(model, tmp_path, options, message):
         export(model, tmp_path, **options)
 
 
+def test_nothing_in_a_checkpoint_is_executed(model, tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    model.add_fold("0")
+    file = model.folder / "fold_0" / "checkpoint_final.pth"
+    torch.save(torch.load(file, weights_only=False) | {"optimizer_state": Malicious()}, file)
+    with pytest.raises(UserError, match=r"checkpoint_final\.pth was refused because it holds posix\.mkdir"):
+        export(model, tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "changed", [{"network_weights": 3}, {"network_weights": {"a": 3}}, {"init_args": None}, {"init_args": {}}]
+)
+def test_a_checkpoint_that_is_none_of_nnunets_is_refused(model, tmp_path, changed):
+    model.add_fold("0")
+    file = model.folder / "fold_0" / "checkpoint_final.pth"
+    torch.save(torch.load(file, weights_only=False) | changed, file)
+    with pytest.raises(UserError, match=r"checkpoint_final\.pth"):
+        export(model, tmp_path)
+
+
 def test_a_damaged_checkpoint_is_named(model, tmp_path):
     model.add_fold("0")
     path = model.folder / "fold_0" / "checkpoint_final.pth"

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import read_json
-from nnunetv2_muduo.teachers.checkpoint import read_checkpoint
+from nnunetv2_muduo.json_files import read_json
+from nnunetv2_muduo.teachers.checkpoint import read_checkpoint, read_config
 from nnunetv2_muduo.teachers.registry import find_architecture, known_architectures
 from nnunetv2_muduo.teachers.weights import find_weights, load_teacher
 
@@ -45,10 +45,7 @@ def start_from_config(path: Path, *, seed: int) -> tuple[nn.Module, dict[str, An
             f'{path} must hold {{"architecture": "NAME", "config": {{...}}}} with a name of {", ".join(known)}.'
         )
     model = find_architecture(architecture)
-    try:
-        config = model.config_class.from_dict(content.get("config", {}))  # type: ignore[attr-defined]
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path} has a configuration that no {architecture} can have: {error}.") from error
+    config = read_config(model, content.get("config", {}), path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = model(config)

@@ -54,13 +54,14 @@ def with_input_channels(
 
     Args:
         weights: of the network; not changed.
-        names: of its tensors that look at the input channels (`input_tensors`); those it lacks are passed over.
+        names: of its tensors that look at the input channels (`input_tensors`); those it lacks, or that have no
+            channels, are passed over.
         sources: for each new channel the old one, or None for zeros: such a channel counts for nothing until it is
             trained. An old channel that is left out was at its mean, 0, as where masked autoencoding had masked it.
     """
     arranged = dict(weights)
     for name in names:
-        if name in weights:
+        if name in weights and weights[name].ndim > 1:  # else it fits nowhere, as `misfits` tells
             old = weights[name]
             arranged[name] = torch.stack(
                 [torch.zeros_like(old[:, 0]) if source is None else old[:, source] for source in sources], dim=1

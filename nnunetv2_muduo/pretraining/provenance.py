@@ -69,6 +69,8 @@ class Provenance:
             use_mask_for_norm=tuple(bool(used) for used in given.get("use_mask_for_norm", ())),
             **words,
         )
+        if sorted(provenance.transpose_forward) != [0, 1, 2] or len(provenance.spacing) not in (2, 3):
+            raise ValueError(f"it has the axes {provenance.transpose_forward} with {len(provenance.spacing)} spacings")
         if len(provenance.normalization_schemes) != len(provenance.channel_names):
             raise ValueError(
                 f"it names {len(provenance.channel_names)} channels and {len(provenance.normalization_schemes)} "

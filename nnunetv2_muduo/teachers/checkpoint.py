@@ -16,7 +16,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.registry import check_teacher, find_architecture
 
-__all__ = ["build_teacher", "read_checkpoint", "save_teacher"]
+__all__ = ["build_teacher", "read_checkpoint", "read_config", "save_teacher"]
 
 _STATE_KEYS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")  # left by DataParallel, torch.compile and wrappers
@@ -66,18 +66,41 @@ def build_teacher(checkpoint: Mapping[str, Any], path: Path) -> nn.Module:
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from error
     weights = _state_dict(checkpoint, path)
-    try:
-        config = model.config_class.from_dict(checkpoint.get("config", {}))  # type: ignore[attr-defined]
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path} has a configuration that no {architecture} can have: {error}.") from error
+    config = read_config(model, checkpoint.get("config", {}), path)
+    problems = mismatches(_shapes(model, config, path), weights)
+    if problems:
+        raise UserError(f"{path} does not fit {architecture}: {'; '.join(problems)}; use a file made for it.")
+    if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
+        raise UserError(f"{path} holds NaN or infinity in {broken[0]}: its training diverged; use another file.")
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are all replaced; nobody's seed should notice
         teacher = model(config)
     check_teacher(teacher)
-    problems = mismatches(teacher.state_dict(), weights)
-    if problems:
-        raise UserError(f"{path} does not fit {architecture}: {'; '.join(problems)}; use a file made for it.")
     teacher.load_state_dict(weights, strict=True)
     return teacher
+
+
+def read_config(model: Any, values: Any, path: Path) -> Any:
+    """A configuration of an architecture, from plain values.
+
+    Raises:
+        UserError: naming the file and what is wrong with them.
+    """
+    try:
+        if not isinstance(values, Mapping):
+            raise TypeError(f"it is a {type(values).__name__}, not a table")
+        return model.config_class.from_dict(dict(values))
+    except Exception as error:  # whatever a value of another type leads to in an architecture, which may be anybody's
+        raise UserError(f"{path} has a configuration that no {model.__name__} can have: {error}.") from error
+
+
+def _shapes(model: Any, config: Any, path: Path) -> dict[str, Tensor]:
+    """The state that a configuration asks for, without the memory that it would take."""
+    try:
+        with torch.device("meta"):
+            return model(config).state_dict()
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} has a configuration that no {model.__name__} can have: {reason}.") from error
 
 
 def _state_dict(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
@@ -246,19 +247,22 @@ def _resume(
     path = folder / CHECKPOINT
     if not path.is_file():
         return TrainingState()
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint = read_checkpoint(path)
+    if not isinstance(checkpoint.get("settings"), Mapping):
+        raise UserError(f"{path} is no checkpoint of a training: it holds no settings; use another folder.")
     differing = differing_settings(settings, checkpoint["settings"])
     if differing:
         raise UserError(f"{path} was made with other {', '.join(differing)}; use the same settings or another folder")
     try:
         teacher.load_state_dict(checkpoint["model_state_dict"])
-    except RuntimeError as error:
+        optimiser.load_state_dict(checkpoint["optimiser"])
+        generator.set_state(checkpoint["generator"])
+        return TrainingState(**checkpoint["state"])
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:  # as torch likes it
         raise UserError(
-            f"{path} is the checkpoint of another network than this {type(teacher).__name__}; use another folder"
+            f"{path} is the checkpoint of another network than this {type(teacher).__name__}, or of no training at "
+            "all; use another folder"
         ) from error
-    optimiser.load_state_dict(checkpoint["optimiser"])
-    generator.set_state(checkpoint["generator"])
-    return TrainingState(**checkpoint["state"])
 
 
 def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,6 +11,9 @@ from torch import Tensor
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing, sha256_of
+from nnunetv2_muduo.nnunet_files import check_dataset_json, check_plans
+from nnunetv2_muduo.nnunet_folders import check_configuration
+from nnunetv2_muduo.plain_configuration import naming_bad_plans
 from nnunetv2_muduo.plans_provenance import plain_channel_name, provenance_of_plans
 from nnunetv2_muduo.pretraining.imported_weights import misfits, network_weights, not_finite, with_input_channels
 from nnunetv2_muduo.pretraining.provenance import (
@@ -132,15 +135,25 @@ def _provenance_of(checkpoint: Mapping[str, Any], source: Path, channels: Sequen
     if isinstance(checkpoint.get(PROVENANCE_KEY), Mapping):
         try:
             told = Provenance.from_dict(checkpoint[PROVENANCE_KEY])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{source} does not tell how it was pretrained: {error}; pretrain it again.") from error
     elif isinstance(init_args, Mapping) and {"plans", "configuration", "dataset_json"} <= set(init_args):
-        plans, configuration = init_args["plans"], init_args["configuration"]
-        name = str(checkpoint.get("trainer_name", "nnU-Net"))
-        told = provenance_of_plans(plans, configuration, init_args["dataset_json"], source=name)
+        told = _told_by_trainer(init_args, source, trainer=str(checkpoint.get("trainer_name", "nnU-Net")))
     else:
         told = RELEASED if channels is None else _released_with(len(channels))
     return replace(told, channel_names=tuple(map(plain_channel_name, channels or told.channel_names)))
+
+
+def _told_by_trainer(init_args: Mapping[str, Any], source: Path, *, trainer: str) -> Provenance:
+    """What the arguments of a trainer of nnU-Net's say, which are as foreign as the rest of the file."""
+    plans, configuration, dataset_json = (init_args[key] for key in ("plans", "configuration", "dataset_json"))
+    check_plans(plans, f"{source} (plans)")
+    if not isinstance(dataset_json, Mapping):
+        raise UserError(f"{source} holds no dataset.json of its training; use another checkpoint.")
+    check_dataset_json(dataset_json, f"{source} (dataset_json)", needs=("channel_names",))
+    check_configuration(plans, configuration)
+    with naming_bad_plans(plans, configuration):
+        return provenance_of_plans(plans, configuration, dataset_json, source=trainer)
 
 
 def _released_with(channels: int) -> Provenance:

@@ -59,6 +59,11 @@ def test_shell_is_never_used():
         )
 
 
+def test_no_archive_is_ever_unpacked():
+    for path in (ROOT / "nnunetv2_muduo").rglob("*.py"):
+        assert not re.search(r"extractall|unpack_archive|tarfile|\.extract\(", path.read_text(encoding="utf-8")), path
+
+
 def _named(path: Path) -> str:
     package = ROOT / "nnunetv2_muduo"
     return path.relative_to(package if path.is_relative_to(package) else ROOT).as_posix()

@@ -302,3 +302,27 @@ def test_weights_or_the_user_say_what_a_teacher_was_trained_on(tmp_path):
         modality_of("pet.pth", folder=tmp_path, given="CT")
     with pytest.raises(UserError, match="--modality"):
         modality_of("silent.pth", folder=tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value, teacher, folder):
+    broken = saved(teacher, folder / "mine.pth")["model_state_dict"]
+    name = next(iter(broken))
+    saved(teacher, folder / "mine.pth", model_state_dict={**broken, name: torch.full_like(broken[name], value)})
+    assert f"holds NaN or infinity in {name}" in refusal()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "text",
+        [1],
+        {"features_per_stage": [10**12, 10**12], "strides": [2, 2], "convs_per_stage": [1, 1]},
+        {"cube_size": None},
+        {"strides": "ab"},
+        {"cube_size": 0},
+    ],
+)
+def test_a_configuration_of_other_values_is_refused_without_the_memory_that_it_asks_for(config, teacher, folder):
+    saved(teacher, folder / "mine.pth", config=config)
+    assert "mine.pth" in refusal()

@@ -336,3 +336,26 @@ def test_the_command_names_the_fold_that_the_trainer_knows(project: Project, rel
         out = project.folder / f"{trainer}.pth"
         command = import_weights(released, dataset=21, output=out, trainer=trainer, log=print).train_command()
         assert f"nnUNetv2_train {DATASET} 3d_fullres {fold} -tr {trainer} -p nnUNetPlans " in command
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"plans": 3, "configuration": "3d_fullres", "dataset_json": {}},
+        {"plans": transfer_plans(), "configuration": None, "dataset_json": DATASET_JSON},
+        {"plans": transfer_plans(), "configuration": "3d_fullres", "dataset_json": [1]},
+        {"plans": transfer_plans(), "configuration": "3d_fullres", "dataset_json": {"labels": {}}},
+    ],
+)
+def test_what_a_foreign_checkpoint_says_of_its_training_is_checked(project: Project, tmp_path: Path, arguments: dict):
+    torch.save({"network_weights": pretrained_network().state_dict(), "init_args": arguments}, tmp_path / "a.pth")
+    with pytest.raises(UserError):
+        project.bring_in(tmp_path / "a.pth")
+
+
+def test_a_first_layer_without_channels_is_listed_among_what_does_not_fit(project: Project, tmp_path: Path):
+    weights = pretrained_network().state_dict()
+    name = "encoder.stages.0.0.convs.0.conv.weight"
+    torch.save({"network_weights": {**weights, name: weights[name].flatten()}}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match="does not fit the network"):
+        project.bring_in(tmp_path / "a.pth", channels=("CT", "PET"))
