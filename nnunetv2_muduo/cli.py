@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 1 where a check of `muduo doctor` failed, 2 for a mistake of the user's (one
         sentence on stderr, no traceback), 130 when interrupted. argparse itself exits with 2 for a wrong command line.
     """
+    _print_whatever_comes()
     parsed = build_parser().parse_args(arguments)
     try:
         return parsed.run(parsed) or 0
@@ -37,6 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _print_whatever_comes() -> None:
+    """Names in files may hold what the terminal, or no encoding at all, can show; it is shown as an escape then."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def build_parser() -> argparse.ArgumentParser:

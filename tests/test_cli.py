@@ -1,6 +1,7 @@
 """The `muduo` command: help for all, mistakes in one sentence, nothing heavy before it is needed."""
 
 import errno
+import io
 import json
 import subprocess
 import sys
@@ -177,3 +178,12 @@ def test_export_of_what_was_not_trained_is_one_sentence(variables: Path, capsys:
     assert cli.main(["export", "-d", "221", "-o", str(variables / "out")]) == 2
     assert "no trained model" in capsys.readouterr().err
     assert not (variables / "out").exists()
+
+
+def test_a_name_that_no_terminal_can_show_is_shown_as_an_escape(monkeypatch: pytest.MonkeyPatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(cli, "COMMANDS", (command_that(lambda arguments: print("liver \ud800 ä")),))
+    assert cli.main(["try"]) == 0
+    shown.flush()
+    assert shown.buffer.getvalue() == b"liver \\ud800 \\xe4\n"

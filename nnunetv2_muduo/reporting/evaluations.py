@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.reporting.validation import Scores, scores_of
 
 
@@ -34,8 +34,17 @@ def read_evaluations(folders: Sequence[Path]) -> list[EvaluatedFolder]:
 
 
 def _read(folder: Path) -> EvaluatedFolder:
+    try:
+        return _understood(folder)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        raise UserError(
+            f"{folder} holds results that cannot be understood ({type(error).__name__}: {error}); evaluate again."
+        ) from error
+
+
+def _understood(folder: Path) -> EvaluatedFolder:
     files = [path for path in (folder / "summary.json", *sorted(folder.glob("*/summary.json"))) if path.is_file()]
-    contents = {path: read_json(path) for path in files}
+    contents = {path: read_table(path) for path in files}
     ours = {path: content for path, content in contents.items() if "organs" in content.get("muduo", {})}
     if not ours:
         raise UserError(
@@ -63,7 +72,7 @@ def _names(results: Mapping[Path, Mapping]) -> list[str]:
 def _baseline(folder: Path) -> str | None:
     """The method that the others were compared with."""
     path = folder / "differences.json"
-    rows = read_json(path).get("differences", []) if path.is_file() else []
+    rows = read_table(path).get("differences", []) if path.is_file() else []
     return rows[0].get("baseline") if rows else None
 
 

@@ -86,7 +86,11 @@ def _times(training: Training) -> tuple[str, str, float]:
     if not starts or not ends:
         return "", "", 0.0
     seconds = sum(float(end) - float(start) for start, end in zip(starts, ends, strict=False))
-    first, last = (datetime.fromtimestamp(float(time)) for time in (starts[0], ends[-1]))
+    try:
+        first, last = (datetime.fromtimestamp(float(time)) for time in (starts[0], ends[-1]))
+        round(seconds)
+    except (ValueError, OverflowError, OSError):  # no time on any calendar
+        return "", "", 0.0
     end = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M}"
     return f"{first:%Y-%m-%d %H:%M}", end, seconds
 

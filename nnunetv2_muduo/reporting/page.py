@@ -75,7 +75,7 @@ def write_report(
         "notes": notes,
         "written": f"{datetime.now():%Y-%m-%d %H:%M}",
     }
-    write_text(path, render(content))
+    write_text(path, render(content).encode("utf-8", "replace").decode("utf-8"))  # JSON may hold half a character
     return notes
 
 

@@ -152,7 +152,7 @@ def as_row(value: object) -> np.ndarray:
     """[K] numbers of one epoch, [1] of a single number, [0] of anything else."""
     try:
         return np.asarray(value, dtype=float).ravel()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return np.empty(0)
 
 

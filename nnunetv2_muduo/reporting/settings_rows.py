@@ -14,6 +14,7 @@ from nnunetv2_muduo.settings import Settings
 
 _PACKAGES = ("nnunetv2-muduo", "nnunetv2", "torch", "dynamic-network-architectures")
 _STOCK = "nnUNetTrainer"
+_TOO_MUCH = 1e300  # whole numbers beyond are no floating ones
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def setting_rows(trainings: Sequence[Training]) -> dict[str, list[Row]]:
     rows = {}
     for table, known in tables.items():
         uses = [_uses(training, table) for training in trainings]
-        given = [training.plans.get(table) or {} for training in trainings]
+        given = [_table_of(training.plans, table) for training in trainings]
         if any(uses):
             defaults = {item.name: item.default for item in fields(known)}
             rows[table] = _rows(defaults, given, uses)
@@ -86,6 +87,11 @@ def versions_here() -> dict[str, str]:
 def _told(text: str | None) -> str:
     """nnU-Net writes "None" where there is nothing."""
     return "" if text in (None, "None") else str(text)
+
+
+def _table_of(plans: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+    settings = plans.get(table)
+    return settings if isinstance(settings, Mapping) else {}
 
 
 def _uses(training: Training, table: str) -> bool:
@@ -135,8 +141,8 @@ def _plain(value: Any) -> str:
         return (
             " \N{MULTIPLICATION SIGN} ".join(f"{v:g}" for v in value) if _numbers(value) else ", ".join(map(str, value))
         )
-    return json.dumps(value) if isinstance(value, bool | dict) else str(value)
+    return json.dumps(value, default=str) if isinstance(value, bool | dict) else str(value)
 
 
 def _numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return all(isinstance(v, int | float) and not isinstance(v, bool) and not abs(v) > _TOO_MUCH for v in values)

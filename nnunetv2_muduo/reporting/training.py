@@ -1,6 +1,5 @@
 """One training as its fold's folder tells of it; whatever is missing becomes a sentence, not a failure."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +11,15 @@ from torch import Tensor
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.task import Task
-from nnunetv2_muduo.nnunet_folders import read_json
+from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.reporting.log_text import LogText, read_log_texts
 from nnunetv2_muduo.reporting.organs import task_in_order
+from nnunetv2_muduo.reporting.understood import understood_checkpoint, understood_dataset, understood_plans
 from nnunetv2_muduo.reporting.validation import Scores, scores_of
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")
 FINAL = CHECKPOINTS[0]
+_MOST_DIGITS = 10
 _PARTS = ("trainer", "plans_name", "configuration")  # of a model folder's name
 
 
@@ -97,9 +98,11 @@ def read_training(folder: Path, name: str) -> Training:
     )
     file, content = _newest_checkpoint(folder, notes)
     arguments = content.get("init_args") or {}
-    plans = arguments.get("plans") or _table(folder.parent / "plans.json", notes)
-    dataset_json = arguments.get("dataset_json") or _table(folder.parent / "dataset.json", notes)
-    debug = _table(folder / "debug.json", notes)
+    plans = arguments.get("plans") or understood_plans(_table(folder.parent / "plans.json", notes), "plans.json", notes)
+    dataset_json = arguments.get("dataset_json") or understood_dataset(
+        _table(folder.parent / "dataset.json", notes), "dataset.json", notes
+    )
+    debug = {key: text for key, text in _table(folder / "debug.json", notes).items() if isinstance(text, str)}
     task = task_in_order(dataset_json)
     logged = _best_log(content, logs, notes)
     parts = _named_parts(folder, content, plans)
@@ -141,7 +144,7 @@ def _newest_checkpoint(folder: Path, notes: list[str]) -> tuple[str | None, dict
         if not (folder / name).is_file():
             continue
         try:
-            content = read_checkpoint(folder / name, allowed=NUMPY_NUMBERS)
+            content = understood_checkpoint(read_checkpoint(folder / name, allowed=NUMPY_NUMBERS), name, notes)
         except UserError as error:
             notes.append(f"{name} tells nothing: {error}")
             continue
@@ -157,7 +160,7 @@ def _newest_checkpoint(folder: Path, notes: list[str]) -> tuple[str | None, dict
 
 def _best_log(content: Mapping[str, Any], logs: LogText, notes: list[str]) -> dict[str, list]:
     """A checkpoint's curves; the text's where those are longer, which lacks everything but nnU-Net's own values."""
-    saved = {str(key): list(values) for key, values in (content.get("logging") or {}).items()}
+    saved = dict(content.get("logging") or {})
     known, printed = (len(each.get("train_losses", [])) for each in (saved, logs.logged))
     if not printed or printed <= known:
         return saved
@@ -198,19 +201,20 @@ def _validation(folder: Path, task: Task | None, notes: list[str], *, expected: 
         notes.append("The dataset.json names no labels, so the validation's Dice cannot be given organ by organ.")
         return None
     try:
-        return scores_of(read_json(path), task.keys, file_ending=task.file_ending)
-    except (UserError, KeyError, TypeError, AttributeError) as error:
+        return scores_of(read_table(path), task.keys, file_ending=task.file_ending)
+    except (UserError, KeyError, TypeError, AttributeError, ValueError) as error:
         notes.append(f"{path} cannot be read ({error}); run the training's command again with --val.")
         return None
 
 
 def _table(path: Path, notes: list[str]) -> dict:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not path.exists():
         notes.append(f"{path.name} is missing (nnU-Net writes it when a training starts).")
-    except (OSError, ValueError, TypeError):
-        notes.append(f"{path.name} cannot be read as JSON.")
+        return {}
+    try:
+        return read_table(path)
+    except UserError:
+        notes.append(f"{path.name} cannot be read as a JSON table.")
     return {}
 
 
@@ -222,4 +226,4 @@ def _parameters(content: Mapping[str, Any]) -> int | None:
 
 
 def _whole(text: Any) -> int | None:
-    return int(text) if str(text).isdecimal() else None
+    return int(text) if str(text).isdecimal() and len(str(text)) < _MOST_DIGITS else None

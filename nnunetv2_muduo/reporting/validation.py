@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+_TOO_MUCH = 1e300  # larger whole numbers are no floating ones
+
 
 @dataclass(frozen=True)
 class CaseScore:
@@ -68,7 +70,8 @@ def scores_of(summary: Mapping[str, Any], organs: Mapping[str, str], *, file_end
 
 def as_number(value: Any) -> float:
     """NaN for what is none."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _TOO_MUCH
+    return float(value) if is_number else float("nan")
 
 
 def mean_of_finite(values: Any) -> float:

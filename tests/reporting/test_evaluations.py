@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -72,4 +73,14 @@ def test_an_evaluation_beside_those_that_were_compared_hides_none(evaluated, tmp
 
 def test_any_other_folder_is_refused_with_the_command(tmp_path):
     with pytest.raises(UserError, match="muduo evaluate"):
+        read_evaluations([tmp_path])
+
+
+@pytest.mark.parametrize(
+    "damage", [{"mean": None}, {"mean": {"1": 3}}, {"muduo": {"organs": [1]}}, {"metric_per_case": [3]}, {"muduo": 3}]
+)
+def test_results_that_were_damaged_are_refused_with_the_folder(evaluated, tmp_path, damage):
+    told = json.loads((evaluated / "poor" / "summary.json").read_text())
+    (tmp_path / "summary.json").write_text(json.dumps(told | damage))
+    with pytest.raises(UserError, match=re.escape(str(tmp_path))):
         read_evaluations([tmp_path])
