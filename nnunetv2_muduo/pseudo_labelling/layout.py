@@ -14,7 +14,7 @@ from tqdm import tqdm
 from nnunetv2_muduo.datasets.scan_io import image_like, write_whole
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import link_or_copy, write_text
-from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_splits
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, is_plain_name, read_dataset_json, read_splits
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import OutputFolder
 from nnunetv2_muduo.pseudo_labelling.case_labels import CERTAIN
@@ -141,7 +141,8 @@ def dataset_name(target: str, source: str) -> str:
     """
     if target.isdecimal() and 0 < int(target) < 1000:
         return f"Dataset{int(target):03d}_{source[11:]}Pseudo"
-    if target.startswith("Dataset") and target[7:10].isdecimal() and target[10:11] == "_" and len(target) > 11:
+    is_named = target.startswith("Dataset") and target[7:10].isdecimal() and target[10:11] == "_" and len(target) > 11
+    if is_named and is_plain_name(target):
         return target
     raise UserError(f"'{target}' is no dataset: give a number such as 321 or a name such as Dataset321_AutoPETPseudo.")
 

@@ -67,13 +67,12 @@ def build_teacher(checkpoint: Mapping[str, Any], path: Path) -> nn.Module:
         raise UserError(f"{path} cannot be used: {error}") from error
     weights = _state_dict(checkpoint, path)
     config = read_config(model, checkpoint.get("config", {}), path)
-    problems = mismatches(_shapes(model, config, path), weights)
+    problems = mismatches(_shapes(model, config) or _built(model, config, path).state_dict(), weights)
     if problems:
         raise UserError(f"{path} does not fit {architecture}: {'; '.join(problems)}; use a file made for it.")
     if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
         raise UserError(f"{path} holds NaN or infinity in {broken[0]}: its training diverged; use another file.")
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are all replaced; nobody's seed should notice
-        teacher = model(config)
+    teacher = _built(model, config, path)
     check_teacher(teacher)
     teacher.load_state_dict(weights, strict=True)
     return teacher
@@ -93,11 +92,20 @@ def read_config(model: Any, values: Any, path: Path) -> Any:
         raise UserError(f"{path} has a configuration that no {model.__name__} can have: {error}.") from error
 
 
-def _shapes(model: Any, config: Any, path: Path) -> dict[str, Tensor]:
-    """The state that a configuration asks for, without the memory that it would take."""
+def _shapes(model: Any, config: Any) -> dict[str, Tensor]:
+    """The state that a configuration asks for, without the memory that it would take; {} where that cannot be told."""
     try:
         with torch.device("meta"):
             return model(config).state_dict()
+    except Exception:  # an architecture, which may be anybody's, can need numbers where it is built
+        return {}
+
+
+def _built(model: Any, config: Any, path: Path) -> nn.Module:
+    """A teacher whose weights are about to be replaced."""
+    try:
+        with torch.random.fork_rng(devices=[]):  # nobody's seed should notice what is drawn here
+            return model(config)
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path} has a configuration that no {model.__name__} can have: {reason}.") from error

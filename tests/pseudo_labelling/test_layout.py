@@ -11,6 +11,7 @@ from pseudo_project import PseudoProject, organs, write, write_project, write_sc
 from stub_teachers import EchoTeacher
 
 from nnunetv2_muduo.cli import main
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.pseudo_labelling import recipe
 from nnunetv2_muduo.pseudo_labelling.claims import Claims
 from nnunetv2_muduo.pseudo_labelling.layout import dataset_name, masked_labels
@@ -183,6 +184,12 @@ def test_same_name_of_a_labelled_and_a_pseudo_labelled_case_is_refused(project: 
     write(organs(), project.raw / "labelsTr" / f"{CASES[0]}.nii.gz")
     assert lay_out(project) == 2
     assert f"share the name(s) {CASES[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["Dataset321_../../outside", "Dataset321_a/b", "Dataset321_a\\b", "/Dataset321_a"])
+def test_a_name_that_leads_out_of_the_raw_folder_is_none(name: str):
+    with pytest.raises(UserError, match="is no dataset"):
+        dataset_name(name, "Dataset021_Tiny")
 
 
 def test_number_alone_names_the_dataset_after_its_source(capsys):
