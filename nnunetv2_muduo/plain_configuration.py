@@ -51,8 +51,8 @@ def check_preparation(plans: dict, configuration: str) -> None:
         resolved = manager.get_configuration(configuration)
         if None in (manager.image_reader_writer_class, resolved.preprocessor_class, resolved.resampling_fn_data):
             raise ValueError("a reader, preprocessor or function is called as none of nnU-Net's")
-        if len(resolved.use_mask_for_norm) != len(resolved.normalization_schemes):
-            raise ValueError("use_mask_for_norm and normalization_schemes are of different lengths")
+        if len(resolved.use_mask_for_norm) < len(resolved.normalization_schemes):
+            raise ValueError("use_mask_for_norm has fewer entries than normalization_schemes")
         if len(manager.transpose_forward) != len(manager.transpose_backward):
             raise ValueError("transpose_forward and transpose_backward are of different lengths")
 

@@ -116,9 +116,6 @@ def write_muduo_plans(
 
 def _assigned(plans: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """A copy of the plans with "KEY=VALUE" in plans["muduo"] and "mae.KEY=VALUE" in plans["mae"]."""
-    for table, kind in (("muduo", Settings), ("mae", MAESettings)):
-        if not isinstance(plans.get(table, {}), Mapping):
-            kind.from_plans(plans)  # refuses it
     tables = {"muduo": dict(plans.get("muduo", {})), "mae": dict(plans.get("mae", {}))}
     for key, value in map(parse_assignment, assignments):
         table, _, name = key.rpartition(".")
@@ -132,6 +129,9 @@ def _assigned(plans: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
 
 def _merged(plans: Mapping[str, Any], preset: Preset, configuration: str) -> dict[str, Any]:
     """A copy of the plans with a preset in it."""
+    for table, kind in (("muduo", Settings), ("mae", MAESettings)):
+        if not isinstance(plans.get(table, {}), Mapping):
+            kind.from_plans(plans)  # refuses it
     for name in preset.configurations:
         check_configuration(dict(plans), name)
     merged = _deep_merge(

@@ -50,6 +50,8 @@ class OrganQuality:
         Raises:
             TypeError: for anything else.
         """
+        if missing := [item.name for item in fields(cls) if item.name not in values]:
+            raise TypeError(f"{missing[0]} is missing")
         quality = cls(**values)
         for item in fields(cls):
             value, kind = getattr(quality, item.name), cast(Any, item.type)
@@ -83,10 +85,12 @@ class Thresholds:
         if quality.fused_ml == 0:
             elsewhere.append("no voxel in the label map")
         if (quality.prompt_iou or 0.0) < self.min_prompt_iou:
-            elsewhere.append(f"not what was prompted: soft IoU {quality.prompt_iou:.2f} < {self.min_prompt_iou:g}")
+            elsewhere.append(
+                f"not what was prompted: soft IoU {quality.prompt_iou or 0.0:.2f} < {self.min_prompt_iou:g}"
+            )
         reasons = list(elsewhere)
         if (quality.teacher_iou or 0.0) < self.min_iou:
-            reasons.append(f"teachers disagree: soft IoU {quality.teacher_iou:.2f} < {self.min_iou:g}")
+            reasons.append(f"teachers disagree: soft IoU {quality.teacher_iou or 0.0:.2f} < {self.min_iou:g}")
         if required and elsewhere:
             return MISSING, "; ".join(reasons)
         return (DROP, "; ".join(reasons)) if reasons else (KEEP, "")

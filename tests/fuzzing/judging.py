@@ -114,7 +114,8 @@ def judged(trial: Trial, ended: Ended, *, world: Path) -> str:
     if result is not None and result.exists():
         return "result in spite of refusal"
     sentence = told[1]
-    named = any(name in sentence for name in (Path(trial.file).name, *trial.names))
+    stem = Path(trial.file).name.split(".")[0]
+    named = any(name in sentence for name in (stem, *trial.names))
     return REFUSED if named else "refused without a name"
 
 

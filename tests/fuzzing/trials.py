@@ -159,7 +159,7 @@ TRIALS = (
     _json(f"{RAW}/{CENTRES}/harmonised.json", "split", "-d", "230", "--labelled", "1", "--validation", "1"),
     _json(f"{RAW}/{CENTRES}/harmonised/two.json", "harmonise", *harmonise_words()),
     _json(f"{RAW}/{AUTOPET}/autopet.json", "convert-autopet", *autopet_words()),
-    _json(f"{RAW}/{AUTOPET}/autopet.json", "split", "-d", "221", "--labelled", "1", "--validation", "1"),
+    _json(f"{RAW}/{AUTOPET}/autopet.json", "split", "-d", "221", "--labelled", "1", "--validation", "1", "--overwrite"),
     _json(f"{RAW}/{AUTOPET}/autopet/PETCT_01_study.json", "convert-autopet", *autopet_words()),
     _json("organs.json", "convert-autopet", *autopet_words("--dry-run"), names=("nnU-Net wants", "organ")),
     _json(

@@ -82,6 +82,17 @@ def test_a_quality_comes_back_from_json():
     assert OrganQuality.from_dict(json.loads(json.dumps(asdict(GOOD)))) == GOOD
 
 
+def test_an_organ_without_numbers_is_dropped_and_no_traceback():
+    word, reason = Thresholds().judge(replace(GOOD, teacher_iou=None, prompt_iou=None))
+    assert word == "drop"
+    assert "soft IoU 0.00" in reason
+
+
+def test_a_row_that_lacks_a_number_is_no_quality():
+    with pytest.raises(TypeError, match="prompt_iou is missing"):
+        OrganQuality.from_dict({key: value for key, value in asdict(GOOD).items() if key != "prompt_iou"})
+
+
 @pytest.mark.parametrize(
     "change", [{"case": 3}, {"label": "1"}, {"fused_ml": None}, {"teacher_iou": "0.5"}, {"more": 1}]
 )
