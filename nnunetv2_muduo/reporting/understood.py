@@ -67,5 +67,5 @@ def _curves(logging: Mapping[Any, Any]) -> dict[str, list]:
 
 
 def _number(value: Any) -> float:
-    is_number = isinstance(value, int | float | np.number) and abs(value) < _TOO_MUCH
-    return float(value) if is_number else float("nan")
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    return float(value) if is_number and abs(value) < _TOO_MUCH else float("nan")
