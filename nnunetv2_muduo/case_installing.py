@@ -55,6 +55,17 @@ def announced_files(record: Path) -> tuple[str, ...]:
     return tuple(name for name in names if _stays_inside(name))
 
 
+def _is_damaged(record: Path) -> bool:
+    """Whether a record is there and cut short or no JSON."""
+    try:
+        json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _stays_inside(name: str) -> bool:
     path = PurePath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
@@ -66,6 +77,8 @@ def check_place_is_free(dataset: Path, files: Collection[str], *, record: Path, 
     Raises:
         UserError: naming the first file that is in the way, and the remedy.
     """
+    if _is_damaged(record):
+        return  # the case was made here, and which files were its own nobody knows any more
     ours = announced_files(record)
     for name in files:
         place = dataset / name

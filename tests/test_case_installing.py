@@ -67,3 +67,12 @@ def test_files_of_others_are_in_the_way_and_own_ones_are_not(tmp_path):
         check_place_is_free(
             tmp_path / "dataset", ["imagesTr/c"], record=tmp_path / "records" / "d.json", remedy="go away"
         )
+
+
+def test_what_a_case_with_a_damaged_record_left_is_not_in_its_own_way(tmp_path):
+    install(tmp_path, "imagesTr/c")
+    record = tmp_path / "records" / "c.json"
+    record.write_text(record.read_text()[:5])
+    check_place_is_free(tmp_path / "dataset", ["imagesTr/c"], record=record, remedy="go away")
+    install(tmp_path, "imagesTr/c")
+    assert announced_files(record) == ("imagesTr/c",)

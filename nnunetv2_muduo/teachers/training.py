@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
@@ -246,7 +247,7 @@ def _resume(
     path = folder / CHECKPOINT
     if not path.is_file():
         return TrainingState()
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint = read_checkpoint(path)
     differing = differing_settings(settings, checkpoint["settings"])
     if differing:
         raise UserError(f"{path} was made with other {', '.join(differing)}; use the same settings or another folder")

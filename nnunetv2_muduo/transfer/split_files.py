@@ -10,7 +10,7 @@ from pathlib import Path
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_json
 from nnunetv2_muduo.patients import patients_of_dataset
 from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER
@@ -163,6 +163,7 @@ def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, k
                 free for number in range(1, 10**6) if not (free := path.with_stem(f"{path.stem}_{number}")).exists()
             )
             write_text(backup, before)
+    clear_away_left_behind(path.parent)
     write_text(path, json.dumps(content, indent=4) + "\n")
     return backup
 
