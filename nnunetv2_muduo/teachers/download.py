@@ -35,7 +35,7 @@ def fetch_weights(name: str, *, folder: Path | None = None, log: Callable[[str],
     folder = folder or weights_folder()
     target = teacher.path(folder)
     if target.is_file():
-        shutil.rmtree(_staging(target), ignore_errors=True)  # a run was killed when it had nearly finished
+        clear_staging(target)
         log(f"{name}: {target} is there already.")
     elif teacher.shipped:
         raise missing_weights(name, folder, "it comes with the package")
@@ -63,6 +63,11 @@ def missing_weights(name: str, folder: Path, reason: str) -> UserError:
     )
 
 
+def clear_staging(target: Path) -> None:
+    """Take away what a run left that was killed when the file was in place already."""
+    shutil.rmtree(_staging(target), ignore_errors=True)
+
+
 def _staging(target: Path) -> Path:
     """A folder: the hub's client keeps there what resuming needs, for as long as it takes."""
     return target.parent / f".downloading-{target.name}"
@@ -78,4 +83,4 @@ def _download(teacher: ReleasedTeacher, target: Path) -> None:
         if not target.is_file():
             whole = hf_hub_download(repo_id=str(teacher.repository), filename=teacher.file, local_dir=staging)
             os.replace(whole, target)
-    shutil.rmtree(staging, ignore_errors=True)
+    clear_staging(target)

@@ -151,6 +151,7 @@ def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, k
         UserError: if there are others and they must not be replaced.
     """
     content = [{"train": list(split.train), "val": list(split.val)} for split in splits]
+    clear_away_left_behind(path.parent)
     backup = None
     if path.is_file():
         before = path.read_text(encoding="utf-8")
@@ -163,7 +164,6 @@ def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, k
                 free for number in range(1, 10**6) if not (free := path.with_stem(f"{path.stem}_{number}")).exists()
             )
             write_text(backup, before)
-    clear_away_left_behind(path.parent)
     write_text(path, json.dumps(content, indent=4) + "\n")
     return backup
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from fault_scenarios import SCENARIOS
-from fault_trials import KINDS, Bench, draw_faults, own_disk, trial
+from fault_trials import KINDS, Bench, draw_faults, trial
+from small_disk import own_disk
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
 QUICK = ("weights", "plan", "harmonise", "evaluate", "preprocess-unlabelled")

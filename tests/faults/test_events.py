@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
+from fault_child import in_a_child
 from fault_events import WRITE, Event, Watch, killing
-from fault_trials import fill, in_a_child, own_disk
+from small_disk import fill, own_disk
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
 

@@ -94,7 +94,8 @@ def _event(name: str, arguments: tuple) -> Event | None:
     if name == "open":
         path, mode, flags = arguments
         writes = bool(flags & _WRITING) if isinstance(flags, int) else bool(set(mode or "") & set("wax+"))
-        return Event(WRITE, os.fsdecode(path)) if writes and not isinstance(path, int) and path is not None else None
+        named = isinstance(path, str | bytes | os.PathLike)  # not a descriptor
+        return Event(WRITE, os.path.abspath(os.fsdecode(path))) if writes and named else None
     if name == _NATIVE:
         return Event(WRITE, arguments[0])
     if name in _CHANGES:

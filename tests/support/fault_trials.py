@@ -1,26 +1,22 @@
 """A command, a fault in the midst of it, the command again: is the result what an undisturbed run comes to?"""
 
 import hashlib
-import importlib
-import json
 import os
 import random
 import re
-import resource
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from fault_child import Ended, import_all, in_a_child
 from fault_events import WRITE, Event, Watch, doing, killing
+from small_disk import fill
 
 KINDS = ("kill", "torn", "full", "damaged", "read-only", "cut input", "clock")
 _IN_THE_MAKING = (".partial-*", ".downloading-*")
@@ -79,21 +75,6 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a run ended: exit code (negative: the signal), what it printed, its events and the modules it imported."""
-
-    code: int
-    text: str
-    events: tuple[Event, ...] = ()
-    modules: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """The last line."""
-        return (self.text.strip().splitlines() or [""])[-1]
-
-
-@dataclass(frozen=True)
 class Reference:
     """What an undisturbed run comes to: path -> meaning, its events and how long it took in seconds."""
 
@@ -121,7 +102,7 @@ class Bench:
         ended, seconds = self._undisturbed()
         before = self.result()
         if twice:
-            _import_all(ended.modules)  # so that the runs to come need not
+            import_all(ended.modules)  # so that the runs to come need not
             ended, seconds = self._undisturbed()
         self.reference = Reference(self.result(), ended.events, seconds)
         assert self.reference.result, f"{scenario.name} has no result"
@@ -239,7 +220,8 @@ def draw_faults(bench: Bench, number: int, *, kinds: Sequence[str], rng: random.
     """Faults at random places; the kinds take turns, but for those that a scenario has no place for."""
     events = bench.reference.events
     after_writing = [at for at, event in enumerate(events, start=1) if at > 1 and events[at - 2].kind == WRITE]
-    damaged, inputs = bench.files(bench.scenario.damage), _inputs(bench)
+    inputs = _inputs(bench)
+    damaged = [name for name in bench.files(bench.scenario.damage) if not (bench.folder / name).is_symlink()]
     places = {
         "kill": len(events),
         "torn": len(after_writing),
@@ -262,28 +244,6 @@ def draw_faults(bench: Bench, number: int, *, kinds: Sequence[str], rng: random.
             fault = replace(fault, file=rng.choice(damaged if kind == "damaged" else inputs))
         faults.append(fault)
     return faults
-
-
-def fill(place: Path, *, leave: int) -> None:
-    """Take all room of the disk but `leave` bytes."""
-    room = shutil.disk_usage(place).free - leave
-    with open(place / "filler", "wb", buffering=0) as file:
-        if room > 0:
-            os.posix_fallocate(file.fileno(), 0, room)
-
-
-@contextmanager
-def own_disk(folder: Path, *, size: str = "64m") -> Iterator[bool]:
-    """A small disk at a folder, if this account may mount one; yields whether it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mounted = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("mount") is not None
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    mounted = mounted and subprocess.run(command, capture_output=True, check=False).returncode == 0
-    try:
-        yield mounted
-    finally:
-        if mounted:
-            subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def _damaged_result(bench: Bench, fault: Fault) -> list[str]:
@@ -362,49 +322,3 @@ def _differing(bench: Bench, wanted: Mapping[str, str]) -> list[str]:
         *(f"not wanted: {name}" for name in found if name not in wanted),
         *(f"differs: {name}" for name in wanted if name in found and found[name] != wanted[name]),
     ]
-
-
-def in_a_child(work: Callable[[], int], watch: Watch | None = None, kill_after_s: float | None = None) -> Ended:
-    """Run in a fork that ends as a command does; killed with its whole group after some time, if that is given."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        child = os.fork()
-        if child == 0:
-            _be_the_child(work, watch, out)
-        if kill_after_s is not None:
-            time.sleep(kill_after_s)
-            os.killpg(child, signal.SIGKILL) if os.getpgid(child) == child else os.kill(child, signal.SIGKILL)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        text = out.read_text(errors="replace") if out.is_file() else ""
-        told = out.with_suffix(".json")
-        events, modules = json.loads(told.read_text()) if told.is_file() else ([], [])
-        return Ended(code, text, tuple(Event(*event) for event in events), tuple(modules))
-
-
-def _import_all(modules: Sequence[str]) -> None:
-    for name in modules:
-        with suppress(Exception):
-            importlib.import_module(name)
-
-
-def _be_the_child(work: Callable[[], int], watch: Watch | None, out: Path) -> None:
-    code = 1
-    try:
-        os.setsid()
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if watch is not None:
-            os.chdir(watch.folder)
-            watch.begin()
-        code = work()
-        if watch is not None:
-            events = [[event.kind, event.path] for event in watch.events]
-            out.with_suffix(".json").write_text(json.dumps([events, sorted(sys.modules)]))
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
