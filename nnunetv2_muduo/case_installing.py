@@ -110,6 +110,17 @@ def announced_files(record: Path) -> tuple[str, ...]:
     return tuple(name for name in names if _stays_inside(name)) if isinstance(names, list) else ()
 
 
+def _is_damaged(record: Path) -> bool:
+    """Whether a record is there and cut short or no JSON."""
+    try:
+        json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _stays_inside(name: Any) -> bool:
     """Whether a record names a file in a folder of the dataset, such as imagesTr/a_0000.nii.gz, as ours do."""
     return isinstance(name, str) and name.count("/") == 1 and all(map(is_plain_name, name.split("/")))
@@ -121,6 +132,8 @@ def check_place_is_free(dataset: Path, files: Collection[str], *, record: Path, 
     Raises:
         UserError: naming the first file that is in the way, and the remedy.
     """
+    if _is_damaged(record):
+        return  # the case was made here, and which files were its own nobody knows any more
     ours = announced_files(record)
     for name in files:
         place = dataset / name

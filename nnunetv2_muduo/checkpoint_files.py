@@ -3,7 +3,9 @@
 import argparse
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -53,6 +55,36 @@ def read_checkpoint(path: Path, *, allowed: Iterable[Any] = ()) -> dict[str, Any
     if not isinstance(content, Mapping):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; use another file.")
     return dict(content)
+
+
+def refuse_damaged(path: Path) -> None:
+    """Compare every part of a checkpoint that torch wrote with its check sum, which torch does not.
+
+    Raises:
+        UserError: naming the file, if it is cut short or changed, or no such checkpoint.
+    """
+    try:
+        with ZipFile(path) as archive:
+            damaged = archive.testzip() is not None
+    except (BadZipFile, EOFError, zlib.error, NotImplementedError):
+        damaged = True
+    if damaged:
+        raise UserError(
+            f"{path} is damaged; move it away and run the same command again: the training goes on from another "
+            "checkpoint of that folder or, where there is none, begins anew."
+        )
+
+
+@contextmanager
+def writing_checkpoint(path: Path) -> Iterator[None]:
+    """Raise UserError where a training cannot write its checkpoint because the disk is full or read-only."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); make room, or allow it, and continue with "
+            "nnUNetv2_train ... --c: the checkpoint before is kept."
+        ) from error
 
 
 def save_with(entries: Mapping[str, Any], save: Callable[[Any], object], path: Path) -> None:

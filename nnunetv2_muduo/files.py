@@ -4,14 +4,16 @@ import hashlib
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PARTIAL_PREFIX = ".partial-"  # of files and folders in the making
 _BYTES_OF_NAMES = 6  # drawn for each temporary name; file systems leave 255 bytes for all of it
 _DAY_IN_SECONDS = 86400.0
+_PROBE_IN_BYTES = 1 << 20
 
 
 @contextmanager
@@ -19,14 +21,43 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` to write to; renames it to `path` on success, removes it on failure.
 
     Its name cannot be guessed: in a folder that others write to, a link of that name would lead what is written astray.
+
+    Raises:
+        OSError: where there is no room or it must not be written, whatever the library that writes raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(_BYTES_OF_NAMES)}-{path.name}")
     try:
-        yield partial
+        with systems_reason(path):
+            yield partial
         os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be removed must not hide why it was not written
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def systems_reason(path: Path) -> Iterator[None]:
+    """Raises OSError naming `path` for the RuntimeError of a library that cannot write there, where that is the reason.
+
+    torch, blosc2 and SimpleITK raise RuntimeError, whatever is wrong, and do not say that a disk is full.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if refusal := _refusal_to_write(path.parent):
+            raise OSError(refusal.errno, refusal.strerror, str(path)) from error
+        raise
+
+
+def _refusal_to_write(folder: Path) -> OSError | None:
+    """What the system says to a file of ordinary size in a folder."""
+    try:
+        with tempfile.TemporaryFile(prefix=PARTIAL_PREFIX, dir=folder) as file:
+            file.write(bytes(_PROBE_IN_BYTES))
+    except OSError as error:
+        return error
+    return None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -43,6 +74,17 @@ def clear_away_left_behind(*folders: Path, all_of_them: bool = False) -> None:
     for partial in (entry for folder in folders for entry in folder.glob(f"{PARTIAL_PREFIX}*")):
         if all_of_them or time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
             shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
+
+
+def is_whole_array(file: Path) -> bool:
+    """Whether a file of blosc2's is there and not cut short; what it holds is not looked at."""
+    import blosc2  # which not everybody needs who writes a file
+
+    try:
+        blosc2.open(str(file), mode="r")  # reads its first and its last bytes
+    except (OSError, RuntimeError):
+        return False
+    return True
 
 
 def sha256_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.network_size import resize_network
@@ -108,6 +108,7 @@ def write_muduo_plans(
     settings, _ = Settings.from_plans(after), MAESettings.from_plans(after)
     if chosen.plans_name or after["configurations"] != before["configurations"]:
         refuse_mixed_data(folder, path.name, after)
+    clear_away_left_behind(folder)
     write_text(path, json.dumps(after, indent=4) + "\n")
     if chosen.plans_name:
         complete_folder(folder, name)

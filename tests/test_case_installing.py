@@ -120,3 +120,12 @@ def test_notes_and_reasons_are_told_case_by_case():
 def test_a_record_names_files_in_folders_of_the_dataset_alone(tmp_path, name):
     (tmp_path / "c.json").write_text(json.dumps({"files": ["imagesTr/c", name]}))
     assert announced_files(tmp_path / "c.json") == ("imagesTr/c",)
+
+
+def test_what_a_case_with_a_damaged_record_left_is_not_in_its_own_way(tmp_path):
+    install(tmp_path, "imagesTr/c")
+    record = tmp_path / "records" / "c.json"
+    record.write_text(record.read_text()[:5])
+    check_place_is_free(tmp_path / "dataset", ["imagesTr/c"], record=record, remedy="go away")
+    install(tmp_path, "imagesTr/c")
+    assert announced_files(record) == ("imagesTr/c",)

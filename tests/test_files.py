@@ -1,6 +1,8 @@
 """Files are written whole, linked or copied."""
 
+import errno
 import os
+import tempfile
 
 import pytest
 
@@ -19,6 +21,29 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
         fail()
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
+
+
+def fail_natively(path) -> None:
+    with replacing(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError("unexpected pos 576 vs 534")  # what torch says to a full disk
+
+
+def test_a_library_that_cannot_write_is_answered_with_the_systems_reason(tmp_path, monkeypatch):
+    def refused(**_) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    with pytest.raises(OSError, match="No space left") as caught:
+        fail_natively(tmp_path / "a")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_that_fails_for_another_reason_is_heard(tmp_path):
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        fail_natively(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_points_to_the_file_itself_from_anywhere(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnunetv2_muduo.autopet.case import ConversionJob
 from nnunetv2_muduo.autopet_manifest import MANIFEST
+from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.json_files import table_or_nothing
@@ -44,7 +45,7 @@ def is_finished(job: ConversionJob, record: Mapping[str, Any] | None) -> bool:
         and record is not None
         and record.get("made_from") == dict(job.made_from)
         and (bool(record.get("every_voxel")) or not job.every_voxel)
-        and all((job.dataset / name).is_file() for name in job.files)
+        and all(is_whole_image(job.dataset / name) for name in job.files)
     )
 
 

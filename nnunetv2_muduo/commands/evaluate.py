@@ -53,7 +53,7 @@ def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.evaluation.result_files import write_differences, write_evaluation
     from nnunetv2_muduo.evaluation.result_tables import COMPARED, difference_tables, results_table
     from nnunetv2_muduo.evaluation.task import task_of
-    from nnunetv2_muduo.files import write_text
+    from nnunetv2_muduo.files import clear_away_left_behind, write_text
 
     folders = named_folders([*([arguments.predictions] if arguments.predictions else []), *arguments.compare])
     if not folders:
@@ -67,8 +67,10 @@ def _run(arguments: Namespace) -> None:
         only_predicted=arguments.chill,
         num_processes=arguments.np,
     )
+    places = {method: arguments.o / method if len(folders) > 1 else arguments.o for method in folders}
+    clear_away_left_behind(arguments.o, *places.values())
     for method, evaluation in evaluations.items():
-        write_evaluation(arguments.o / method if len(folders) > 1 else arguments.o, evaluation)
+        write_evaluation(places[method], evaluation)
         print(f"\n{method}\n\n{results_table(evaluation)}")
     baseline, *others = evaluations.values()
     if others:

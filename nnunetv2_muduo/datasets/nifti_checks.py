@@ -27,6 +27,11 @@ def is_truncated_nifti(file: Path) -> bool:
     return file.stat().st_size < promised
 
 
+def is_whole_image(file: Path) -> bool:
+    """Whether a file is there, not empty and, where it is NIfTI, not cut short; its voxels are not looked at."""
+    return file.is_file() and file.stat().st_size > 0 and not is_truncated_nifti(file)
+
+
 def count_non_finite_in_nifti(file: Path) -> int:
     """How many voxels of a whole .nii or .nii.gz file are NaN or infinite; 0 for files of other formats."""
     image = _load_header(file)

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
-from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.files import is_whole_array, replacing, write_text
 from nnunetv2_muduo.finetuning.arrays import at_least_spaced, label_array, raw_array
 from nnunetv2_muduo.finetuning.sources import CaseSource
 from nnunetv2_muduo.json_files import table_or_nothing
@@ -104,7 +104,7 @@ def store_case(
         "orientation": orientation,
         "finest_spacing_in_mm": spacing_in_mm,
     }
-    if _recorded(record_file) == made_from and image_file.is_file() and labels_file.is_file():
+    if _recorded(record_file) == made_from and is_whole_array(image_file) and is_whole_array(labels_file):
         return
     record_file.unlink(missing_ok=True)
     image, labels = (sitk.DICOMOrient(read_image(file), orientation) for file in (source.image, source.labels))

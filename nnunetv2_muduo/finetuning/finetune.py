@@ -15,7 +15,7 @@ import torch
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.teacher_progress import draw_teacher_progress
-from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.finetuning.case_store import StoredCases, store_cases
 from nnunetv2_muduo.finetuning.plan import FineTuning, Plan, plan_training
 from nnunetv2_muduo.finetuning.targets import stored_values, target_values
@@ -23,8 +23,10 @@ from nnunetv2_muduo.finetuning.teacher_files import check_may_write, write_teach
 from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings
 from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingSettings, TrainingState, train_teacher
+from nnunetv2_muduo.teachers.weights import weights_folder
 
 RECORD = "finetuning.json"  # what a folder's training is about
+CASES = "cases"
 CLICKS = (1, 3, 5, 10)
 _VALIDATION_SEED = 2031
 
@@ -65,10 +67,11 @@ def finetune_teacher(
     run, record = _identify(output, job)
     check_may_write(name, run=run, overwrite=overwrite, folder=weights)
     plan = plan_training(job, training or {}, weights=weights)
+    clear_away_left_behind(output, output / CASES, weights or weights_folder())
     write_text(output / RECORD, json.dumps(record, indent=2) + "\n")  # now that nothing is wrong with it
     log = _logging_to(output, log)
     log(f"{len(plan.learning)} cases to learn from, {len(plan.held_out)} held out; labels: {', '.join(plan.names)}")
-    stored = _store(plan, output / "cases", workers=workers)
+    stored = _store(plan, output / CASES, workers=workers)
     state = _train(plan, stored, output, val_crops=job.val_crops, title=name, device=device, log=log)
     info = _info(job, plan.learnt_from, plan.origin, settings=plan.settings, state=state, run=run)
     path = write_teacher_files(plan.network, output, name, info=info, overwrite=overwrite, folder=weights)

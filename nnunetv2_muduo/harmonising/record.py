@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import file_stamp, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, file_stamp, write_text
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Box
 from nnunetv2_muduo.json_files import read_table, table_or_nothing
@@ -91,7 +92,7 @@ def is_finished(dataset: Path, record: CaseRecord | None, wanted: Mapping[str, A
     return (
         record is not None
         and record.made_from == dict(wanted)
-        and all((dataset / file).is_file() for file in record.files)
+        and all(is_whole_image(dataset / file) for file in record.files)
     )
 
 
@@ -112,6 +113,7 @@ def read_record(dataset: Path, case: str) -> CaseRecord | None:
 
 def gather_records(dataset: Path) -> dict[str, CaseRecord]:
     """Write the dataset's record, all finished cases in one file, and return them."""
+    clear_away_left_behind(dataset / _FOLDER)
     names = sorted(path.name.removesuffix(".json") for path in (dataset / _FOLDER).glob("[!.]*.json"))
     records = {name: record for name in names if (record := read_record(dataset, name)) is not None}
     content = {

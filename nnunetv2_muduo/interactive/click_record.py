@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.click_summary import ClickRow
-from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.json_files import read_table
 
 ROWS, SETTINGS = "clicks.csv", "clicks.json"
@@ -32,6 +32,7 @@ class ClickRecord:
 
     def __init__(self, folder: Path, *, settings: Mapping, clicks: Sequence[int]) -> None:
         self.path = folder / ROWS
+        clear_away_left_behind(folder)
         _agree_on_settings(folder, settings)
         self.rows: list[ClickRow] = []
         if not self.path.is_file():

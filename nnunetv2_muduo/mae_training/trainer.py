@@ -14,9 +14,10 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor, nn
 
-from nnunetv2_muduo.checkpoint_files import save_with
+from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.reconstruction_figure import draw_reconstruction
+from nnunetv2_muduo.files import clear_away_left_behind
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY, read_entry
 from nnunetv2_muduo.mae_training.cosine_scheduler import CosineScheduler
@@ -167,6 +168,7 @@ class MAETrainer(nnUNetTrainer):
         )
         empty_cache(self.device)
         if self.local_rank == 0:
+            clear_away_left_behind(Path(self.output_folder), all_of_them=True)
             save_json(self.plans_manager.plans, str(Path(self.output_folder_base, "plans.json")), sort_keys=False)
             save_json(self.dataset_json, str(Path(self.output_folder_base, "dataset.json")), sort_keys=False)
         self._save_debug_information()
@@ -248,20 +250,16 @@ class MAETrainer(nnUNetTrainer):
         if self.local_rank > 0 or self.disable_checkpointing:
             super().save_checkpoint(filename)
             return
-        save_with(
-            {
-                PROVENANCE_KEY: self.provenance(),
-                STATE_KEY: {
-                    "seed": self.seed,
-                    "best_validation_loss": float(self.best_validation_loss),
-                    "cases": self.cases.roles(),
-                },
-            },
-            super().save_checkpoint,
-            Path(filename),
-        )
+        state = {
+            "seed": self.seed,
+            "best_validation_loss": float(self.best_validation_loss),
+            "cases": self.cases.roles(),
+        }
+        with writing_checkpoint(Path(filename)):
+            save_with({PROVENANCE_KEY: self.provenance(), STATE_KEY: state}, super().save_checkpoint, Path(filename))
 
     def load_checkpoint(self, filename_or_checkpoint) -> None:
+        refuse_damaged(Path(filename_or_checkpoint))
         state = read_entry(Path(filename_or_checkpoint), STATE_KEY)
         if self.continues:  # checked first: another size of the network would not even load
             before = read_entry(Path(filename_or_checkpoint), "init_args")["plans"]

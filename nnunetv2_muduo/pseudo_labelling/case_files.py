@@ -4,13 +4,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 import SimpleITK as sitk
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
+from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.datasets.scan_io import write_whole
-from nnunetv2_muduo.files import file_stamp, sha256_of, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, file_stamp, sha256_of, write_text
 from nnunetv2_muduo.json_files import table_or_nothing
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels
 from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality
@@ -94,6 +96,9 @@ def _read_prompts(job: CaseJob, image: np.ndarray, properties: dict) -> np.ndarr
     return labels[0].astype(np.uint8 if max(job.known_labels) < 256 else np.int32)
 
 
+_PARTS = ("labels", "agreement", "figures", "cases", "prompts")
+
+
 @dataclass(frozen=True)
 class OutputFolder:
     """Where everything goes: labels/, agreement/, figures/ and, for later runs, cases/.
@@ -128,8 +133,9 @@ class OutputFolder:
 
     def finished(self, case: str, stamp: Mapping, *, figure: bool) -> tuple[OrganQuality, ...] | None:
         """The case's numbers if all its files are there and were made from just this; else None."""
-        wanted = [self.labels(case), self.agreement(case), self.claims(case), self.record(case)]
-        if not all(file.is_file() for file in [*wanted, *([self.figure(case)] if figure else [])]):
+        if not (is_whole_image(self.labels(case)) and is_whole_image(self.agreement(case))):
+            return None
+        if not is_zipfile(self.claims(case)) or (figure and not self.figure(case).is_file()):
             return None
         record = table_or_nothing(self.record(case))
         if record.get("stamp") != json.loads(json.dumps(stamp)):
@@ -138,6 +144,10 @@ class OutputFolder:
             return tuple(OrganQuality.from_dict(row) for row in record["organs"])
         except (ValueError, KeyError, TypeError):
             return None
+
+    def clear_away_left_behind(self) -> None:
+        """Remove what killed runs had in the making."""
+        clear_away_left_behind(self.folder, *(self.folder / part for part in _PARTS))
 
     def write(self, case: str, result: CaseLabels, geometry: Geometry, stamp: Mapping) -> None:
         """Write all but the picture, the record last."""

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.scan_io import image_like, write_whole
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import link_or_copy, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, write_text
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, is_plain_name, read_dataset_json, read_splits
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import OutputFolder
@@ -205,6 +205,8 @@ def claim_folder(raw: Path, name: str) -> Path:
     if folder.exists() and not (folder / _RECORD).is_file():
         raise UserError(f"{folder} is there already and was not made by this command; choose another number or name.")
     write_text(folder / _RECORD, json.dumps({"made_by": "muduo pseudo-label"}) + "\n")
+    (folder / "dataset.json").unlink(missing_ok=True)  # without it, nnU-Net takes no half of a dataset for a whole one
+    clear_away_left_behind(folder)
     for part in ("imagesTr", "labelsTr"):
         shutil.rmtree(folder / part, ignore_errors=True)
         (folder / part).mkdir()

@@ -81,6 +81,7 @@ def pseudo_label(
     dataset_json = read_dataset_json(raw / "dataset.json", needs=OF_SCANS_AND_LABELS)
     organs, target = plain_organs(dataset_json), OutputFolder(output, dataset_json["file_ending"])
     scans, problems = find_unlabelled(scans_folder or raw / "imagesUn", target.file_ending)
+    target.clear_away_left_behind()
     prompt_folder = output / "prompts" if isinstance(prompts, PromptModel) else prompts
     jobs = case_jobs(scans, prompt_folder, dataset_json, find_channels(dataset_json, settings), organs)
     stamp = _common_stamp(settings, organs)  # first: missing weights are told before anything is predicted

@@ -8,7 +8,7 @@ from pathlib import Path
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached
-from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, properties_file
+from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, UNREADABLE, properties_file
 from nnunetv2_muduo.settings import Settings
 
 # those that what is stored depends on
@@ -76,7 +76,7 @@ def state_of(
         try:
             cached = CachedCase(folder / case)
             wanted = made_from(settings, patch_size, source_of(scans_folder, case))
-        except (OSError, ValueError, KeyError, EOFError):
+        except (*UNREADABLE, ValueError, KeyError):
             continue
         fitting += is_cached(folder / case, cached.fingerprint) and cached.made_from == wanted
     sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]

@@ -11,7 +11,7 @@ import blosc2
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.files import PARTIAL_PREFIX
+from nnunetv2_muduo.files import PARTIAL_PREFIX, is_whole_array, systems_reason
 from nnunetv2_muduo.nnunet_files import is_plain_name
 from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout
 
@@ -102,7 +102,8 @@ def writing_case(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        yield CaseWriter(partial, layout, len(centres))
+        with systems_reason(partial):
+            yield CaseWriter(partial, layout, len(centres))
         record = {"fingerprint": fingerprint, "centres": centres.tolist(), "arrays": list(layout.arrays)}
         record["made_from"] = dict(made_from or {})
         (partial / _RECORD).write_text(json.dumps(record), encoding="utf-8")
@@ -133,7 +134,7 @@ def is_cached(folder: Path, fingerprint: str) -> bool:
         case = CachedCase(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return case.fingerprint == fingerprint and all(_array_file(folder, name).is_file() for name in case._names)
+    return case.fingerprint == fingerprint and all(is_whole_array(_array_file(folder, name)) for name in case._names)
 
 
 def _array_file(folder: Path, name: str) -> Path:

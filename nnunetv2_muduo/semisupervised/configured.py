@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import nnUNetTrainerAdam
 
-from nnunetv2_muduo.checkpoint_files import save_with
-from nnunetv2_muduo.files import replacing
+from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
+from nnunetv2_muduo.files import clear_away_left_behind, replacing
+from nnunetv2_muduo.semisupervised.freshness import refuse_cut_short
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
@@ -63,6 +65,12 @@ class ConfiguredTrainer(nnUNetTrainer):
         """For what this process draws from the current epoch on, so that a resumed training repeats nothing."""
         return stream_seed(self.settings.seed, rank=self.local_rank, epoch=self.current_epoch, stream=stream)
 
+    def get_tr_and_val_datasets(self):
+        training, validation = super().get_tr_and_val_datasets()
+        if isinstance(training, nnUNetDatasetBlosc2):  # or a worker would die of it, hours from now
+            refuse_cut_short(Path(training.source_folder), {*training.identifiers, *validation.identifiers})
+        return training, validation
+
     def get_dataloaders(self):
         return start_nnunets_loaders(
             super().get_dataloaders,
@@ -74,19 +82,31 @@ class ConfiguredTrainer(nnUNetTrainer):
         """What a subclass adds to nnU-Net's checkpoints: tensors and plain values."""
         return {}
 
+    def on_train_start(self) -> None:
+        if self.local_rank == 0:  # no other training works in this folder
+            clear_away_left_behind(Path(self.output_folder), all_of_them=True)
+        super().on_train_start()
+
     def save_checkpoint(self, filename: str) -> None:
-        """Under another name first: a kill while writing leaves the checkpoint before."""
+        """Under another name first: a kill while writing leaves the checkpoint before.
+
+        Raises:
+            UserError: where the disk is full or must not be written to.
+        """
         if self.local_rank > 0 or self.disable_checkpointing:
             super().save_checkpoint(filename)
             return
-        entries = self.checkpoint_entries()
-        if entries:
-            save_with(entries, super().save_checkpoint, Path(filename))
-            return
-        with replacing(Path(filename)) as partial:
-            super().save_checkpoint(str(partial))
+        path, entries = Path(filename), self.checkpoint_entries()
+        with writing_checkpoint(path):
+            if entries:
+                save_with(entries, super().save_checkpoint, path)
+                return
+            with replacing(path) as partial:
+                super().save_checkpoint(str(partial))
 
     def load_checkpoint(self, filename_or_checkpoint) -> None:
+        if isinstance(filename_or_checkpoint, str):
+            refuse_damaged(Path(filename_or_checkpoint))
         super().load_checkpoint(filename_or_checkpoint)
         if self.continues:
             refuse_changed_schedule(self.my_init_kwargs["plans"], self.plans_manager.plans, self.schedule)

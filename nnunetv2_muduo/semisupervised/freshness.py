@@ -2,16 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import pickle
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_muduo.files import file_stamp
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import file_stamp, is_whole_array
 
 FORMAT = 1  # raise it when what is stored with a case changes, so that everything is done anew
 SOURCE_KEY = "muduo_source"  # of a case's properties
+UNREADABLE = (OSError, EOFError, pickle.UnpicklingError)  # what reading properties raises where they are cut short
 
 # What nnU-Net's preprocessing depends on; patch size and network only shape how the result is stored and used.
 _PLANS_KEYS = ("image_reader_writer", "transpose_forward")
@@ -54,13 +58,35 @@ def source_stamp(files: Sequence[Path], fingerprint: str) -> dict:
 
 def is_fresh(folder: Path, case: str, stamp: dict) -> bool:
     """Whether `folder` holds the case, whole, made from just these sources."""
-    if not all(file.is_file() for file in case_files(folder, case)):
+    if not all(map(is_whole, case_files(folder, case))):
         return False
     try:
         properties = load_pickle(str(properties_file(folder, case)))
     except Exception:  # a damaged pickle raises whatever its bytes happen to ask for
         return False
     return isinstance(properties, dict) and properties.get(SOURCE_KEY) == stamp
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file of a preprocessed case is there and not cut short; what it holds is not looked at."""
+    if file.suffix == ".b2nd":
+        return is_whole_array(file)
+    try:
+        with file.open("rb") as stream:
+            stream.seek(-1, os.SEEK_END)
+            return stream.read() == pickle.STOP
+    except OSError:
+        return False
+
+
+def refuse_cut_short(folder: Path, cases: Iterable[str]) -> None:
+    """Raise UserError, naming the file, where nnU-Net's preprocessed case lacks one or has one that is cut short."""
+    for file in (file for case in cases for file in case_files(folder, case)):
+        if not is_whole(file):
+            raise UserError(
+                f"{file} is {'cut short' if file.exists() else 'missing'}; make the preprocessed cases again with "
+                f"`nnUNetv2_preprocess -d {int(folder.parent.name[7:10])}` and this training's -c and -plans_name."
+            )
 
 
 def case_files(folder: Path, case: str) -> tuple[Path, Path, Path]:

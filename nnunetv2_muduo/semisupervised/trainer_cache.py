@@ -1,10 +1,13 @@
 """The teacher cache of a trainer: where it lies, and who computes it when several processes train."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.cache_state import caches_of
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.processes import processes_of
@@ -21,10 +24,21 @@ def cache_folder_of(trainer: "SemiSupervisedTrainer") -> Path:
     return caches_of(trainer.unlabelled_scans.folder) / output.parent.name / output.name
 
 
+@contextmanager
+def _disk_is_told_of(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The teacher cache {folder} cannot be written ({error.strerror or error}); free some space, set a lower "
+            "cache_tiles, or set teacher_cache=false (muduo plan), and run again: finished cases are kept."
+        ) from error
+
+
 def prepare_teacher_cache(trainer: "SemiSupervisedTrainer", teaching: Teaching) -> Path:
     """Bring the trainer's cache up to date and return its folder; several processes share the cases among them."""
     folder, scans = cache_folder_of(trainer), trainer.unlabelled_scans
-    with processes_of(trainer) as processes:
+    with processes_of(trainer) as processes, _disk_is_told_of(folder):
         processes.first_does(lambda: remove_other_cases(folder, scans.identifiers))
         build_teacher_cache(
             teaching,

@@ -10,6 +10,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import systems_reason
 from nnunetv2_muduo.semisupervised.body import sample_body_locations
 from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, install_case, is_fresh, source_stamp
@@ -79,7 +80,10 @@ def preprocess_case(job: CaseJob) -> CaseOutcome:
     except MemoryError as error:
         raise UserError(f"Not enough memory to preprocess {job.case}; use fewer processes (-np).") from error
     except OSError as error:
-        raise UserError(f"Cannot preprocess {job.case} into {job.folder}: {error}.") from error
+        raise UserError(
+            f"Cannot preprocess {job.case} into {job.folder}: {error.strerror or error}; make room, or allow it, "
+            "and run again: what is finished is kept."
+        ) from error
     return CaseOutcome(job.case, None)
 
 
@@ -135,14 +139,15 @@ def _store(job: CaseJob, image: NDArray, mask: NDArray, properties: dict, stamp:
     patch_size = tuple(PlansManager(job.plans).get_configuration(job.configuration).patch_size)
     blocks, chunks = comp_blosc2_params(image.shape, patch_size, image.itemsize)
     blocks_of_mask, chunks_of_mask = comp_blosc2_params(mask.shape, patch_size, mask.itemsize)
-    nnUNetDatasetBlosc2.save_case(
-        image,
-        mask,
-        properties,
-        str(job.partial_folder / job.case),
-        chunks=chunks,
-        blocks=blocks,
-        chunks_seg=chunks_of_mask,
-        blocks_seg=blocks_of_mask,
-    )
+    with systems_reason(job.partial_folder / job.case):
+        nnUNetDatasetBlosc2.save_case(
+            image,
+            mask,
+            properties,
+            str(job.partial_folder / job.case),
+            chunks=chunks,
+            blocks=blocks,
+            chunks_seg=chunks_of_mask,
+            blocks_seg=blocks_of_mask,
+        )
     install_case(job.partial_folder, job.folder, job.case)

@@ -13,6 +13,7 @@ from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMu
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.seeding import seed_everything
 
 Augmenter: TypeAlias = SingleThreadedAugmenter | NonDetMultiThreadedAugmenter | MultiThreadedAugmenter
@@ -43,6 +44,28 @@ class SeededInWorkers:
         return next(self.loader)
 
 
+class _TellsOfDeath:
+    """A mixture for batchgenerators' augmenters, whose RuntimeError leaves it to the reader what has happened."""
+
+    def __next__(self) -> dict:
+        try:
+            return super().__next__()  # type: ignore[misc]
+        except RuntimeError as error:
+            raise UserError(
+                "A process that loads patches died: if no error of its own is told above, memory ran out; set "
+                f"{_WORKERS_VARIABLE} to less (it is {os.environ.get(_WORKERS_VARIABLE, 'not set')}) and continue with "
+                "nnUNetv2_train ... --c."
+            ) from error
+
+
+class _InAnyOrder(_TellsOfDeath, NonDetMultiThreadedAugmenter):
+    pass
+
+
+class _InTurn(_TellsOfDeath, MultiThreadedAugmenter):
+    pass
+
+
 def start_workers(
     loader: DataLoader, number: int, *, cached: int, seed: int | None = None, pin_memory: bool = False
 ) -> NonDetMultiThreadedAugmenter | MultiThreadedAugmenter:
@@ -61,9 +84,9 @@ def start_workers(
     seeded = SeededInWorkers(loader, seeds)
     augmenter: NonDetMultiThreadedAugmenter | MultiThreadedAugmenter
     if seed is None:
-        augmenter = NonDetMultiThreadedAugmenter(seeded, None, number, num_cached=cached, **options)
+        augmenter = _InAnyOrder(seeded, None, number, num_cached=cached, **options)
     else:
-        augmenter = MultiThreadedAugmenter(seeded, None, number, num_cached_per_queue=1, **options)
+        augmenter = _InTurn(seeded, None, number, num_cached_per_queue=1, **options)
     next(augmenter)  # starts the workers, while this process is still small, and tells at once if they cannot work
     return augmenter
 

@@ -35,6 +35,7 @@ def fetch_weights(name: str, *, folder: Path | None = None, log: Callable[[str],
     folder = folder or weights_folder()
     target = teacher.path(folder)
     if target.is_file():
+        clear_staging(target)
         log(f"{name}: {target} is there already.")
     elif teacher.shipped:
         raise missing_weights(name, folder, "it comes with the package")
@@ -62,14 +63,24 @@ def missing_weights(name: str, folder: Path, reason: str) -> UserError:
     )
 
 
+def clear_staging(target: Path) -> None:
+    """Take away what a run left that was killed when the file was in place already."""
+    shutil.rmtree(_staging(target), ignore_errors=True)
+
+
+def _staging(target: Path) -> Path:
+    """A folder: the hub's client keeps there what resuming needs, for as long as it takes."""
+    return target.parent / f".downloading-{target.name}"
+
+
 def _download(teacher: ReleasedTeacher, target: Path) -> None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import WeakFileLock
 
-    staging = target.parent / f".partial-{target.name}"  # a folder: the hub's client keeps there what resuming needs
+    staging = _staging(target)
     staging.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(staging / "lock"):  # of several processes one downloads, the others wait for it
         if not target.is_file():
             whole = hf_hub_download(repo_id=str(teacher.repository), filename=teacher.file, local_dir=staging)
             os.replace(whole, target)
-    shutil.rmtree(staging, ignore_errors=True)
+    clear_staging(target)

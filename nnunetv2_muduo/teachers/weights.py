@@ -9,7 +9,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of
 from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS, ReleasedTeacher, weights_folder
 from nnunetv2_muduo.teachers.checkpoint import build_teacher, read_checkpoint, save_teacher
-from nnunetv2_muduo.teachers.download import fetch_weights, missing_weights
+from nnunetv2_muduo.teachers.download import clear_staging, fetch_weights, missing_weights
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 
 __all__ = [
@@ -46,6 +46,8 @@ def find_weights(
         return _own_file(name, folder)
     path = teacher.path(folder)
     if path.is_file():
+        if download:
+            clear_staging(path)
         return path
     if download:
         return fetch_weights(name, folder=folder, log=log)

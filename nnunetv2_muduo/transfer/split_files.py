@@ -10,7 +10,7 @@ from pathlib import Path
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
@@ -152,6 +152,7 @@ def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, k
         UserError: if there are others and they must not be replaced.
     """
     content = [{"train": list(split.train), "val": list(split.val)} for split in splits]
+    clear_away_left_behind(path.parent)
     backup = None
     if path.is_file():
         before = path.read_text(encoding="utf-8")

@@ -108,3 +108,13 @@ def test_files_that_cannot_be_used_are_named(sources: list[CaseSource], tmp_path
         first[0].image.write_bytes(whole[:bytes_left])
         with pytest.raises(UserError, match=rf"case0_0000.nii.gz {said}"):
             store(first, tmp_path / "e")
+
+
+@pytest.mark.parametrize("ending", [".image.b2nd", ".labels.b2nd", ".json"])
+def test_a_stored_file_that_is_cut_short_is_stored_again(
+    sources: list[CaseSource], tmp_path: Path, ending: str
+) -> None:
+    whole = np.asarray(store(sources, tmp_path / "cases")[0].image[...])
+    file = tmp_path / "cases" / f"{sources[0].name}{ending}"
+    file.write_bytes(file.read_bytes()[:-10])
+    assert np.array_equal(store(sources, tmp_path / "cases")[0].image[...], whole)

@@ -201,3 +201,18 @@ def test_what_is_no_dataset_is_refused_before_anything_is_done(project: PseudoPr
     assert lay_out(project, name="better") == 2
     assert "'better' is no dataset" in capsys.readouterr().err
     assert not project.out.exists()
+
+
+def test_a_dataset_that_is_laid_out_again_is_no_dataset_until_it_is_whole(
+    project: PseudoProject, monkeypatch: pytest.MonkeyPatch
+):
+    assert lay_out(project) == 0
+    description = project.raw.with_name(NEW) / "dataset.json"
+    assert description.is_file()
+
+    def stop(*_, **__) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnunetv2_muduo.pseudo_labelling.layout.place_images", stop)
+    assert lay_out(project) == 130
+    assert not description.exists()

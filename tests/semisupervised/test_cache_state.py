@@ -70,3 +70,11 @@ def test_cases_that_are_not_whole_or_not_there_do_not_fit(scans: Path):
     assert state(scans, cases=(*CASES, "new")).fitting == 2
     (scans.parent / "cache" / "a" / "a.b2nd").unlink()
     assert (state(scans).fitting, state(scans).cases) == (1, 2)
+
+
+def test_a_scan_whose_properties_are_cut_short_does_not_fit(scans: Path):
+    properties = scans / "a.pkl"
+    whole = properties.read_bytes()
+    for length in range(len(whole)):
+        properties.write_bytes(whole[:length])
+        assert state(scans).fitting == 1

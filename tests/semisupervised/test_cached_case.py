@@ -72,3 +72,11 @@ def test_a_damaged_record_is_no_case(tmp_path, record):
     write(tmp_path / "case")
     (tmp_path / "case" / "cache.json").write_text(record)
     assert not is_cached(tmp_path / "case", "f")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_case_with_an_array_that_is_cut_short_is_none(tmp_path, share):
+    write(tmp_path / "case")
+    array = tmp_path / "case" / "a.b2nd"
+    array.write_bytes(array.read_bytes()[: int(share * array.stat().st_size)])
+    assert not is_cached(tmp_path / "case", "f")

@@ -1,6 +1,8 @@
 import pickle
 from pathlib import Path
 
+import blosc2
+import numpy as np
 import pytest
 from batchgenerators.utilities.file_and_folder_operations import write_pickle
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
@@ -11,7 +13,8 @@ from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, case_files, inst
 def write_case(folder: Path, stamp: dict) -> None:
     folder.mkdir(exist_ok=True)
     for file in case_files(folder, "pat 1.v2"):
-        file.write_text("array")
+        if file.suffix == ".b2nd":
+            blosc2.asarray(np.zeros((2, 2)), urlpath=str(file), mode="w")
     write_pickle({SOURCE_KEY: stamp}, str(folder / "pat 1.v2.pkl"))
 
 

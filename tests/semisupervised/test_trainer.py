@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fabricated_training import PATCH, batch, trainers_in, weights
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from planned_dataset import DATASET, DATASET_JSON
 
 from nnunetv2_muduo.errors import UserError
@@ -203,3 +204,45 @@ def test_a_warm_up_does_not_have_the_training_compiled_for_batches_of_any_size(m
         trainer.train_step(batch(step))
     assert len(has_symbols) == 2
     assert not any(has_symbols)
+
+
+@pytest.mark.parametrize("predict_with", ["student", "ema"])  # with entries of our own in the checkpoint and without
+def test_a_checkpoint_that_cannot_be_written_is_told_and_the_one_before_stays(
+    make, tmp_path, monkeypatch, predict_with
+):
+    trainer, file = make(predict_with=predict_with), tmp_path / "checkpoint_latest.pth"
+    trainer.save_checkpoint(str(file))
+    before = file.read_bytes()
+
+    def refused(**_) -> None:
+        raise OSError(28, "No space left on device")
+
+    def fail(content, target) -> None:
+        raise RuntimeError("unexpected pos 576 vs 534")  # torch's words for it
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    save = torch.save
+    monkeypatch.setattr(
+        torch, "save", lambda content, target: (save if hasattr(target, "write") else fail)(content, target)
+    )
+    with pytest.raises(UserError, match=r"latest.pth cannot be written \(No space left on device\); make room.* --c"):
+        trainer.save_checkpoint(str(file))
+    assert file.read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_told_before_anything_is_loaded(make, tmp_path: Path):
+    trainer, file = make(), tmp_path / "checkpoint_latest.pth"
+    trainer.save_checkpoint(str(file))
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(UserError, match=r"latest.pth is damaged; move it away and run the same command again"):
+        make(continues=True).load_checkpoint(str(file))
+
+
+def test_what_a_kill_left_of_a_checkpoint_is_cleared_away_when_training_starts(make, monkeypatch):
+    monkeypatch.setattr(nnUNetTrainer, "on_train_start", lambda self: None)  # here is nothing to train on
+    trainer = make(trainer_class=nnUNetTrainerMuDuoSupervised)
+    left = Path(trainer.output_folder) / ".partial-1-checkpoint_latest.pth"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"half")
+    trainer.on_train_start()
+    assert not left.exists()

@@ -205,6 +205,17 @@ def test_a_broken_properties_file_is_done_again(tiny_dataset):
     pickle.loads((tiny_dataset.unlabelled / "a.pkl").read_bytes())
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("name", ["a.b2nd", "a_seg.b2nd", "a.pkl"])
+def test_a_file_that_is_cut_short_is_done_again(tiny_dataset, name, share):
+    tiny_dataset.write_scan("a")
+    tiny_dataset.preprocess()
+    file = tiny_dataset.unlabelled / name
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    assert tiny_dataset.preprocess().done == ("a",)
+    assert tiny_dataset.preprocess().skipped == ("a",)
+
+
 def write_bad_scans(dataset):
     dataset.write_scan("one channel", channels=[np.ones((4, 4, 4), np.float32)])
     ct, pet = dataset.write_scan("two.grids")

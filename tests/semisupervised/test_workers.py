@@ -10,6 +10,7 @@ import pytest
 import torch
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.workers import (
     SeededInWorkers,
     loader_inside,
@@ -102,3 +103,13 @@ def test_in_this_process_nnunets_loaders_stay_as_they_are_and_follow_the_seed(mo
         assert loaders is made
         values.append(next(loaders[0])["data"])
     assert torch.equal(*values)
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_a_worker_that_is_killed_is_one_sentence(monkeypatch, seed: int | None):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "2")
+    with at_work(2, seed) as augmenter:
+        augmenter._processes[1].kill()
+        batches = (next(augmenter) for _ in range(1000))
+        with pytest.raises(UserError, match=r"died: .*memory ran out; set nnUNet_n_proc_DA to less \(it is 2\).* --c"):
+            list(batches)

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub
@@ -105,3 +106,11 @@ def test_a_folder_that_cannot_be_made_is_named(hub, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file/weights"):
         fetch_weights("sam_med3d_turbo", folder=tmp_path / "file" / "weights")
+
+
+def test_what_a_kill_after_the_download_left_is_cleared_away(hub, tmp_path):
+    fetch_weights("sam_med3d_turbo", folder=tmp_path)
+    for again in (fetch_weights, partial(find_weights, download=True)):
+        (tmp_path / ".downloading-sam_med3d_turbo.pth").mkdir()
+        again("sam_med3d_turbo", folder=tmp_path)
+        assert [left.name for left in tmp_path.iterdir()] == ["sam_med3d_turbo.pth"]

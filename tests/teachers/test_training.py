@@ -193,3 +193,11 @@ def test_a_perfect_answer_costs_nothing_and_a_wrong_one_much() -> None:
     perfect = 60.0 * (targets.float() - 0.5)
     assert dice_and_cross_entropy(perfect, targets) < 1e-3
     assert dice_and_cross_entropy(-perfect, targets) > 10
+
+
+def test_a_checkpoint_that_is_cut_short_is_named(tmp_path: Path):
+    run(tmp_path)
+    checkpoint = tmp_path / "training.pth"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"training\.pth is cut short"):
+        run(tmp_path)
