@@ -27,7 +27,9 @@ INJECTION = Injection(350e6, 70.0, 3600.0)
 def a_job(tmp_path: Path, *, layout: Layout = PRESETS["autopet"], **changed) -> CaseJob:
     """The only case of the folder `centre`."""
     (found,), _ = find_cases(tmp_path / "centre", layout)
-    job = CaseJob("c", "c", found, tmp_path / "out", ".nii.gz", frozenset({0, 1}), Options(), made_from(found))
+    job = CaseJob(
+        "c", "c", found, tmp_path / "out", ".nii.gz", frozenset({0, 1}), Options(), made_from(found, options={})
+    )
     return replace(job, **changed)
 
 

@@ -198,9 +198,8 @@ def test_missing_prompt_generator_is_answered_with_how_to_train_it(project: Pseu
 def test_settings_come_from_the_plans_where_there_are_any(project: PseudoProject, tmp_path: Path):
     plans = tmp_path / "nnUNet_preprocessed" / project.raw.name / "nnUNetPlans.json"
     plans.parent.mkdir(parents=True)
-    plans.write_text(
-        json.dumps({"muduo": {"ct_teacher": "ct.pth", "pet_teacher": None, "points": 7, "point_mask": "none"}})
-    )
+    settings = {"ct_teacher": "ct.pth", "pet_teacher": None, "points": 7, "point_mask": "none"}
+    plans.write_text(json.dumps({"configurations": {"3d_fullres": {}}, "muduo": settings}))
     command = [word for word in project.command() if not word.endswith(("-teacher", ".pth"))]
     assert main(command) == 0
     record = json.loads((project.out / "cases" / f"{CASES[0]}.json").read_text())

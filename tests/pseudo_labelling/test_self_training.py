@@ -57,7 +57,7 @@ def test_what_is_printed_moves_the_plans_of_the_source_as_the_documentation_does
     assert "Train with: nnUNetv2_plan_and_preprocess -d 22 -c 3d_fullres" in capsys.readouterr().out, "no plans yet"
     plans = tmp_path / "nnUNet_preprocessed" / DATASET / "OurPlans.json"
     plans.parent.mkdir(parents=True)
-    plans.write_text("{}")
+    plans.write_text(json.dumps({"configurations": {"3d_lowres": {}}}))
     assert lay_out(project, "-p", "OurPlans", "-c", "3d_lowres") == 0
     printed = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("nnUNetv2_")]
     assert printed == list(self_training_commands(21, 22, plans_name="OurPlans", configuration="3d_lowres"))
