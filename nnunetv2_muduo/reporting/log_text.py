@@ -60,8 +60,16 @@ def read_log_texts(texts: Iterable[str]) -> LogText:
 def _messages(texts: Iterable[str]) -> Iterable[tuple[float, str]]:
     for text in texts:
         for line in text.splitlines():
-            if stamped := _STAMPED.match(line):
-                yield datetime.fromisoformat(stamped[1]).timestamp(), stamped[2].strip()
+            if (stamped := _STAMPED.match(line)) and (seconds := _timestamp(stamped[1])) is not None:
+                yield seconds, stamped[2].strip()
+
+
+def _timestamp(moment: str) -> float | None:
+    """Seconds since 1970; None for a moment that no clock shows, such as a damaged file may hold."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _count_cases(message: str, cases: dict[str, int]) -> bool:

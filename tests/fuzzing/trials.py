@@ -273,7 +273,7 @@ TRIALS = (
     _checkpoint("released.pth", "import-mae", "released.pth", *_IMPORT, result="imported.pth"),
     _checkpoint("own.pth", "import-mae", "own.pth", *_IMPORT, result="imported.pth"),
     _checkpoint(f"{FOLD}/checkpoint_final.pth", *_REPORT, "0", result="report.html", names=("fold_0",)),
-    _checkpoint(f"{MODEL}/fold_0/checkpoint_final.pth", *_EXPORT, result="exported", names=("nnUNetTrainerMuDuo",)),
+    _checkpoint(f"{MODEL}/fold_0/checkpoint_final.pth", *_EXPORT, result=_EXPORTED, names=("nnUNetTrainerMuDuo",)),
     _checkpoint("finetuned/training.pth", "finetune-teacher", *finetune_words("-o", "finetuned", "--overwrite")),
     _table("suv.csv", *_HARMONISE_ACTIVITY, "suv.csv", names=("--suv-from", "one")),
     _table("clicks/clicks.csv", *_CLICKS, "clicks"),

@@ -47,3 +47,9 @@ def test_counts_of_cases_are_read():
 def test_no_log_says_nothing():
     log = read_log_texts([])
     assert (log.logged, log.done, log.cases) == ({}, False, {})
+
+
+def test_a_line_at_a_moment_that_no_clock_shows_is_passed_over():
+    text = "2026-01-02 03:00:00: Epoch 0\n2026-01-02 03:00:71: train_loss 8\n2026-01-02 03:00:02: train_loss 1\n"
+    log = read_log_texts([text + "2026-01-02 03:00:09: Epoch time: 9.0 s"])
+    assert log.logged["train_losses"] == [1.0]
