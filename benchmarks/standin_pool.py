@@ -10,10 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.anatomy import load_organ_map, tissues_from_organ_map
-from nnunetv2_muduo.datasets.difficulty import HARD, USUAL, Difficulty
-from nnunetv2_muduo.datasets.field_of_view import draw_field_of_view
 from nnunetv2_muduo.datasets.phantom import draw_phantom
-from nnunetv2_muduo.datasets.simulation import simulate_visit
+from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
 from nnunetv2_muduo.datasets.tissues import Tissue
 from nnunetv2_muduo.teachers.crops import TrainingCase
 
@@ -54,23 +52,21 @@ def phantom_cases(folder: Path, seeds: Sequence[int]) -> list[Path]:
     return paths
 
 
-def anatomy_cases(
-    folder: Path, anatomy: Path, numbers: Sequence[int], *, simulations: int, hard: bool = False
-) -> list[Path]:
+def anatomy_cases(folder: Path, anatomy: Path, numbers: Sequence[int], *, simulations: int) -> list[Path]:
     """Several bodies and scans around each real organ map; those already in the folder are kept."""
-    paths, suffix, difficulty = [], "_hard" if hard else "", HARD if hard else USUAL
+    paths = []
     for number in tqdm(numbers, desc="anatomies", unit="map"):
         organ_map = None
         for simulation in range(simulations):
-            path = folder / f"anatomy_{number:03d}_{simulation}{suffix}.npz"
+            path = folder / f"anatomy_{number:03d}_{simulation}.npz"
             paths.append(path)
             if path.is_file():
                 continue
             if organ_map is None:
                 organ_map = load_organ_map(anatomy / f"anat_{number:03d}.nii.gz", spacing_in_mm=SPACING_IN_MM)
-            rng = np.random.default_rng([number, simulation, *[1] * hard])
+            rng = np.random.default_rng([number, simulation])
             tissues = tissues_from_organ_map(organ_map, names=ORGAN_MAP_NAMES, spacing_in_mm=SPACING_IN_MM, rng=rng)
-            _simulate(path, tissues, rng, difficulty)
+            _simulate(path, tissues, rng)
     return paths
 
 
@@ -83,18 +79,10 @@ def load_cases(paths: Sequence[Path], *, modality: str) -> list[TrainingCase]:
     return cases
 
 
-def _simulate(path: Path, tissues: np.ndarray, rng: np.random.Generator, difficulty: Difficulty = USUAL) -> None:
+def _simulate(path: Path, tissues: np.ndarray, rng: np.random.Generator) -> None:
     """Write CT, PET and labels of one scan, under another name first."""
-    visit = simulate_visit(tissues, spacing_in_mm=SPACING_IN_MM, rng=rng, difficulty=difficulty)
-    seen = slice(None)
-    if difficulty.varied_field_of_view:
-        seen = draw_field_of_view(tissues, spacing_in_mm=SPACING_IN_MM, rng=rng)
-    arrays = {
-        "CT": visit.ct.astype(np.float16),
-        "PET": visit.pet.astype(np.float16),
-        "labels": tissues.astype(np.uint8),
-    }
+    ct, pet = simulate_pet_ct(tissues, spacing_in_mm=SPACING_IN_MM, rng=rng)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **{name: array[seen] for name, array in arrays.items()})
+    np.savez_compressed(partial, CT=ct.astype(np.float16), PET=pet.astype(np.float16), labels=tissues.astype(np.uint8))
     partial.replace(path)
