@@ -16,6 +16,8 @@ from pathlib import Path
 
 from fault_events import Event, Watch
 
+from nnunetv2_muduo.files import write_text
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -70,7 +72,7 @@ def _be_the_child(work: Callable[[], int], watch: Watch | None, out: Path) -> No
         code = work()
         if watch is not None:
             events = [[event.kind, event.path] for event in watch.events]
-            out.with_suffix(".json").write_text(json.dumps([events, sorted(sys.modules)]))
+            write_text(out.with_suffix(".json"), json.dumps([events, sorted(sys.modules)]))  # the clock may strike now
     except BaseException:
         traceback.print_exc()
     finally:
