@@ -9,6 +9,7 @@ from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import
 
 from nnunetv2_muduo.checkpoint_files import save_with
 from nnunetv2_muduo.files import replacing
+from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
@@ -69,6 +70,15 @@ class ConfiguredTrainer(nnUNetTrainer):
             seeds=(self.seed_of_epoch(Stream.LABELLED), self.seed_of_epoch(Stream.VALIDATION)),
             pin_memory=self.device.type == "cuda",
         )
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """nnU-Net's, with masks written in less memory."""
+        plain = self.configuration_manager
+        self.configuration_manager = LeanConfiguration(plain.configuration)
+        try:
+            super().perform_actual_validation(save_probabilities)
+        finally:
+            self.configuration_manager = plain
 
     def checkpoint_entries(self) -> dict[str, Any]:
         """What a subclass adds to nnU-Net's checkpoints: tensors and plain values."""
