@@ -14,7 +14,8 @@ class LiveBytes(TorchDispatchMode):
     """While it is active, counts the bytes of all storages that operations return, for as long as anything holds them.
 
     Real tensors and fake ones (`torch._subclasses.FakeTensorMode`) are counted alike. A storage counts once, whatever
-    views there are of it. What a kernel allocates and frees within one operation is not seen.
+    views there are of it; one that is older counts from its first view on. What a kernel allocates and frees within one
+    operation is not seen.
 
     Args:
         block: sizes are rounded up to multiples of this many bytes, as an allocator does.
