@@ -18,9 +18,9 @@ from nnunetv2_muduo.doctor import (
 )
 from nnunetv2_muduo.doctor.check import Check, Mark, fail
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.memory.machine import host_memory
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
-from nnunetv2_muduo.memory.machine import host_memory
 from nnunetv2_muduo.settings import Settings
 
 
