@@ -25,10 +25,11 @@ _IN_FLOAT32 = frozenset(
 
 
 class Answers(TorchDispatchMode):
-    """Answers what a step asks of values, which tensors without values cannot: the dearest answer each time.
+    """Answers what a step asks of values, which tensors without values cannot: in general the dearest answer.
 
     Every element of a mask is set, so that every organ is asked for in every patch; an integer is the number of
-    organs, the only one that a step reads.
+    organs, the only one that a step reads. Whether there are prompts of a kind, which `ClickUNet` alone asks, is
+    denied: it computes as much then as with one kind, and no teacher is prompted in more.
 
     Args:
         organs: K.
@@ -47,7 +48,7 @@ class Answers(TorchDispatchMode):
 
     def _scalar(self, dtype: torch.dtype) -> float | int | bool:
         if dtype is torch.bool:
-            return True
+            return False
         return 1.0 if dtype.is_floating_point else self.organs
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import nnUNetTrainerAdam
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunetv2_muduo.checkpoint_files import save_with
 from nnunetv2_muduo.files import replacing
@@ -22,6 +23,7 @@ ADAMW_LEARNING_RATE = 1e-3  # nnU-Net's 0.01 is meant for its SGD
 class ConfiguredTrainer(nnUNetTrainer):
     """Stock nnU-Net training, as long, with the optimiser and mirrored or not as plans["muduo"] asks for."""
 
+    configuration_manager: ConfigurationManager
     schedule: tuple[str, ...] = SCHEDULE  # settings that must not change while a training is interrupted
 
     def __init__(

@@ -8,7 +8,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from numpy.typing import NDArray
 from torch import Tensor
 
-Resampling = Callable[..., NDArray]
+Resampling = Callable[..., NDArray | Tensor]
 
 
 class LeanConfiguration(ConfigurationManager):
@@ -48,7 +48,7 @@ def resample_by_class(
     for index in range(len(classes_first)):
         one = resample(classes_first[index : index + 1], new_shape, current_spacing, new_spacing)[0]
         if result is None:
-            result = np.empty((*one.shape, len(classes_first)), dtype=one.dtype)
+            result = np.empty((*one.shape, len(classes_first)), one.dtype)
         result[..., index] = one
     assert result is not None
     return np.moveaxis(result, -1, 0)

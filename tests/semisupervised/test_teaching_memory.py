@@ -1,6 +1,8 @@
 """Teachers hold the tensors of one step at most, and none of them after it."""
 
 import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.memory.live_bytes import LiveBytes
+from nnunetv2_muduo.semisupervised.monitoring import Monitor
 from nnunetv2_muduo.semisupervised.teacher_report import make_teacher_report
 from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
 from nnunetv2_muduo.settings import Settings
@@ -104,3 +107,34 @@ def test_teacher_report_holds_one_batch_at_a_time_and_nothing_after_it():
 
         peak(1)  # small matrices of the views are made once
         assert peak(4) == peak(1)
+
+
+def test_picture_of_a_patch_keeps_nothing_but_the_patch(
+    made: list[weakref.ref], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked, one = teaching(), patches()
+    patch = {"clean": one.clean[:1], "raw": one.raw[:1], "keys": ["case"]}
+    monitor = Monitor(
+        SimpleNamespace(
+            output_folder=tmp_path,
+            device=torch.device("cpu"),
+            network=nn.Conv3d(2, 3, 1),
+            dataloader_train=SimpleNamespace(unlabelled_patches=SimpleNamespace(central_patch=lambda: patch)),
+            configuration_manager=SimpleNamespace(spacing=(3.0, 2.0, 2.0)),
+            ct_channel=0,
+            pet_channel=1,
+        )
+    )
+    label = asked.label
+
+    def watched(seen: Patches, student: Tensor):
+        said = label(seen, student)
+        made.extend(weakref.ref(tensor) for tensor in (student, said.p_ct, said.p_pet, said.valid, said.generator))
+        return said
+
+    monkeypatch.setattr(asked, "label", watched)
+    monitor.draw_unlabelled_patch(asked, 0)
+    assert len(list(tmp_path.glob("*.png"))) == 1
+    assert len(made) >= 11
+    assert [reference() for reference in made] == [None] * len(made)
+    assert monitor.pictured is patch
