@@ -46,9 +46,9 @@ def resample_by_class(
     classes_first = logits.numpy() if isinstance(logits, Tensor) else logits
     result: NDArray | None = None
     for index in range(len(classes_first)):
-        one = resample(classes_first[index : index + 1], new_shape, current_spacing, new_spacing)[0]
+        one = np.asarray(resample(classes_first[index : index + 1], new_shape, current_spacing, new_spacing)[0])
         if result is None:
-            result = np.empty((*one.shape, len(classes_first)), one.dtype)
+            result = np.empty((*one.shape, len(classes_first)), dtype=one.dtype)
         result[..., index] = one
     assert result is not None
     return np.moveaxis(result, -1, 0)
