@@ -23,6 +23,8 @@ from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
+SIMULATED_NEED = gpu.simulated_need
+
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
@@ -224,6 +226,7 @@ def test_gpu_memory_is_held_against_the_need():
     need = GpuNeed(student=16, teachers=2, source="guessed")
     assert mark_of(judge_memory("A card", 24, need)) is Mark.OK
     assert mark_of(judge_memory("A card", 11, need)) is Mark.WARN
+    assert mark_of(judge_memory("A card", 20, need)) is Mark.WARN  # nobody knows what a GPU takes beside
     assert mark_of(judge_memory("A card", 11, None)) is Mark.OK
     assert "18.0 GiB (student 16.0, teachers 2.0; guessed)" in judge_memory("A card", 11, need).found
 
@@ -387,7 +390,10 @@ def test_examining_changes_nothing(tiny: Tiny):
     assert {path: path.stat().st_mtime_ns for path in tiny.raw.parents[1].rglob("*")} == before
 
 
-def test_plans_whose_network_cannot_be_built_are_a_failed_check_and_no_traceback(tiny):
+def test_plans_whose_network_cannot_be_built_are_a_failed_check_and_no_traceback(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gpu, "simulated_need", SIMULATED_NEED)
     plans = json.loads(json.dumps(PLANS))
     plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["strides"] = [[1, 1, 1], "ab"]
     tiny.write_plans(**plans)

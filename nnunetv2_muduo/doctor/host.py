@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.unlabelled import HEADER_FORMATS, read_grid
 
@@ -47,9 +49,10 @@ def check_host(
 def judge_host(need: HostNeed, available: float, *, processes: int) -> Check:
     """Memory of the machine, in GiB, against what `processes` of nnU-Net's at work at the same time take."""
     found = (
-        f"{available:.1f} GiB; the largest scan, {need.scan} ({' x '.join(map(str, need.shape))}), takes about "
-        f"{need.preprocessing:.1f} GiB a process to preprocess, {need.prediction:.1f} to predict where a GPU does not "
-        f"hold it, {need.export:.1f} to write in validation and {need.stock_export:.1f} in nnUNetv2_predict"
+        f"{available:.1f} GiB; about, for each process, with the largest scan ({need.scan}, "
+        f"{' x '.join(map(str, need.shape))}): preprocessing {need.preprocessing:.1f} GiB, predicting "
+        f"{need.prediction:.1f} without a GPU that holds it, writing the mask {need.export:.1f} in validation and "
+        f"{need.stock_export:.1f} in nnUNetv2_predict; training is not predicted"
     )
     largest = max(need.preprocessing, need.export)
     fitting = int(available // largest)
@@ -68,8 +71,7 @@ def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dat
     """What the largest scan takes; None where there is none whose header can be read."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    from nnunetv2_muduo.memory.host import ScanShape, export_bytes, prediction_bytes, preprocessing_bytes
-    from nnunetv2_muduo.memory.machine import resident_memory
+    from nnunetv2_muduo.memory.host import LIBRARIES, ScanShape, export_bytes, prediction_bytes, preprocessing_bytes
 
     manager = PlansManager(plans)
     settings = manager.get_configuration(configuration)
@@ -80,11 +82,11 @@ def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dat
     if not scans:
         return None
     channels, classes = len(dataset_json["channel_names"]), manager.get_label_manager(dataset_json)
-    heads, libraries = classes.num_segmentation_heads, resident_memory()
+    heads = classes.num_segmentation_heads
     file, largest = max(scans, key=lambda pair: preprocessing_bytes(pair[1], settings, channels=channels))
 
     def in_gib(size: int) -> float:
-        return (size + libraries) / GIB
+        return (size + LIBRARIES) / GIB
 
     return HostNeed(
         scan=file.name,
@@ -106,7 +108,7 @@ def _grids(
     for folder in ("imagesTr", "imagesUn"):
         for file in sorted((raw_folder / folder).glob(f"*_0000{ending}")):
             try:
-                size, spacing = read_grid(file)[:3], read_grid(file)[3:6]
+                size, spacing = np.reshape(read_grid(file)[:6], (2, 3))
             except RuntimeError:  # told elsewhere
                 continue
             zyx = [(int(size[2 - axis]), float(spacing[2 - axis])) for axis in transpose]

@@ -1,6 +1,6 @@
 """What preprocessing and predicting a scan take of the host's memory, from its shape alone.
 
-Bytes beside those of the libraries. Each sum follows the arrays that nnU-Net 2.8 and scikit-image hold at the same time
+Bytes beside those of `LIBRARIES`. Each sum follows the arrays that nnU-Net 2.8 and scikit-image hold at the same time
 where they hold most; `benchmarks/memory.py` compares it with what processes really took.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape, determine_do_sep_z_and_axis
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
+LIBRARIES = 600 * 1024**2  # bytes a process of nnU-Net's holds before it works; fitted on one run of preprocessing
 _FLOAT32, _FLOAT64, _HALF = 4, 8, 2
 _SPLINE_MARGIN = 12  # voxels that scipy's zoom adds on each side before it fits splines
 

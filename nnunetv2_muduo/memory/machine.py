@@ -19,11 +19,6 @@ def host_memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:
     return min(known) if known else None
 
 
-def resident_memory(proc: Path = _PROC) -> int:
-    """Bytes that this process holds at present, libraries included; 0 where Linux does not tell."""
-    return _kilobytes(proc / "self" / "status", "VmRSS") or 0
-
-
 def _machine(proc: Path) -> int | None:
     return _kilobytes(proc / "meminfo", "MemTotal")
 

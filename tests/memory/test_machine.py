@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunetv2_muduo.memory.machine import host_memory, resident_memory
+from nnunetv2_muduo.memory.machine import host_memory
 
 GIB = 1024**3
 
@@ -49,9 +49,3 @@ def test_limit_of_a_job_is_found_by_its_group(proc: Path, tmp_path: Path, line: 
 
 def test_nothing_is_known_where_linux_does_not_tell(tmp_path: Path):
     assert host_memory(tmp_path, tmp_path) is None
-    assert resident_memory(tmp_path) == 0
-
-
-def test_own_memory_is_read(proc: Path):
-    (proc / "self" / "status").write_text("Name: x\nVmRSS:\t 2048 kB\n")
-    assert resident_memory(proc) == 2 * 1024**2
