@@ -1,6 +1,8 @@
 """The largest resident memory of a command and of every process it starts, as Linux counts it."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +34,9 @@ def peaks_of(
             for pid in _family(process.pid):
                 peaks[pid] = max(peaks.get(pid, 0), _peak(pid))
             if enough():
-                process.terminate()
+                for pid in reversed(_family(process.pid)):  # or its workers go on without it
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 process.wait()
                 return list(peaks.values())
             time.sleep(_PAUSE_IN_S)
