@@ -7,8 +7,8 @@
 a training takes beyond the same training with the smallest patch, measured and predicted. glibc gives freed memory
 back at once (MALLOC_MMAP_THRESHOLD_), so that what is seen is what is held. *Preprocessing*: `muduo
 preprocess-unlabelled` of a whole body. *Export*: masks written by nnU-Net's function from logits of 13 classes. The
-libraries' share (`memory.host.LIBRARIES`) was fitted once, on preprocessing at the scan's spacing. What other runs
-measured is kept, row by row.
+libraries' share (`memory.host.LIBRARIES`) was chosen when runs of preprocessing were known; nothing else is fitted.
+What other runs measured is kept, row by row.
 """
 
 import argparse

@@ -12,7 +12,7 @@ import numpy as np
 from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape, determine_do_sep_z_and_axis
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-LIBRARIES = 600 * 1024**2  # bytes a process of nnU-Net's holds before it works; fitted on one run of preprocessing
+LIBRARIES = 600 * 1024**2  # bytes a process of nnU-Net's holds before it works; chosen knowing runs of preprocessing
 _FLOAT32, _FLOAT64, _HALF = 4, 8, 2
 _SPLINE_MARGIN = 12  # voxels that scipy's zoom adds on each side before it fits splines
 
