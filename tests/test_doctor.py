@@ -8,12 +8,13 @@ import pytest
 from doctor_dataset import DATASET_JSON, PLANS, Tiny
 
 from nnunetv2_muduo import cli
-from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code
+from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code, gpu
 from nnunetv2_muduo.doctor import dataset as dataset_checks
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.doctor.disk import GIB, bytes_to_write, check_disk
 from nnunetv2_muduo.doctor.folders import check_folder
-from nnunetv2_muduo.doctor.gpu import GpuNeed, estimate_need, judge_memory
+from nnunetv2_muduo.doctor.gpu import GpuNeed, estimate_need, judge_memory, rule_of_thumb
+from nnunetv2_muduo.doctor.host import HostNeed, estimate_host_need, judge_host
 from nnunetv2_muduo.doctor.teachers import check_teacher
 from nnunetv2_muduo.doctor.trainer import check_look_up, check_trainer, check_variable
 from nnunetv2_muduo.doctor.unlabelled import check_scans, judge_fresh
@@ -22,6 +23,8 @@ from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
+SIMULATED_NEED = gpu.simulated_need
+
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
@@ -29,6 +32,8 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
         monkeypatch.setenv(variable, str(tmp_path / variable))
     monkeypatch.setenv("nnUNet_extTrainer", str(trainer_folder()))
     monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "weights"))
+    need = GpuNeed(student=1, teachers=1, source="a test of its own simulates")  # seconds each time
+    monkeypatch.setattr(gpu, "simulated_need", lambda *arguments, **keywords: need)
     return Tiny(tmp_path)
 
 
@@ -218,16 +223,40 @@ def test_little_disk_is_told(free_in_gib: int, mark: Mark, tmp_path: Path, monke
 
 
 def test_gpu_memory_is_held_against_the_need():
-    need = GpuNeed(student=16, teachers=2)
+    need = GpuNeed(student=16, teachers=2, source="guessed")
     assert mark_of(judge_memory("A card", 24, need)) is Mark.OK
     assert mark_of(judge_memory("A card", 11, need)) is Mark.WARN
+    assert mark_of(judge_memory("A card", 20, need)) is Mark.WARN  # nobody knows what a GPU takes beside
     assert mark_of(judge_memory("A card", 11, None)) is Mark.OK
+    assert "18.0 GiB (student 16.0, teachers 2.0; guessed)" in judge_memory("A card", 11, need).found
 
 
-def test_estimated_memory_grows_with_patches_and_released_teachers():
+def test_need_is_simulated_and_says_what_it_was_never_compared_with():
+    plans = {**PLANS, "muduo": {"ct_teacher": "standin_ct", "pet_teacher": None}}
+    need = estimate_need(
+        plans, configuration="3d_fullres", dataset_json=DATASET_JSON, unlabelled_batch_size=None, released_teachers=0
+    )
+    assert "simulated step" in need.source
+    assert "not compared with a GPU" in need.source
+    assert 0.001 < need.teachers < need.total < 2
+
+
+def test_rule_of_thumb_steps_in_where_the_simulation_fails_and_says_so(monkeypatch: pytest.MonkeyPatch):
+    def fail_to_simulate(*arguments: object, **keywords: object) -> GpuNeed:
+        raise NotImplementedError("no such operator")
+
+    monkeypatch.setattr(gpu, "simulated_need", fail_to_simulate)
+    need = estimate_need(
+        PLANS, configuration="3d_fullres", dataset_json=DATASET_JSON, unlabelled_batch_size=2, released_teachers=2
+    )
+    assert need.source == "nnU-Net's rule of thumb; NotImplementedError in the simulation"
+
+
+def test_rule_of_thumb_grows_with_patches_and_released_teachers():
     def estimate(unlabelled: int | None, teachers: int) -> GpuNeed:
-        return estimate_need(
+        return rule_of_thumb(
             PLANS,
+            why="asked for",
             configuration="3d_fullres",
             dataset_json=DATASET_JSON,
             unlabelled_batch_size=unlabelled,
@@ -237,6 +266,45 @@ def test_estimated_memory_grows_with_patches_and_released_teachers():
     assert estimate(6, 0).student == pytest.approx(2 * estimate(2, 0).student)
     assert estimate(None, 0) == estimate(2, 0)
     assert estimate(2, 2).teachers - estimate(2, 0).teachers == pytest.approx(2 * 100.5e6 * 4 / GIB)
+
+
+# Host
+
+
+def planned_for_host(transpose: tuple[int, ...] = (0, 1, 2)) -> dict:
+    return {**PLANS, "transpose_forward": list(transpose)}
+
+
+def test_host_memory_is_held_against_the_largest_scan():
+    def judge(available: float, processes: int = 8) -> Check:
+        need = HostNeed("a_0000.nii.gz", (619, 400, 400), 6.5, 7.5, 6.0, 13.0)
+        return judge_host(need, available, processes=processes)
+
+    assert mark_of(judge(64)) is Mark.OK
+    assert mark_of(judge(7)) is Mark.WARN  # it cannot predict
+    few = judge(24)
+    assert mark_of(few) is Mark.WARN
+    assert "nnUNet_def_n_proc=3" in few.remedy
+    assert mark_of(judge(24, processes=3)) is Mark.OK
+
+
+def test_largest_scan_is_found_by_its_header_in_the_axes_of_the_plans(tiny: Tiny):
+    plans = planned_for_host((2, 0, 1))
+    tiny.write("large", 0, shape=(4, 6, 80))
+    need = estimate_host_need(tiny.raw, plans=plans, configuration="3d_fullres", dataset_json=DATASET_JSON)
+    assert need is not None
+    assert need.scan == "large_0000.nii.gz"
+    assert need.shape == (80, 4, 6)
+    assert need.preprocessing > 0
+
+
+def test_no_scan_no_prediction(tiny: Tiny):
+    for file in (tiny.raw / "imagesUn").iterdir():
+        file.unlink()
+    found = estimate_host_need(
+        tiny.raw, plans=planned_for_host(), configuration="3d_fullres", dataset_json=DATASET_JSON
+    )
+    assert found is None
 
 
 # The whole
@@ -322,7 +390,10 @@ def test_examining_changes_nothing(tiny: Tiny):
     assert {path: path.stat().st_mtime_ns for path in tiny.raw.parents[1].rglob("*")} == before
 
 
-def test_plans_whose_network_cannot_be_built_are_a_failed_check_and_no_traceback(tiny):
+def test_plans_whose_network_cannot_be_built_are_a_failed_check_and_no_traceback(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gpu, "simulated_need", SIMULATED_NEED)
     plans = json.loads(json.dumps(PLANS))
     plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["strides"] = [[1, 1, 1], "ab"]
     tiny.write_plans(**plans)

@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.errors import UserError
@@ -46,11 +46,22 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
         )
 
     def prepare_consistency(self) -> None:
-        needs_generator = self.pet_teacher is not None or self.settings.ct_prompt == "generator"
-        self.teaching = Teaching(
+        generator = prompt_generator_of(self, nnUNetTrainerMuDuoPrompt) if self.needs_prompt_generator else None
+        self.teaching = self.teaching_with(generator)
+        self.cache_folder = prepare_teacher_cache(self, self.teaching) if self.settings.teacher_cache else None
+        self.start_monitor()
+
+    @property
+    def needs_prompt_generator(self) -> bool:
+        """Whether anything is prompted by the PET-only network."""
+        return self.pet_teacher is not None or self.settings.ct_prompt == "generator"
+
+    def teaching_with(self, prompt_generator: nn.Module | None) -> Teaching:
+        """The teachers that were loaded, at work on this trainer's patches."""
+        return Teaching(
             self.ct_teacher,
             self.pet_teacher,
-            prompt_generator=prompt_generator_of(self, nnUNetTrainerMuDuoPrompt) if needs_generator else None,
+            prompt_generator=prompt_generator,
             settings=self.settings,
             patch_size=self.configuration_manager.patch_size,
             spacing_in_mm=self.configuration_manager.spacing,
@@ -58,8 +69,6 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             device=self.device,
             seed=self.seed_of_teaching(),
         )
-        self.cache_folder = prepare_teacher_cache(self, self.teaching) if self.settings.teacher_cache else None
-        self.start_monitor()
 
     def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
         start = perf_counter()

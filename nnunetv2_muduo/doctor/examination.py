@@ -8,6 +8,7 @@ from nnunetv2_muduo.doctor import (
     disk,
     folders,
     gpu,
+    host,
     teacher_cache,
     teachers,
     trainer,
@@ -17,6 +18,7 @@ from nnunetv2_muduo.doctor import (
 )
 from nnunetv2_muduo.doctor.check import Check, Mark, fail
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.memory.machine import host_memory
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.settings import Settings
@@ -112,5 +114,6 @@ def _examine_planned(
         unlabelled.judge_fresh(ready, total, dataset=raw.name, configuration=configuration),
         *teacher_cache.check_teacher_cache(raw, preprocessed, plans_identifier=plans_identifier, **context),
         disk.check_disk(preprocessed, needed_in_bytes=needed),
+        *host.check_host(raw, available=host_memory(), **context),
         gpu.check_gpu(need),
     ]

@@ -9,7 +9,10 @@ REFERENCE_FEATURE_MAP = 560_000_000
 REFERENCE_GIB_PER_PATCH = 4.0
 PARAMETERS_OF_A_RELEASED_TEACHER = 100_500_000
 ACTIVATIONS_OF_TEACHERS_IN_GIB = 1.5  # 12 organs decoded at once on a 128-cube, without gradients; rounded up
+CUDA_CONTEXT_IN_GIB = 0.5  # an assumption: it differs with the card and its driver, and no tensor is in it
+HEADROOM = 1.25  # an assumption: gaps between the allocator's blocks and what cuDNN tries out were never measured
 GIB = 1024**3
+REMEDY = "if memory runs out: muduo plan --set unlabelled_batch_size=2, or plan again with -gpu_memory_target"
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,13 @@ class GpuNeed:
 
     Attributes:
         student: activations and gradients of the labelled and the unlabelled patches of a step.
-        teachers: weights and activations of the teachers in use.
+        teachers: weights of the teachers in use (by the rule of thumb: their activations as well).
+        source: where the numbers come from, in words.
     """
 
     student: float
     teachers: float
+    source: str
 
     @property
     def total(self) -> float:
@@ -38,27 +43,30 @@ def check_gpu(need: GpuNeed | None) -> Check:
         remedy = (
             "use a machine with an NVIDIA GPU; -device cpu is practical for small experiments such as the demo only"
         )
-        return warn("GPU", "no CUDA device found", remedy)
+        return warn("GPU", "no CUDA device found" + _described(need), remedy)
     properties = torch.cuda.get_device_properties(0)
     return judge_memory(properties.name, properties.total_memory / GIB, need)
 
 
 def judge_memory(device: str, available: float, need: GpuNeed | None) -> Check:
     """Memory of a device, in GiB, against the need."""
-    found = f"{device}, {available:.1f} GiB"
-    if need is None:
-        return ok("GPU", found)
-    found += f"; training takes about {need.total:.1f} GiB (student {need.student:.1f}, teachers {need.teachers:.1f})"
-    if available < need.total:  # an estimate is no reason to fail
-        remedy = "if memory runs out: muduo plan --set unlabelled_batch_size=2, or plan again with -gpu_memory_target"
-        return warn("GPU", found, remedy)
+    found = f"{device}, {available:.1f} GiB" + _described(need)
+    if need is not None and available < HEADROOM * need.total:  # an estimate is no reason to fail
+        return warn("GPU", found, REMEDY)
     return ok("GPU", found)
+
+
+def _described(need: GpuNeed | None) -> str:
+    if need is None:
+        return ""
+    parts = f"student {need.student:.1f}, teachers {need.teachers:.1f}"
+    return f"; training on one takes about {need.total:.1f} GiB ({parts}; {need.source})"
 
 
 def estimate_need(
     plans: dict, *, configuration: str, dataset_json: dict, unlabelled_batch_size: int | None, released_teachers: int
 ) -> GpuNeed:
-    """Estimate what a training of these plans takes, by nnU-Net's own rule of thumb.
+    """What a training of these plans with nnUNetTrainerMuDuo takes: simulated, or by a rule of thumb where that fails.
 
     Args:
         plans: nnU-Net's plans.
@@ -67,6 +75,41 @@ def estimate_need(
         unlabelled_batch_size: unlabelled patches a step; None: the plan's batch size, at least 2.
         released_teachers: how many ViT-B teachers are in use (a stand-in hardly counts).
     """
+    try:
+        return simulated_need(plans, configuration=configuration, dataset_json=dataset_json)
+    except Exception as error:  # anything may need a tensor's value; a doctor goes on
+        return rule_of_thumb(
+            plans,
+            configuration=configuration,
+            dataset_json=dataset_json,
+            unlabelled_batch_size=unlabelled_batch_size,
+            released_teachers=released_teachers,
+            why=f"{type(error).__name__} in the simulation",
+        )
+
+
+def simulated_need(plans: dict, *, configuration: str, dataset_json: dict) -> GpuNeed:
+    """Do a step on tensors without values and count what they would hold on a GPU."""
+    from nnunetv2_muduo.memory.training_step import simulate_step
+    from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
+
+    step = simulate_step(
+        nnUNetTrainerMuDuo, plans, configuration=configuration, dataset_json=dataset_json, on_cuda=True
+    )
+    student = (step.peak - step.batch - step.teachers) / GIB + CUDA_CONTEXT_IN_GIB
+    return GpuNeed(student, step.teachers / GIB, "a simulated step without torch.compile, not compared with a GPU yet")
+
+
+def rule_of_thumb(
+    plans: dict,
+    *,
+    configuration: str,
+    dataset_json: dict,
+    unlabelled_batch_size: int | None,
+    released_teachers: int,
+    why: str,
+) -> GpuNeed:
+    """The need by nnU-Net's own rule of thumb; arguments as for `estimate_need`, and why nothing better is known."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -85,4 +128,4 @@ def estimate_need(
     patches = settings.batch_size + (unlabelled_batch_size or max(2, settings.batch_size))
     student = patches * REFERENCE_GIB_PER_PATCH * feature_map / REFERENCE_FEATURE_MAP
     weights = released_teachers * PARAMETERS_OF_A_RELEASED_TEACHER * 4 / GIB
-    return GpuNeed(student=student, teachers=weights + ACTIVATIONS_OF_TEACHERS_IN_GIB)
+    return GpuNeed(student, weights + ACTIVATIONS_OF_TEACHERS_IN_GIB, f"nnU-Net's rule of thumb; {why}")

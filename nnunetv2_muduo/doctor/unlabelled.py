@@ -49,7 +49,7 @@ def header_problem(files: Sequence[Path], *, wanted: int, file_ending: str) -> s
     if file_ending not in HEADER_FORMATS:
         return ""
     try:
-        first, *others = [_grid(file) for file in files]
+        first, *others = [read_grid(file) for file in files]
     except RuntimeError:
         return "a file cannot be read"
     if any(not np.allclose(first, other, rtol=1e-4, atol=1e-2) for other in others):
@@ -57,7 +57,7 @@ def header_problem(files: Sequence[Path], *, wanted: int, file_ending: str) -> s
     return ""
 
 
-def _grid(file: Path) -> list[float]:
+def read_grid(file: Path) -> list[float]:
     """Size, spacing, origin and direction of a file of at most three dimensions, read from its header."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))

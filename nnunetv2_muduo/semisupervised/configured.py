@@ -7,10 +7,12 @@ import torch
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import nnUNetTrainerAdam
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
 from nnunetv2_muduo.files import clear_away_left_behind, replacing
 from nnunetv2_muduo.semisupervised.freshness import refuse_cut_short
+from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
@@ -23,6 +25,7 @@ ADAMW_LEARNING_RATE = 1e-3  # nnU-Net's 0.01 is meant for its SGD
 class ConfiguredTrainer(nnUNetTrainer):
     """Stock nnU-Net training, as long, with the optimiser and mirrored or not as plans["muduo"] asks for."""
 
+    configuration_manager: ConfigurationManager
     schedule: tuple[str, ...] = SCHEDULE  # settings that must not change while a training is interrupted
 
     def __init__(
@@ -77,6 +80,15 @@ class ConfiguredTrainer(nnUNetTrainer):
             seeds=(self.seed_of_epoch(Stream.LABELLED), self.seed_of_epoch(Stream.VALIDATION)),
             pin_memory=self.device.type == "cuda",
         )
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """nnU-Net's, with masks written in less memory."""
+        plain = self.configuration_manager
+        self.configuration_manager = LeanConfiguration(plain.configuration)
+        try:
+            super().perform_actual_validation(save_probabilities)
+        finally:
+            self.configuration_manager = plain
 
     def checkpoint_entries(self) -> dict[str, Any]:
         """What a subclass adds to nnU-Net's checkpoints: tensors and plain values."""

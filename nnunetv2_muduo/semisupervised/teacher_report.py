@@ -92,23 +92,37 @@ def make_teacher_report(
     counters = {source: DiceCounter(len(organs)) for source in SOURCES}
     seen: set[str] = set()
     for patches, labels in batches:
-        logits = student(patches.clean).float()
-        probabilities = logits.softmax(1)[:, 1:]
-        said = teaching.label(patches, probabilities)
-        indices = torch.arange(1, len(organs) + 1, device=labels.device).view(1, -1, 1, 1, 1)
-        counted = labels != ignore_label if ignore_label is not None else torch.ones_like(labels, dtype=torch.bool)
-        masks = {
-            "ct_teacher": None if said.p_ct is None else said.p_ct > 0.5,
-            "pet_teacher": None if said.p_pet is None else said.p_pet > 0.5,
-            "fused": said.fused,
-            "prompt_generator": said.generator,
-            "student": logits.argmax(1, keepdim=True) == indices,
-        }
-        for source, mask in masks.items():
-            if mask is not None:
-                seen.add(source)
-                counters[source].add(mask, labels == indices, counted)
+        seen |= _count(teaching, student, patches, labels, counters=counters, ignore_label=ignore_label)
+        del patches, labels  # before the next ones are made
     nothing = np.full(len(organs), np.nan)
     return TeacherReport(
         tuple(organs), {source: counters[source].dice() if source in seen else nothing for source in SOURCES}
     )
+
+
+def _count(
+    teaching: Teaching,
+    student: Callable[[Tensor], Tensor],
+    patches: Patches,
+    labels: Tensor,
+    *,
+    counters: dict[str, DiceCounter],
+    ignore_label: int | None,
+) -> set[str]:
+    """Add one batch to the counters; returns who had something to say. No tensor outlives it."""
+    logits = student(patches.clean).float()
+    probabilities = logits.softmax(1)[:, 1:]
+    said = teaching.label(patches, probabilities)
+    indices = torch.arange(1, logits.shape[1], device=labels.device).view(1, -1, 1, 1, 1)
+    counted = labels != ignore_label if ignore_label is not None else torch.ones_like(labels, dtype=torch.bool)
+    masks = {
+        "ct_teacher": None if said.p_ct is None else said.p_ct > 0.5,
+        "pet_teacher": None if said.p_pet is None else said.p_pet > 0.5,
+        "fused": said.fused,
+        "prompt_generator": said.generator,
+        "student": logits.argmax(1, keepdim=True) == indices,
+    }
+    given = {source: mask for source, mask in masks.items() if mask is not None}
+    for source, mask in given.items():
+        counters[source].add(mask, labels == indices, counted)
+    return set(given)

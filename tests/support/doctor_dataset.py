@@ -24,6 +24,7 @@ CONFIGURATION = {
     "spacing": [3.0, 2.0, 2.0],
     "normalization_schemes": ["CTNormalization", "ZScoreNormalization"],
     "use_mask_for_norm": [False, False],
+    "batch_dice": False,
     "architecture": {
         "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
         "arch_kwargs": {

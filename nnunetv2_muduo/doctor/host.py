@@ -1,0 +1,121 @@
+"""Does the host's memory suffice for the largest scan?"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunetv2_muduo.doctor.check import Check, ok, warn
+from nnunetv2_muduo.doctor.unlabelled import HEADER_FORMATS, read_grid
+
+NAME = "host memory"
+GIB = 1024**3
+EXPORT_PROCESSES = 8  # nnU-Net's own number, for preprocessing as well, where nnUNet_def_n_proc does not say
+
+
+@dataclass(frozen=True)
+class HostNeed:
+    """What the largest scan takes, in GiB a process, libraries included.
+
+    Attributes:
+        scan: its name.
+        shape: (Z, Y, X) of its file.
+        preprocessing: a process of `muduo preprocess-unlabelled` or nnU-Net's own preprocessing.
+        prediction: the process that predicts, where the logits are not kept on a GPU.
+        export: a process that writes the mask in the validation of our trainers.
+        stock_export: the same in `nnUNetv2_predict`.
+    """
+
+    scan: str
+    shape: tuple[int, ...]
+    preprocessing: float
+    prediction: float
+    export: float
+    stock_export: float
+
+
+def check_host(
+    raw_folder: Path, *, plans: dict, configuration: str, dataset_json: Mapping, available: int | None
+) -> list[Check]:
+    """The largest scan of imagesTr and imagesUn against `available` bytes; empty where either is not known."""
+    need = estimate_host_need(raw_folder, plans=plans, configuration=configuration, dataset_json=dataset_json)
+    if need is None or available is None:
+        return []
+    return [judge_host(need, available / GIB, processes=_processes())]
+
+
+def judge_host(need: HostNeed, available: float, *, processes: int) -> Check:
+    """Memory of the machine, in GiB, against what `processes` of nnU-Net's at work at the same time take."""
+    found = (
+        f"{available:.1f} GiB; about, for each process, with the largest scan ({need.scan}, "
+        f"{' x '.join(map(str, need.shape))}): preprocessing {need.preprocessing:.1f} GiB, predicting "
+        f"{need.prediction:.1f} without a GPU that holds it, writing the mask {need.export:.1f} in validation and "
+        f"{need.stock_export:.1f} in nnUNetv2_predict; training is not predicted"
+    )
+    largest = max(need.preprocessing, need.export)
+    fitting = int(available // largest)
+    if max(largest, need.prediction) > available:
+        return warn(NAME, found, "use a machine with more memory, or crop the scan")
+    if fitting < processes:
+        remedy = (
+            f"{processes} of them at once may not fit: export nnUNet_def_n_proc={fitting}, and -np {fitting} for "
+            "muduo preprocess-unlabelled"
+        )
+        return warn(NAME, found, remedy)
+    return ok(NAME, found)
+
+
+def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dataset_json: Mapping) -> HostNeed | None:
+    """What the largest scan takes; None where there is none whose header can be read."""
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    from nnunetv2_muduo.memory.host import LIBRARIES, ScanShape, export_bytes, prediction_bytes, preprocessing_bytes
+
+    manager = PlansManager(plans)
+    settings = manager.get_configuration(configuration)
+    scans = [
+        (file, ScanShape.planned(shape, spacing, settings))
+        for file, shape, spacing in _grids(raw_folder, dataset_json, manager.transpose_forward)
+    ]
+    if not scans:
+        return None
+    channels, classes = len(dataset_json["channel_names"]), manager.get_label_manager(dataset_json)
+    heads = classes.num_segmentation_heads
+    file, largest = max(scans, key=lambda pair: preprocessing_bytes(pair[1], settings, channels=channels))
+
+    def in_gib(size: int) -> float:
+        return (size + LIBRARIES) / GIB
+
+    return HostNeed(
+        scan=file.name,
+        shape=largest.shape,
+        preprocessing=in_gib(preprocessing_bytes(largest, settings, channels=channels)),
+        prediction=in_gib(prediction_bytes(largest, channels=channels, classes=heads)),
+        export=in_gib(export_bytes(largest, settings, classes=heads, lean=True)),
+        stock_export=in_gib(export_bytes(largest, settings, classes=heads, lean=False)),
+    )
+
+
+def _grids(
+    raw_folder: Path, dataset_json: Mapping, transpose: list[int]
+) -> list[tuple[Path, tuple[int, ...], tuple[float, ...]]]:
+    """First channel of each scan, shape and spacing in the axis order of the plans."""
+    ending, grids = dataset_json["file_ending"], []
+    if ending not in HEADER_FORMATS:
+        return []
+    for folder in ("imagesTr", "imagesUn"):
+        for file in sorted((raw_folder / folder).glob(f"*_0000{ending}")):
+            try:
+                size, spacing = np.reshape(read_grid(file)[:6], (2, 3))
+            except RuntimeError:  # told elsewhere
+                continue
+            zyx = [(int(size[2 - axis]), float(spacing[2 - axis])) for axis in transpose]
+            grids.append((file, tuple(edge for edge, _ in zyx), tuple(step for _, step in zyx)))
+    return grids
+
+
+def _processes() -> int:
+    value = os.environ.get("nnUNet_def_n_proc", "")
+    return int(value) if value.isdecimal() and int(value) else EXPORT_PROCESSES
