@@ -73,14 +73,24 @@ def select(records: Sequence[Record], method: str, budget: int) -> list[Record]:
 
 
 def draw(records: Sequence[Record], path: Path) -> None:
-    """Left: mean Dice against labelled cases, of methods with several budgets. Right: every method at the budget that
-    most were run with, each seed a dot, mean and standard deviation as a bar."""
+    """Every method at the budget that most were run with, each seed a dot, mean and standard deviation as a bar; where
+    there are several budgets, to the left mean Dice against labelled cases."""
     methods = methods_in(records)
     budgets = sorted({record["budget"] for record in records})
     common = max(budgets, key=lambda budget: sum(bool(select(records, method, budget)) for method in methods))
-    figure, (left, right) = pyplot.subplots(
-        1, 2, figsize=(12, 1.8 + 0.3 * max(len(methods), 9)), layout="constrained", width_ratios=(1, 1.3)
-    )
+    height = 1.8 + 0.3 * max(len(methods), 9)
+    if len(budgets) == 1:  # nothing to draw on the left
+        figure, right = pyplot.subplots(figsize=(7, height), layout="constrained")
+    else:
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, height), layout="constrained", width_ratios=(1, 1.3))
+        _draw_budgets(left, records, methods, budgets)
+    _draw_methods(right, records, methods, common)
+    figure.suptitle("Simulated images on real anatomy (mean and standard deviation over seeds)")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def _draw_budgets(left: Any, records: Sequence[Record], methods: Sequence[str], budgets: Sequence[int]) -> None:
     for method in methods:
         runs = {budget: [mean_dice(run) for run in select(records, method, budget)] for budget in budgets}
         there = [budget for budget in budgets if runs[budget]]
@@ -92,10 +102,6 @@ def draw(records: Sequence[Record], path: Path) -> None:
     left.grid(alpha=0.3)
     if left.get_legend_handles_labels()[0]:
         left.legend(loc="lower right")
-    _draw_methods(right, records, methods, common)
-    figure.suptitle("Label efficiency on simulated images on real anatomy (mean and standard deviation over seeds)")
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 def _draw_methods(axis: Any, records: Sequence[Record], methods: Sequence[str], budget: int) -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from label_report import dice_of, difference, draw, false_positives, mean_dice, table_rows
+from matplotlib import pyplot
 
 
 def record(method: str, *, seed: int, liver: list, brain: list, budget: int = 5) -> dict:
@@ -52,7 +53,9 @@ def test_table_has_a_row_for_each_method_in_order():
     assert rows[2][3] == "0.100"
 
 
-def test_figure_is_drawn_of_several_budgets(tmp_path):
+def test_figure_has_a_panel_for_budgets_where_there_are_several(tmp_path):
     more = [record("supervised", seed=0, liver=[0.9, 0.9], brain=[0.9, None], budget=10)]
     draw(RECORDS + more, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size > 1000
+    draw(RECORDS, tmp_path / "one budget.png")
+    widths = [pyplot.imread(tmp_path / f"{name}.png").shape[1] for name in ("figure", "one budget")]
+    assert widths == [1320, 770]  # without an empty panel
