@@ -5,7 +5,7 @@ an undisturbed run; see `tests/support/fault_trials.py`. The faults follow from 
 already are not done again, so that it can be stopped at any time; those after which something was wrong are.
 
     python benchmarks/faults.py --faults 500
-    python benchmarks/faults.py --scenarios harmonise evaluate --faults 40 --out /tmp/faults
+    python benchmarks/faults.py --scenarios harmonise evaluate --faults 40 --out faults
 
 Disks are filled and made read-only where the account may mount a small one (root); elsewhere these kinds are left out.
 """
