@@ -10,7 +10,14 @@ from fault_trainings import GENERATOR, STUDENT, lambda_of_the_formula, training
 from fault_trials import Bench, Fault, trial
 from small_disk import own_disk
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes"),
+    pytest.mark.skipif(
+        "PYTEST_XDIST_WORKER" in os.environ,
+        reason="torch trains in no fork of a process that has trained: run without -n",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
