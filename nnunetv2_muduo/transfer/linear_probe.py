@@ -14,6 +14,8 @@ class LinearProbeTrainer(DownstreamTrainer):
     Deep supervision is off: below a frozen network it would only train layers that prediction does not use.
     """
 
+    schedule = ()  # a probe may be trained on for longer
+
     def __init__(
         self,
         plans: dict,

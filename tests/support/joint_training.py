@@ -150,7 +150,12 @@ def train_and_resume(rank: int, plans: dict, dataset_json: dict, settings: dict)
     except KeyboardInterrupt:
         first.dataloader_train.finish()
     resumed = trainer(continues=True)
-    resumed.load_checkpoint(str(Path(first.output_folder) / "checkpoint_latest.pth"))
+    latest = Path(first.output_folder) / "checkpoint_latest.pth"
+    for _ in range(600):  # the first process may still be writing it
+        if latest.is_file():
+            break
+        time.sleep(0.1)
+    resumed.load_checkpoint(str(latest))
     before, after = _state(first), _state(resumed)
     resumed.run_training()
     return {
