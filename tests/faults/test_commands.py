@@ -32,4 +32,6 @@ def test_after_a_fault_a_second_run_comes_to_what_one_run_comes_to(name: str, tm
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_so_it_does_where_a_run_takes_longer(name: str, tmp_path: Path):
+    if name == "finetune-teacher" and "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("torch trains in no fork of a process that has trained: run without -n")
     strike(name, tmp_path, faults=len(KINDS))
