@@ -14,7 +14,7 @@ class LinearProbeTrainer(DownstreamTrainer):
     Deep supervision is off: below a frozen network it would only train layers that prediction does not use.
     """
 
-    schedule = ()  # a probe may be trained on for longer
+    schedule = ("iterations_per_epoch", "optimizer", "initial_lr")  # but not num_epochs: it may go on for longer
 
     def __init__(
         self,
