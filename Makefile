@@ -25,8 +25,16 @@ environment:
 demo: environment
 	"$(BIN)/muduo" demo --out "$(OUT)"
 
+PYTEST = OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest
+
+# Forks of a process that has trained cannot train, so tests that need that have a process of their own.
 test: environment
-	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+ifeq ($(strip $(TESTS)),)
+	$(PYTEST) -m trains_in_forks -n $(JOBS) --dist loadfile
+	$(PYTEST) -m "not trains_in_forks" -n $(JOBS) --dist loadfile
+else
+	$(PYTEST) -n $(JOBS) --dist loadfile $(TESTS)
+endif
 
 check: environment
 	"$(BIN)/ruff" format --check .

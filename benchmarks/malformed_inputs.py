@@ -8,7 +8,7 @@ One small valid world (datasets, plans, splits, records, teachers, trained folde
 each input it is copied, one file of it is damaged (bits, bytes, encodings; JSON of other types, missing, repeated and
 nested entries; headers of images; pickles that would run a program), and a command that reads this file runs in a
 process of its own. Good ends are two: the work is done (a damaged case may be left out by name), or refused with exit
-code 2 in a sentence that names the file or entry. Anything else is wrong: a traceback, a crash of the process, 15
+code 2 in a sentence that names the file or entry. Anything else is wrong: a traceback, a crash of the process, 60
 seconds of processor time, 700 MB of memory, a program that a pickle starts, a half-written file or folder, a result
 in spite of a refusal, no result without one. What is drawn depends on the seed alone. Exit code 1 if anything was
 wrong.

@@ -13,6 +13,7 @@ from small_disk import own_disk
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
 QUICK = ("weights", "plan", "harmonise", "evaluate", "preprocess-unlabelled")
 SLOW = tuple(name for name in SCENARIOS if name not in QUICK)
+TRAINING = "finetune-teacher"
 
 
 def strike(name: str, folder: Path, *, faults: int) -> None:
@@ -30,8 +31,8 @@ def test_after_a_fault_a_second_run_comes_to_what_one_run_comes_to(name: str, tm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.trains_in_forks) if name == TRAINING else name for name in SLOW]
+)
 def test_so_it_does_where_a_run_takes_longer(name: str, tmp_path: Path):
-    if name == "finetune-teacher" and "PYTEST_XDIST_WORKER" in os.environ:
-        pytest.skip("torch trains in no fork of a process that has trained: run without -n")
     strike(name, tmp_path, faults=len(KINDS))

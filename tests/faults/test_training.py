@@ -13,10 +13,7 @@ from small_disk import own_disk
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes"),
-    pytest.mark.skipif(
-        "PYTEST_XDIST_WORKER" in os.environ,
-        reason="torch trains in no fork of a process that has trained: run without -n",
-    ),
+    pytest.mark.trains_in_forks,
 ]
 
 
