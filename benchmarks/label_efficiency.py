@@ -154,7 +154,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Simulate, plan, carry out every run that is not finished, and write the table after each."""
+    """Simulate, plan, carry out every run that is not finished, and write the table."""
     arguments = parse()
     runs = list(planned_runs(chosen_methods(arguments.methods), arguments))
     if not arguments.only_report:

@@ -1,5 +1,6 @@
 """`muduo doctor`: is everything in order?"""
 
+import sys
 from argparse import ArgumentParser, Namespace
 
 from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
@@ -13,6 +14,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     from nnunetv2_muduo.doctor import as_json, as_text, examine, exit_code
 
+    if arguments.d is not None and sys.stderr.isatty():
+        print("Examining the dataset and simulating a training step: some seconds ...", file=sys.stderr)
     checks = examine(arguments.d, configuration=arguments.c, plans_identifier=arguments.p)
     print(as_json(checks) if arguments.json else as_text(checks))
     return exit_code(checks)
