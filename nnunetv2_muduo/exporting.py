@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.files import private_folder, replacing, write_text
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY as PRETRAINING_STATE_KEY
 from nnunetv2_muduo.nnunet_files import read_dataset_json, read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder
@@ -93,9 +92,8 @@ def export_model(
     chosen = _folds(source, folds, checkpoint)
     target = output / dataset_name / f"{PLAIN_TRAINER}__{plans_name}__{configuration}"
     _refuse_existing(target, overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as temporary:
-        partial = Path(temporary) / target.name
+    with private_folder(target.parent) as private:
+        partial = private / target.name
         _write_model(source, partial, folds=chosen, checkpoint=checkpoint, trainer=trainer, log=log)
         if target.exists():
             shutil.rmtree(target)

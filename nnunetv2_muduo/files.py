@@ -1,49 +1,59 @@
-"""Files are written under a temporary name and renamed, so that nobody ever reads half a file."""
+"""Files are written in a folder of their own and moved out, so that nobody ever reads half a file."""
 
 import hashlib
 import os
-import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-PARTIAL_PREFIX = ".partial-"  # of files and folders in the making
-_BYTES_OF_NAMES = 6  # drawn for each temporary name; file systems leave 255 bytes for all of it
+PARTIAL_PREFIX = ".partial-"  # of folders that hold what is in the making
 _DAY_IN_SECONDS = 86400.0
 _PROBE_IN_BYTES = 1 << 20
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` to write to; renames it to `path` on success, removes it on failure.
-
-    Its name cannot be guessed: in a folder that others write to, a link of that name would lead what is written astray.
+    """Yields a path in a private folder beside `path` to write to; moves the file to `path` on success.
 
     Raises:
         OSError: where there is no room or it must not be written, whatever the library that writes raises.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(_BYTES_OF_NAMES)}-{path.name}")
+    with systems_reason(path), private_folder(path.parent) as folder:
+        yield folder / path.name
+        os.replace(folder / path.name, path)
+
+
+@contextmanager
+def private_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in `parent`, which is made, for what is in the making; removed in the end with all that it holds.
+
+    It is open to this account alone, and its name cannot be guessed: where others write too, they can neither read what
+    is not finished nor lay a link that leads it astray. What is moved out of it has the usual permissions.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PARTIAL_PREFIX}{os.getpid()}-", dir=parent))
     try:
-        with systems_reason(path):
-            yield partial
-        os.replace(partial, path)
+        yield folder
     finally:
-        with suppress(OSError):  # what cannot be removed must not hide why it was not written
-            partial.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # what cannot be removed must not hide why it was not written
 
 
 @contextmanager
 def systems_reason(path: Path) -> Iterator[None]:
     """Raises OSError naming `path` for the RuntimeError of a library that cannot write there, where that is the reason.
 
-    torch, blosc2 and SimpleITK raise RuntimeError, whatever is wrong, and do not say that a disk is full.
+    torch, blosc2 and SimpleITK raise RuntimeError, whatever is wrong, and do not say that a disk is full. An OSError
+    about what is in the making names `path` instead, which is what people know.
     """
     try:
         yield
+    except OSError as error:
+        if PARTIAL_PREFIX in str(error.filename):
+            error.filename = str(path)
+        raise
     except RuntimeError as error:
         if refusal := _refusal_to_write(path.parent):
             raise OSError(refusal.errno, refusal.strerror, str(path)) from error

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import tempfile
 
 import pytest
@@ -91,14 +92,32 @@ def test_what_killed_runs_left_is_cleared_away_once_no_run_can_be_alive(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_nobody_can_guess_a_temporary_name_and_lay_a_link_there(tmp_path):
-    names = set()
+def test_nobody_else_can_read_what_is_in_the_making_or_guess_where_it_is(tmp_path):
+    folders = set()
     for _ in range(20):
         with replacing(tmp_path / "a") as partial:
             partial.write_text("whole")
-            names.add(partial.name)
-    assert len(names) == 20
-    assert all(name.startswith(f".partial-{os.getpid()}-") and name.endswith("-a") for name in names)
+            assert stat.S_IMODE(partial.parent.stat().st_mode) == 0o700
+            folders.add(partial.parent.name)
+    assert len(folders) == 20
+    assert all(name.startswith(f".partial-{os.getpid()}-") for name in folders)
+
+
+def test_what_is_finished_has_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").write_text("")
+    with replacing(tmp_path / "a") as partial:
+        partial.write_text("whole")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_where_nothing_can_be_written_the_file_itself_is_named(tmp_path, monkeypatch):
+    def refused(*_, **__) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / ".partial-1"))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refused)
+    with pytest.raises(OSError, match="No space left") as caught:
+        fail_natively(tmp_path / "a")
+    assert caught.value.filename == str(tmp_path / "a")
 
 
 def test_a_temporary_name_of_the_longest_case_is_one_that_file_systems_take(tmp_path):

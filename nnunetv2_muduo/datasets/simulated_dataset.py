@@ -1,8 +1,6 @@
 """A dataset of simulated scans in nnU-Net's raw format: channel 0 CT (HU), channel 1 PET (SUV); organs or lesions."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +12,7 @@ from nnunetv2_muduo.datasets.difficulty import USUAL, Difficulty
 from nnunetv2_muduo.datasets.field_of_view import draw_field_of_view
 from nnunetv2_muduo.datasets.simulation import simulate_visit
 from nnunetv2_muduo.datasets.tissues import Tissue
-from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.files import clear_away_left_behind, replacing, write_text
 
 ORGANS: dict[str, int] = {
     "background": 0,
@@ -33,7 +31,6 @@ GROUPS: Mapping[str, tuple[str, str | None]] = {
     "test": ("imagesTs", "labelsTs"),
 }
 _LABELLED_TISSUES = (Tissue.LIVER, Tissue.SPLEEN, Tissue.KIDNEY, Tissue.HEART, Tissue.LUNG, Tissue.BLADDER)
-_PARTIAL = ".partial"  # holds files being written
 
 
 def organ_labels(tissues: np.ndarray) -> np.ndarray:
@@ -83,14 +80,15 @@ def write_scan(
         seen = draw_field_of_view(tissues, spacing_in_mm=spacing_in_mm, rng=rng)
     arrays = (np.rint(visit.ct).astype(np.int16), visit.pet, label_map)
     for target, array in zip(targets, arrays, strict=False):
-        _write_image(array[seen], target, spacing_in_mm, partial=folder / _PARTIAL / target.name)
+        _write_image(array[seen], target, spacing_in_mm)
 
 
 def finish_dataset(
     folder: Path, *, labelled: int, description: str, labels: Mapping[str, int] = MappingProxyType(ORGANS)
 ) -> None:
     """Write dataset.json and clear away what a killed run left."""
-    shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
+    written = [folder / name for names in GROUPS.values() for name in names if name is not None]
+    clear_away_left_behind(*written, all_of_them=True)
     content = {
         "channel_names": {"0": "CT", "1": "PET"},
         "labels": dict(labels),
@@ -102,11 +100,9 @@ def finish_dataset(
     write_text(folder / "dataset.json", json.dumps(content, indent=2) + "\n")
 
 
-def _write_image(array: np.ndarray, target: Path, spacing_in_mm: tuple[float, float, float], *, partial: Path) -> None:
-    """Write [Z,Y,X] as NIfTI under a temporary name in a folder of its own, and rename it when it is whole."""
+def _write_image(array: np.ndarray, target: Path, spacing_in_mm: tuple[float, float, float]) -> None:
+    """Write [Z,Y,X] as NIfTI."""
     image = SimpleITK.GetImageFromArray(array)
     image.SetSpacing([float(s) for s in reversed(spacing_in_mm)])
-    partial.parent.mkdir(exist_ok=True)
-    target.parent.mkdir(exist_ok=True)
-    SimpleITK.WriteImage(image, str(partial), useCompression=True)
-    os.replace(partial, target)
+    with replacing(target) as partial:
+        SimpleITK.WriteImage(image, str(partial), useCompression=True)

@@ -1,6 +1,5 @@
 """One case from its source files to its place in the dataset, written whole."""
 
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from nnunetv2_muduo.datasets.plausibility import intensity_warnings, looks_like_
 from nnunetv2_muduo.datasets.scan_io import dicom_files, dicom_tag, read_image, write_image
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import PARTIAL_PREFIX, link_or_copy
+from nnunetv2_muduo.files import link_or_copy, private_folder
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images
 from nnunetv2_muduo.harmonising.record import CaseRecord, record_file
@@ -84,13 +83,12 @@ def _harmonise(job: CaseJob) -> tuple[str, ...]:
     made = harmonise_images(read["CT"], pet, label, job.options)
     told = (*notes, *made.notes)
     record = CaseRecord(job.patient, job.made_from, files, made.own_grid, made.full_grid, made.box, factor, told)
-    job.dataset.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=PARTIAL_PREFIX, dir=job.dataset) as partial:
-        _write(job, files, read, {"CT": made.ct, "PET": made.pet, "label": made.label}, folder=Path(partial))
+    with private_folder(job.dataset) as partial:
+        _write(job, files, read, {"CT": made.ct, "PET": made.pet, "label": made.label}, folder=partial)
         install_case(
             job.dataset,
             files,
-            partial=Path(partial),
+            partial=partial,
             record=record_file(job.dataset, job.case),
             content=record.to_dict(),
         )

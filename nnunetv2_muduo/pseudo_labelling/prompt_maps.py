@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, write_text
@@ -82,7 +83,8 @@ def predict_prompts(
         case -> reason, for the scans that cannot be used; they are not predicted.
 
     Raises:
-        UserError: if the model is not there, has other labels, or its trainer cannot be found.
+        UserError: if the model is not there, has other labels, holds anything that would be executed, or its trainer
+            cannot be found.
     """
     checkpoints = model.checkpoints()
     _check_labels(model, labels)
@@ -95,6 +97,8 @@ def predict_prompts(
             problems[case] = reason
     good = [job for job in missing if job.case not in problems]
     if good:
+        for file in checkpoints.values():
+            read_checkpoint(file, allowed=NUMPY_NUMBERS)  # nnU-Net would execute whatever else is in it
         _predict(model, tuple(checkpoints), good, folder, device=device, num_processes=num_processes)
     return problems
 

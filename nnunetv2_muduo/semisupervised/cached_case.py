@@ -11,7 +11,7 @@ import blosc2
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.files import PARTIAL_PREFIX, is_whole_array, systems_reason
+from nnunetv2_muduo.files import is_whole_array, private_folder, systems_reason
 from nnunetv2_muduo.nnunet_files import is_plain_name
 from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout
 
@@ -97,20 +97,15 @@ def writing_case(
         fingerprint: of all it was made from.
         made_from: what of that can be told without loading a teacher, for those who only look.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        with systems_reason(partial):
-            yield CaseWriter(partial, layout, len(centres))
+    with systems_reason(folder), private_folder(folder.parent) as private:
+        partial = private / folder.name
+        partial.mkdir()
+        yield CaseWriter(partial, layout, len(centres))
         record = {"fingerprint": fingerprint, "centres": centres.tolist(), "arrays": list(layout.arrays)}
         record["made_from"] = dict(made_from or {})
         (partial / _RECORD).write_text(json.dumps(record), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _record_of(folder: Path) -> dict:

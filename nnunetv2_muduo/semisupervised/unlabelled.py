@@ -1,8 +1,5 @@
 """The folder imagesUn, preprocessed with the dataset's own plans beside the labelled cases."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +10,7 @@ from nnunetv2.utilities.utils import get_identifiers_from_splitted_dataset_folde
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import PARTIAL_PREFIX, clear_away_left_behind
+from nnunetv2_muduo.files import clear_away_left_behind, private_folder
 from nnunetv2_muduo.nnunet_files import read_splits
 from nnunetv2_muduo.plain_configuration import check_preparation
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
@@ -181,11 +178,8 @@ def _remove_cases_other_than(scans: Mapping[str, object], folder: Path, log: Cal
 def _partial_folder(folder: Path) -> Iterator[Path]:
     """A folder for cases in the making, of this run alone; nnU-Net does not look into it."""
     clear_away_left_behind(folder)
-    partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL_PREFIX}{os.getpid()}-", dir=folder))
-    try:
+    with private_folder(folder) as partial:
         yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _report(summary: UnlabelledSummary, images: Path, log: Callable[[str], object]) -> None:

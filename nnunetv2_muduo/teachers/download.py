@@ -78,7 +78,7 @@ def _download(teacher: ReleasedTeacher, target: Path) -> None:
     from huggingface_hub.utils import WeakFileLock
 
     staging = _staging(target)
-    staging.mkdir(parents=True, exist_ok=True)
+    staging.mkdir(mode=0o700, parents=True, exist_ok=True)
     with WeakFileLock(staging / "lock"):  # of several processes one downloads, the others wait for it
         if not target.is_file():
             whole = hf_hub_download(repo_id=str(teacher.repository), filename=teacher.file, local_dir=staging)

@@ -139,10 +139,11 @@ def test_second_run_keeps_whole_cases_and_mends_broken_ones(tmp_path):
     before = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(lost)))
     lost.unlink()
     kept = {p: p.stat().st_mtime_ns for p in folder.rglob("*.nii.gz") if "unlabelled_001" not in p.name}
-    (folder / ".partial").mkdir()
-    (folder / ".partial" / "half_written.nii.gz").write_bytes(b"half")
+    left = folder / "imagesUn" / ".partial-1-killed"
+    left.mkdir()
+    (left / lost.name).write_bytes(b"half")
     write(folder)
-    assert not (folder / ".partial").exists()
+    assert not left.exists()
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
     np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(lost))), before)
 

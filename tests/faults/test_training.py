@@ -69,5 +69,5 @@ def test_a_labelled_case_that_is_cut_short_is_one_sentence(bench: Bench, ending:
 def test_a_disk_that_fills_up_while_a_checkpoint_is_written_is_one_sentence(bench: Bench):
     if not bench.has_disk:
         pytest.skip("needs an account that may mount")
-    at = event(bench, f"*{STUDENT}__*/.partial-*-checkpoint_latest.pth", number=1, kind="write")
+    at = event(bench, f"*{STUDENT}__*/.partial-*/checkpoint_latest.pth", number=1, kind="write")
     assert trial(bench, Fault("full", at=at, share=0.3)) == []

@@ -50,7 +50,7 @@ def model(tmp_path: Path) -> PromptModel:
     folder = tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres"
     for fold in ("0", "3", "all"):
         (folder / f"fold_{fold}").mkdir(parents=True)
-        (folder / f"fold_{fold}" / "checkpoint_final.pth").write_bytes(b"weights")
+        torch.save({"_best_ema": np.float64(0.5)}, folder / f"fold_{fold}" / "checkpoint_final.pth")
     (folder / "plans.json").write_text("{}")
     (folder / "dataset.json").write_text(json.dumps(DATASET_JSON))
     return PromptModel(folder)
@@ -91,7 +91,7 @@ def test_what_is_there_is_skipped_and_what_changed_is_predicted_again(
     (project.out / "pat 0.v1.nii.gz").write_bytes(half)
     predict(model, project)
     assert predictor.predicted[3:] == ["pat 0.v1"]
-    (model.folder / "fold_0" / "checkpoint_final.pth").write_bytes(b"other weights")
+    torch.save({"_best_ema": np.float64(0.75), "epoch": 2}, model.folder / "fold_0" / "checkpoint_final.pth")
     predict(model, project)
     assert predictor.predicted[4:] == ["pat 0.v1", "pat 1.v1"]
 
@@ -120,6 +120,15 @@ def test_model_that_is_not_there_is_refused(model: PromptModel, project: PseudoP
         predict(PromptModel(model.folder, ("1",)), project)
     with pytest.raises(UserError, match="checkpoint_best"):
         predict(PromptModel(model.folder, None, "checkpoint_best.pth"), project)
+
+
+def test_model_that_would_execute_something_is_refused(
+    predictor: type[StubPredictor], model: PromptModel, project: PseudoProject
+):
+    torch.save({"network_weights": Path("no tensor")}, model.folder / "fold_3/checkpoint_final.pth")
+    with pytest.raises(UserError, match=r"fold_3.checkpoint_final\.pth.*Path"):
+        predict(model, project)
+    assert predictor.predicted == []
 
 
 def test_model_with_other_labels_is_refused(model: PromptModel, project: PseudoProject):
