@@ -1,4 +1,4 @@
-"""Every command on the pages is one that the real parsers take; none is run."""
+"""Every command on the pages is one that the real parsers take; none is run but the few lines of Python."""
 
 import argparse
 import contextlib
@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from doc_pages import PAGES, ROOT, backticked, commands_in, name_of, text_of
+from doc_pages import PAGES, ROOT, backticked, commands_in, name_of, python_in, text_of
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.commands import COMMANDS
@@ -96,6 +96,19 @@ def test_every_command_of_nnunet_is_accepted_by_its_own_parser(page: Path, monke
     for words in commands_in(text_of(page)):
         if words[0] != "muduo":
             parse_with_nnunet(words, monkeypatch)
+
+
+def test_a_command_behind_a_schedulers_is_found():
+    assert commands_in("    srun nnUNetv2_train 221 3d_fullres 0") == [["nnUNetv2_train", "221", "3d_fullres", "0"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if python_in(text_of(page))], ids=name_of)
+def test_every_line_of_python_runs_and_makes_a_dataset(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path))
+    for program in python_in(text_of(page)):
+        exec(compile(program, name_of(page), "exec"), {})
+    assert len(list(tmp_path.glob("Dataset*/imagesUn/*_0001.nii.gz"))) == 16
 
 
 def test_a_flag_that_nnunet_does_not_have_would_be_noticed(

@@ -9,6 +9,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 _COMMAND = re.compile(r"(muduo|nnUNetv2_\w+)$")
 _ASSIGNMENT = re.compile(r"\w+=")
+_BEFORE_A_COMMAND = ("export", "srun")
 
 
 def name_of(page: Path) -> str:
@@ -23,6 +24,11 @@ def text_of(page: Path) -> str:
 def commands_in(text: str) -> list[list[str]]:
     """The words of each muduo and nnUNetv2 command in the indented and fenced blocks of a page."""
     return [words for line in _code_lines(text) for words in _commands_of(line)]
+
+
+def python_in(text: str) -> list[str]:
+    """The programs of each `python -c "..."` in the blocks of a page."""
+    return [shlex.split(line)[2] for line in _code_lines(text) if line.strip().startswith("python -c ")]
 
 
 def prose_of(text: str) -> str:
@@ -65,7 +71,7 @@ def _commands_of(line: str) -> list[list[str]]:
     outer = re.sub(r"\$\([^)]*\)", "SUBSTITUTED", line)
     if inner:
         return [words for part in (*inner, outer) for words in _commands_of(part)]
-    if not re.search(r"(?:^|&& |; )\s*(?:export |\w+=\S* )*(?:muduo|nnUNetv2_\w+)\b", outer):
+    if not re.search(r"(?:^|&& |; )\s*(?:export |srun |\w+=\S* )*(?:muduo|nnUNetv2_\w+)\b", outer):
         return []
     found: list[list[str]] = [[]]
     lexer = shlex.shlex(outer, posix=True, punctuation_chars=";&|")
@@ -73,6 +79,6 @@ def _commands_of(line: str) -> list[list[str]]:
     for word in lexer:
         if set(word) <= set(";&|"):
             found.append([])
-        elif found[-1] or not (_ASSIGNMENT.match(word) or word == "export"):
+        elif found[-1] or not (_ASSIGNMENT.match(word) or word in _BEFORE_A_COMMAND):
             found[-1].append(word)
     return [words for words in found if words and _COMMAND.match(words[0])]
