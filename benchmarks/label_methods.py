@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from nnunetv2_muduo.presets import load_preset
+
 Split: TypeAlias = Literal["held out", "on training cases", "with held out"]
 SPLITS: tuple[Split, ...] = ("held out", "on training cases", "with held out")
 MUDUO, SUPERVISED = "nnUNetTrainerMuDuo", "nnUNetTrainerMuDuoSupervised"
@@ -97,15 +99,7 @@ class Method:
 AT_ONCE = {"consistency_weight": 1.0, "ramp_fraction": 0.3}
 GENTLE = {"consistency_weight": 0.1, "ramp_fraction": 0.3}
 TEACHERS = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet", "grid": "1.5mm"}  # tiles of the teachers' spacing
-OURS = {
-    **TEACHERS,
-    **AT_ONCE,
-    "ct_prompt": "generator",
-    "fusion": "mean",
-    "keep_fraction": 1.0,
-    "min_prompt_iou": 0.2,
-    "reliability": "report",
-}
+OURS = {**TEACHERS, **load_preset("few_labels").muduo}
 PUBLISHED = {
     **TEACHERS,
     "grid": "patch",
