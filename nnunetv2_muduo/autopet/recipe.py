@@ -30,6 +30,7 @@ from nnunetv2_muduo.transfer.few_shot import Split
 from nnunetv2_muduo.transfer.split_files import SPLITS, write_splits_file
 
 CHANNELS = {"0": "CT", "1": "PET"}  # nnU-Net chooses the normalisation by these names
+_NEEDED = ("labelled", "validation")  # sets without which there is no training
 NORMALISATION = {
     "CT": "CTNormalization: clipped to the 0.5 and 99.5 percentiles of the foreground, then its mean and deviation",
     "PET": "ZScoreNormalization: mean and deviation of each scan; SUV are neither clipped nor mixed between scans",
@@ -101,11 +102,33 @@ def convert(
         for name in gone:
             remove_case(dataset, record_file(dataset, name))
             record_file(dataset, name).unlink()
-        outcomes = make_cases(
-            convert_case, left, doing="converting", num_processes=num_processes, log=log, progress=progress
-        )
-        reasons = {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
+        reasons = _make(plan, left, num_processes=num_processes, log=log, progress=progress)
         return _finish(plan, kept, reasons, preprocessed, overwrite=overwrite)
+
+
+def _make(
+    plan: Plan, jobs: Sequence[ConversionJob], *, num_processes: int, log: Callable[[str], object], progress: bool
+) -> dict[str, str]:
+    """Make cases, those that no training can do without first; case -> reason for those that could not be made.
+
+    Raises:
+        UserError: if no case to train on, or to validate on, is left, before any other is converted.
+    """
+    which = plan.sets.by_case()
+    needed = [job for job in jobs if which[job.name] in _NEEDED]
+    others = [job for name in ("test", "unlabelled") for job in jobs if which[job.name] == name]
+    reasons: dict[str, str] = {}
+    for doing, part in (("converting labelled cases", needed), ("converting the others", others)):
+        outcomes = make_cases(convert_case, part, doing=doing, num_processes=num_processes, log=log, progress=progress)
+        bad = {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
+        for case in bad:  # what an earlier run made of it from other files
+            remove_case(plan.dataset, record_file(plan.dataset, case))
+            record_file(plan.dataset, case).unlink(missing_ok=True)
+        reasons |= bad
+        for name in _NEEDED:
+            if not set(getattr(plan.sets, name)) - set(reasons):
+                raise UserError(f"Not one {name} case could be made:\n{_listed(reasons)}")
+    return reasons
 
 
 def _finish(
@@ -119,11 +142,6 @@ def _finish(
     }
     skipped = dict(sorted((dict(plan.skipped) | dict(reasons)).items()))
     records = read_records(plan.dataset)
-    for case in reasons:  # what an earlier run made of it from other files
-        remove_case(plan.dataset, record_file(plan.dataset, case))
-        record_file(plan.dataset, case).unlink(missing_ok=True)
-    if missing := [name for name in ("labelled", "validation") if not in_place[name]]:
-        raise UserError(f"Not one {missing[0]} case could be made:\n{_listed(reasons)}")
     splits = [Split(train=in_place["labelled"], val=in_place["validation"])]
     write_splits_file(plan.dataset / SPLITS, splits, overwrite=True, keep=False)
     backup = None

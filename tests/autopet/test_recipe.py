@@ -236,6 +236,23 @@ def test_a_bad_case_is_told_and_the_split_names_those_that_are_there(release):
     assert case in fold["train"]
 
 
+@pytest.mark.parametrize("which", ["labelled", "validation"])
+def test_without_one_good_case_to_train_or_validate_on_no_other_is_converted(release, which):
+    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append, progress=False)
+    bad = [job for job in plan.jobs if job.name in getattr(plan.sets, which)]
+    for job in bad:
+        sitk.WriteImage(a_label(PET_GRID, value=7), str(job.sources["lesions"]))
+    with pytest.raises(UserError, match=f"Not one {which} case could be made"):
+        release.run()
+    assert len(release.cases("imagesTr")) == 2  # of the other set
+    assert release.cases("imagesUn") == release.cases("imagesTs") == []
+    for job in bad:
+        sitk.WriteImage(a_label(PET_GRID), str(job.sources["lesions"]))
+    summary = release.run()
+    assert len(summary.kept) == 2
+    assert len(summary.done) == len(plan.jobs) - 2
+
+
 def test_splits_that_others_drew_of_the_same_cases_are_not_replaced_without_being_asked(release):
     summary = release.run()
     path = release.preprocessed / "splits_final.json"
