@@ -91,7 +91,7 @@ def convert(
     _check_splits(preprocessed, plan, overwrite=overwrite)
     with only_run(dataset / RECORDS) as certain:
         records = read_records(dataset)
-        _check_arrangement(records, jobs, dataset, overwrite=overwrite)
+        _check_arrangement(records, jobs, plan, overwrite=overwrite)
         clear_away_left_behind(dataset, dataset / RECORDS, all_of_them=certain)
         kept = sorted(name for name, job in jobs.items() if is_finished(job, records.get(name)))
         left = [job for name, job in jobs.items() if name not in set(kept)]
@@ -126,7 +126,7 @@ def _make(
             record_file(plan.dataset, case).unlink(missing_ok=True)
         reasons |= bad
         for name in _NEEDED:
-            if not set(getattr(plan.sets, name)) - set(reasons):
+            if not set(plan.cases(name)) - set(reasons):
                 raise UserError(f"Not one {name} case could be made:\n{_listed(reasons)}")
     return reasons
 
@@ -135,7 +135,8 @@ def _finish(
     plan: Plan, kept: Sequence[str], reasons: Mapping[str, str], preprocessed: Path | None, *, overwrite: bool
 ) -> Summary:
     """Splits, the manifest that tells whose they are and, last of all, dataset.json."""
-    which = {case: name for case, name in plan.sets.by_case().items() if case not in reasons}
+    made = {job.name for job in plan.jobs} - set(reasons)
+    which = {case: name for case, name in plan.sets.by_case().items() if case in made}
     in_place = {
         name: tuple(sorted(case for case, of in which.items() if of == name))
         for name in ("labelled", "validation", "test", "unlabelled")
@@ -211,14 +212,16 @@ def _is_ours(path: Path, plan: Plan) -> bool:
 
 
 def _check_arrangement(
-    records: Mapping[str, Mapping], jobs: Mapping[str, ConversionJob], dataset: Path, *, overwrite: bool
+    records: Mapping[str, Mapping], jobs: Mapping[str, ConversionJob], plan: Plan, *, overwrite: bool
 ) -> None:
     if overwrite or not (changed := rearranged(records, jobs)):
         return
+    reason = plan.skipped.get(changed[0])
+    told = "" if reason is None else f" ({reason})"
     raise UserError(
-        f"{len(changed)} finished case(s) of {dataset.name}, such as {changed[0]}, would change their set or labels or "
-        "leave the dataset: options or files are not those of the last run. Add --overwrite to rearrange them, or "
-        "choose another dataset number."
+        f"{len(changed)} finished case(s) of {plan.dataset.name}, such as {changed[0]}{told}, would change their set "
+        "or labels or leave the dataset: options or files are not those of the last run. Add --overwrite to rearrange "
+        "them, or choose another dataset number."
     )
 
 
