@@ -23,7 +23,7 @@ from nnunetv2_muduo.autopet.records import (
 from nnunetv2_muduo.autopet_manifest import sets_told
 from nnunetv2_muduo.case_installing import make_cases, remove_case
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import clear_away_left_behind, write_text
+from nnunetv2_muduo.files import can_link, clear_away_left_behind, write_text
 from nnunetv2_muduo.nnunet_files import read_splits
 from nnunetv2_muduo.run_lock import only_run
 from nnunetv2_muduo.transfer.few_shot import Split
@@ -95,7 +95,7 @@ def convert(
         clear_away_left_behind(dataset, dataset / RECORDS, all_of_them=certain)
         kept = sorted(name for name, job in jobs.items() if is_finished(job, records.get(name)))
         left = [job for name, job in jobs.items() if name not in set(kept)]
-        _check_room(left, dataset)
+        _check_room(left, dataset, log=log)
         gone = [name for name in records if name not in jobs]
         if left or gone:
             (dataset / "dataset.json").unlink(missing_ok=True)
@@ -217,24 +217,28 @@ def _check_arrangement(
     if overwrite or not (changed := rearranged(records, jobs)):
         return
     reason = plan.skipped.get(changed[0])
-    told = "" if reason is None else f" ({reason})"
+    why = "" if reason is None else f" ({reason})"
     raise UserError(
-        f"{len(changed)} finished case(s) of {plan.dataset.name}, such as {changed[0]}{told}, would change their set "
+        f"{len(changed)} finished case(s) of {plan.dataset.name}, such as {changed[0]}{why}, would change their set "
         "or labels or leave the dataset: options or files are not those of the last run. Add --overwrite to rearrange "
         "them, or choose another dataset number."
     )
 
 
-def _check_room(jobs: Sequence[ConversionJob], dataset: Path) -> None:
-    if not any(job.copy for job in jobs):
+def _check_room(jobs: Sequence[ConversionJob], dataset: Path, *, log: Callable[[str], object]) -> None:
+    """Refuse copies that do not fit, be they asked for or the only way."""
+    if not jobs:
         return
+    remedy = "leave --copy out to link the files, or make room"
+    if not jobs[0].copy:
+        if can_link(jobs[0].sources["PET"], dataset):
+            return
+        log(f"{dataset} takes no links to {jobs[0].sources['PET'].parent}, so files are copied.")
+        remedy = "make room, or have nnUNet_raw on a file system with links"
     needed = sum(path.stat().st_size for job in jobs for path in job.sources.values())
     free = shutil.disk_usage(dataset).free
     if needed > free:
-        raise UserError(
-            f"Copies take {needed / 1e9:.1f} GB, and {dataset} has room for {free / 1e9:.1f} GB; leave --copy out to "
-            "link the files, or make room."
-        )
+        raise UserError(f"Copies take {needed / 1e9:.1f} GB, and {dataset} has room for {free / 1e9:.1f} GB; {remedy}.")
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

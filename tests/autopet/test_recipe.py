@@ -2,71 +2,20 @@
 
 import json
 import os
-import unicodedata
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from autopet_folders import STUDY, an_organ_map, write_challenge, write_organs, write_release
+from autopet_folders import STUDY, an_organ_map, write_organs
+from autopet_project import CASES, STUDIES, Project
 from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
 
 from nnunetv2_muduo.autopet import recipe
-from nnunetv2_muduo.autopet.plan import Wishes, plan_conversion
-from nnunetv2_muduo.autopet.recipe import Summary, convert, told
+from nnunetv2_muduo.autopet.plan import plan_conversion
+from nnunetv2_muduo.autopet.recipe import told
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of
-from nnunetv2_muduo.transfer.few_shot import Amount
-
-NAME = "Dataset221_AutoPET"
-STUDIES = {f"{number}": [STUDY, "s2"] if number % 2 else [STUDY] for number in range(8)}  # 12 studies of 8 patients
-CASES = [f"fdg_{patient}_{study}" for patient, studies in STUDIES.items() for study in studies]
-
-
-class Project:
-    """A folder for everything, and what a user asks for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.dataset, self.preprocessed = folder, folder / "raw" / NAME, folder / "preprocessed" / NAME
-        self.wishes = Wishes(
-            (folder / "source",), "lesions", labelled=Amount(2), validation=Amount(2), test=Amount(2), seed=1
-        )
-        self.lines: list[str] = []
-
-    def run(self, **changed) -> Summary:
-        options = {key: changed.pop(key) for key in ("overwrite", "num_processes") if key in changed}
-        plan = plan_conversion(replace(self.wishes, **changed), self.dataset, log=self.lines.append, progress=False)
-        self.plan = plan
-        return convert(plan, preprocessed=self.preprocessed, log=self.lines.append, progress=False, **options)
-
-    def files(self, folder: str) -> list[str]:
-        place = self.dataset / folder
-        return sorted(path.name.removesuffix(".nii.gz") for path in place.iterdir()) if place.is_dir() else []
-
-    def cases(self, folder: str) -> list[str]:
-        return [name.removesuffix("_0000") for name in self.files(folder) if name.endswith("_0000")]
-
-    def manifest(self) -> dict:
-        return json.loads((self.dataset / "autopet.json").read_text(encoding="utf-8"))
-
-    def values(self, file: str) -> np.ndarray:
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(self.dataset / f"{file}.nii.gz")))
-
-    def a_labelled_case(self) -> str:
-        return self.cases("imagesTr")[0]
-
-
-@pytest.fixture
-def release(tmp_path: Path) -> Project:
-    write_release(tmp_path / "source", STUDIES)
-    return Project(tmp_path)
-
-
-@pytest.fixture
-def challenge(tmp_path: Path) -> Project:
-    write_challenge(tmp_path / "source", CASES)
-    return Project(tmp_path)
 
 
 @pytest.mark.parametrize("layout", ["release", "challenge"])
@@ -237,50 +186,6 @@ def test_a_bad_case_is_told_and_the_split_names_those_that_are_there(release):
     assert case in fold["train"]
 
 
-@pytest.mark.parametrize("which", ["labelled", "test", "unlabelled"])
-@pytest.mark.parametrize("role", ["PET", "lesions"])
-def test_a_case_that_cannot_be_read_keeps_its_place_until_it_is_repaired(release, which, role):
-    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append, progress=False)
-    case = getattr(plan.sets, which)[0]
-    folder, _, _ = case.partition("_" + STUDY if case.endswith(STUDY) else "_s2")
-    name = "SUV" if role == "PET" else "SEG"
-    file = release.folder / "source" / folder / (STUDY if case.endswith(STUDY) else "s2") / f"{name}.nii.gz"
-    whole = file.read_bytes()
-    file.write_bytes(whole[: len(whole) // 2])
-    summary = release.run()
-    told_so = "\n".join((*release.lines, *release.plan.notes, told(summary, release.plan)))
-    assert f"{name}.nii.gz is truncated; copy it again" in told_so
-    assert release.plan.sets == plan.sets
-    is_left_out = role == "PET" or which != "unlabelled"
-    assert (case in summary.skipped) == (case not in summary.in_place[which]) == is_left_out
-    if is_left_out and which != "unlabelled":
-        assert "1 case(s) that were drawn cannot be read, such as " + case in release.plan.notes[0]
-        assert f"{which:<11}{1:>6}" in release.plan.table()
-    file.write_bytes(whole)
-    assert release.run().done == ((case,) if is_left_out else ())
-    assert case in release.manifest()["cases"]
-
-
-def test_nothing_is_made_where_all_labelled_cases_cannot_be_read(release):
-    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append, progress=False)
-    for job in plan.jobs:
-        if job.name in plan.sets.validation:
-            job.sources["CT"].write_bytes(job.sources["CT"].read_bytes()[:99])
-    with pytest.raises(UserError, match=r"Not one validation case can be read: .*CTres\.nii\.gz is truncated"):
-        release.run()
-    assert not release.dataset.exists()
-
-
-def test_a_finished_case_that_cannot_be_read_any_more_is_not_thrown_away(release):
-    release.run(copy=True)
-    case = release.plan.sets.labelled[0]
-    (job,) = (job for job in release.plan.jobs if job.name == case)
-    job.sources["PET"].write_bytes(b"no image")
-    with pytest.raises(UserError, match=rf"such as {case} \(SUV.*copy it again\), would.*--overwrite"):
-        release.run(copy=True)
-    assert case in release.cases("imagesTr")
-
-
 @pytest.mark.parametrize("which", ["labelled", "validation"])
 def test_without_one_good_case_to_train_or_validate_on_no_other_is_converted(release, which):
     plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append, progress=False)
@@ -366,37 +271,29 @@ def test_copies_that_do_not_fit_are_refused_before_any_work(release, monkeypatch
         release.run(copy=True)
 
 
+def test_where_links_are_not_possible_it_is_told_and_copies_must_fit(release, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with monkeypatch.context() as also:
+        also.setattr(os, "link", refuse)
+        with monkeypatch.context() as little:
+            little.setattr(recipe.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+            with pytest.raises(UserError, match=r"Copies take .*make room, or have nnUNet_raw on a file system"):
+                release.run()
+        assert "takes no links to" in release.lines[-1]
+        release.run()
+        assert {how for case in release.manifest()["cases"].values() for how in case["how"]} == {"copied"}
+    release.lines.clear()
+    release.dataset = release.folder / "raw" / "Dataset222_HardLinks"
+    release.run()
+    assert release.lines == []
+    assert {how for case in release.manifest()["cases"].values() for how in case["how"]} == {"hard-linked"}
+    assert not list(release.dataset.glob(".partial*"))
+
+
 def test_workers_do_the_same(release):
     one = release.run().in_place
     release.dataset = release.folder / "raw" / "Dataset222_Workers"
     assert release.run(num_processes=2).in_place == one
-
-
-def test_only_takes_what_is_called_so(challenge):
-    write_challenge(challenge.folder / "source", ["psma_1_a", "psma_2_a"])
-    challenge.run(only="fdg_*")
-    assert not [case for case in challenge.manifest()["cases"] if case.startswith("psma")]
-    with pytest.raises(UserError, match="No case is called like"):
-        challenge.run(only="nothing*")
-
-
-def test_only_does_not_mind_how_letters_are_composed(challenge):
-    plan = plan_conversion(
-        replace(challenge.wishes, only=unicodedata.normalize("NFD", "*Ganzkörper*"), labelled=Amount(1)),
-        challenge.dataset,
-        log=challenge.lines.append,
-        progress=False,
-    )
-    assert len(plan.patients) == 8
-
-
-def test_a_map_called_like_a_patient_of_two_studies_is_of_neither_though_only_takes_one(challenge):
-    maps = write_organs(challenge.folder / "organs", ["1", "0", "2", "4", "6"])  # patient 1 has s2 as well
-    plan = plan_conversion(
-        replace(challenge.wishes, target="organs", organs=maps, only="*KM-1.2", labelled=None, test=None),
-        challenge.dataset,
-        log=challenge.lines.append,
-        progress=False,
-    )
-    assert f"fdg_1_{STUDY}" in plan.sets.unlabelled
-    assert "1 organ map(s) are called like no scan and are not used: 1.nii.gz" in plan.notes[0]
