@@ -68,7 +68,7 @@ def label_files(scan: Scan, maps: Mapping[str, Path], target: str) -> dict[str, 
     return files if len(files) == len(TARGETS[target]) else None
 
 
-def _look_at(scan: Scan, labels: Mapping[str, Path] | None, looked: Looked, *, resample: bool) -> None:
+def _look_at(scan: Scan, labels: dict[str, Path] | None, looked: Looked, *, resample: bool) -> None:
     images = {"CT": scan.ct, "PET": scan.pet}
     try:
         looked.plain[scan.name, False] = _is_plain(images, resample=resample)

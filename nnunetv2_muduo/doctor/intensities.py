@@ -85,8 +85,8 @@ def _numbers(told: Any, channel: int) -> dict[str, float]:
     if not isinstance(of_channel, Mapping):
         return {}
     needed = ("min", "median", "max", "percentile_99_5")
-    numbers = {key: of_channel.get(key) for key in needed}
-    return {key: float(value) for key, value in numbers.items()} if all(map(_is_number, numbers.values())) else {}
+    numbers = {key: float(of_channel[key]) for key in needed if _is_number(of_channel.get(key))}
+    return numbers if len(numbers) == len(needed) else {}
 
 
 def _is_number(value: Any) -> bool:
