@@ -119,12 +119,28 @@ def link_or_copy(source: Path, target: Path, *, copy: bool = False) -> str:
         "linked" (a symbolic link), "hard-linked" where the system or the account knows no symbolic ones, or "copied".
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for how, link in () if copy else (("linked", os.symlink), ("hard-linked", os.link)):
+    if not copy and (how := _linked(source, target)) is not None:
+        return how
+    with replacing(target) as partial:
+        shutil.copyfile(source, partial)
+    return "copied"
+
+
+def can_link(source: Path, folder: Path) -> bool:
+    """Whether `link_or_copy` would put links to a file in an existing folder; tried with one that is taken away."""
+    probe = folder / f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(_BYTES_OF_NAMES)}"
+    try:
+        return _linked(source, probe) is not None
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _linked(source: Path, target: Path) -> str | None:
+    """Link a file; how, see `link_or_copy`, or None where no links are possible."""
+    for how, link in (("linked", os.symlink), ("hard-linked", os.link)):
         try:
             link(source.resolve(), target)
             return how
         except OSError:
             pass  # no links on this file system, or (Windows) for this user
-    with replacing(target) as partial:
-        shutil.copyfile(source, partial)
-    return "copied"
+    return None

@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from nnunetv2_muduo.files import clear_away_left_behind, file_stamp, link_or_copy, replacing
+from nnunetv2_muduo.files import can_link, clear_away_left_behind, file_stamp, link_or_copy, replacing
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -123,3 +123,17 @@ def test_where_nothing_can_be_written_the_file_itself_is_named(tmp_path, monkeyp
 def test_a_temporary_name_of_the_longest_case_is_one_that_file_systems_take(tmp_path):
     with replacing(tmp_path / f"{'x' * 200}_0000.nii.gz") as partial:
         partial.write_text("whole")
+
+
+def test_whether_links_are_possible_is_tried_and_nothing_is_left(tmp_path, monkeypatch):
+    def refuse(*_) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    (tmp_path / "source").write_text("content")
+    (tmp_path / "folder").mkdir()
+    assert can_link(tmp_path / "source", tmp_path / "folder")
+    monkeypatch.setattr(os, "symlink", refuse)
+    assert can_link(tmp_path / "source", tmp_path / "folder")
+    monkeypatch.setattr(os, "link", refuse)
+    assert not can_link(tmp_path / "source", tmp_path / "folder")
+    assert list((tmp_path / "folder").iterdir()) == []

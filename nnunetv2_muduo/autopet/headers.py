@@ -14,6 +14,10 @@ from nnunetv2_muduo.errors import UserError
 ENDING = ".nii.gz"  # of all files of AutoPET
 
 
+class UnreadableError(UserError):
+    """A file that is missing or damaged, and may be whole one day; in place of what its header would tell."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Files of a case beside its PET.
@@ -34,7 +38,8 @@ def compare_headers(files: Mapping[str, Path]) -> Comparison:
         files: role -> .nii.gz file; "PET" is one of the roles.
 
     Raises:
-        UserError: if a file is missing, truncated or no 3d image.
+        UnreadableError: if a file is missing, truncated or damaged.
+        UserError: if one is no 3d image.
     """
     readers = {role: _header(file) for role, file in files.items()}
     pet = readers["PET"]
@@ -48,15 +53,15 @@ def compare_headers(files: Mapping[str, Path]) -> Comparison:
 
 def _header(file: Path) -> sitk.ImageFileReader:
     if not file.is_file():
-        raise UserError(f"{file} is missing; copy it again")
+        raise UnreadableError(f"{file} is missing; copy it again")
     if is_truncated_nifti(file):
-        raise UserError(f"{file.name} is truncated; copy it again")
+        raise UnreadableError(f"{file.name} is truncated; copy it again")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise UserError(f"{file.name} cannot be read as an image; copy it again") from error
+        raise UnreadableError(f"{file.name} cannot be read as an image; copy it again") from error
     size = reader.GetSize()
     if reader.GetNumberOfComponents() != 1 or len(size) != 3:  # a fourth axis of length 1 ITK does not mention
         raise UserError(f"{file.name} is no 3d image of one channel but {' x '.join(map(str, size))}")

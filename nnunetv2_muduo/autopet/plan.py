@@ -1,20 +1,19 @@
 """What a conversion is going to do, found out from names and headers before anything is written."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from tqdm import tqdm
-
-from nnunetv2_muduo.autopet.case import MODALITIES, ConversionJob
-from nnunetv2_muduo.autopet.headers import compare_headers
+from nnunetv2_muduo.autopet.case import ConversionJob
 from nnunetv2_muduo.autopet.organ_maps import match_organ_maps, organ_labels
 from nnunetv2_muduo.autopet.records import FORMAT, record_file
 from nnunetv2_muduo.autopet.scans import Scan, find_autopet, without_patient
 from nnunetv2_muduo.autopet.sets import Sets, draw_sets
 from nnunetv2_muduo.autopet.target import TARGETS, target_labels
+from nnunetv2_muduo.autopet.usable import Looked, label_files, look_at_headers
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp
 from nnunetv2_muduo.transfer.few_shot import Amount
@@ -84,8 +83,8 @@ class Plan:
         dataset: folder.
         labels: of the dataset, with the background.
         sets: which case is for what.
-        patients: case -> patient, of all cases that can be used.
-        jobs: one a case of the sets.
+        patients: case -> patient, of all cases in the draw.
+        jobs: one a case of the sets, but for those that cannot be read.
         skipped: case or place -> reason.
         notes: what a user should know, one sentence each.
     """
@@ -103,13 +102,18 @@ class Plan:
         """A line a set: cases, patients and folder."""
         lines = [f"{'set':<11}{'cases':>6}{'patients':>10}  folders"]
         for name, (images, labels) in FOLDERS.items():
-            cases = getattr(self.sets, name)
+            cases = self.cases(name)
             people = len({self.patients[case] for case in cases})
             places = images if labels is None else f"{images}, {labels}"
             lines.append(f"{name:<11}{len(cases):>6}{people:>10}  {places}")
         if self.sets.left_out:
             lines.append(f"{'left out':<11}{len(self.sets.left_out):>6}{'':>10}  further studies of labelled patients")
         return "\n".join(lines)
+
+    def cases(self, name: str) -> tuple[str, ...]:
+        """Of a set, those that can be made as far as is known."""
+        jobs = {job.name for job in self.jobs}
+        return tuple(case for case in getattr(self.sets, name) if case in jobs)
 
     def size_in_bytes(self) -> int:
         """Of all files of the sets."""
@@ -132,32 +136,66 @@ def plan_conversion(wishes: Wishes, dataset: Path, *, log: Callable[[str], objec
     scans, skipped = find_autopet(wishes.folders)
     notes: list[str] = []
     maps, labels = _organs(wishes, scans, notes)  # of all scans: who has one study is not for --only to say
-    if wishes.only is not None:
-        scans = [scan for scan in scans if fnmatchcase(scan.name, wishes.only)]
-        if not scans:
-            raise UserError(f"No case is called like --only '{wishes.only}'; a pattern is written like 'fdg_*'.")
-    if nameless := without_patient(scans):
-        notes.append(
-            f"{len(nameless)} case(s), such as {nameless[0]}, do not begin with fdg_, psma_ or PETCT_ and a patient: "
-            "each counts as a patient of its own."
-        )
-    usable, with_labels, plain = _by_headers(scans, maps, wishes, skipped, log=log, progress=progress)
-    if not usable:
+    scans = _wanted(scans, wishes.only, notes)
+    looked = look_at_headers(scans, maps, target=wishes.target, resample=wishes.resample, progress=progress)
+    _tell(looked, log)
+    skipped |= looked.unusable | looked.unreadable
+    if len(looked.in_draw) == len(looked.unreadable):
         raise UserError(f"None of the {len(scans)} cases can be used: {_first(skipped)}.")
-    patients = {scan.name: scan.patient for scan in usable}
+    patients = {scan.name: scan.patient for scan in looked.in_draw}
     sets = draw_sets(
         patients,
-        with_labels,
+        looked.with_labels,
         labelled=wishes.labelled,
         validation=wishes.validation,
         test=wishes.test,
         seed=wishes.seed,
     )
     which = sets.by_case()
+    bad = _drawn_in_vain(looked, which, notes)
     jobs = tuple(
-        _job(scan, which[scan.name], maps, labels, plain, wishes, dataset) for scan in usable if scan.name in which
+        _job(scan, which[scan.name], maps, labels, looked.plain, wishes, dataset)
+        for scan in looked.in_draw
+        if scan.name in which and scan.name not in bad
     )
-    return Plan(wishes, dataset, labels, sets, patients, jobs, dict(sorted(skipped.items())), tuple(notes))
+    plan = Plan(wishes, dataset, labels, sets, patients, jobs, dict(sorted((skipped | bad).items())), tuple(notes))
+    _check_readable(plan)
+    return plan
+
+
+def _wanted(scans: list[Scan], only: str | None, notes: list[str]) -> list[Scan]:
+    """Scans called as is asked for."""
+    if only is not None:
+        pattern = unicodedata.normalize("NFC", only)  # as names of cases are
+        scans = [scan for scan in scans if fnmatchcase(scan.name, pattern)]
+        if not scans:
+            raise UserError(f"No case is called like --only '{only}'; a pattern is written like 'fdg_*'.")
+    if nameless := without_patient(scans):
+        notes.append(
+            f"{len(nameless)} case(s), such as {nameless[0]}, do not begin with fdg_, psma_ or PETCT_ and a patient: "
+            "each counts as a patient of its own."
+        )
+    return scans
+
+
+def _tell(looked: Looked, log: Callable[[str], object]) -> None:
+    """A line a case whose labels are not as they should be."""
+    for name, reason in looked.only_unlabelled.items():
+        log(f"{name} can only be unlabelled: {reason}.")
+    for name, reason in looked.unreadable_labels.items():
+        log(f"{name}: {reason}.")
+
+
+def _drawn_in_vain(looked: Looked, which: Mapping[str, str], notes: list[str]) -> dict[str, str]:
+    """Case -> reason, of the cases that were drawn and cannot be read."""
+    problems = {case: looked.problem(case, labelled=FOLDERS[name][1] is not None) for case, name in which.items()}
+    bad = {case: problem for case, problem in problems.items() if problem is not None}
+    if short := [case for case in bad if which[case] != "unlabelled"]:
+        notes.append(
+            f"{len(short)} case(s) that were drawn cannot be read, such as {short[0]} ({bad[short[0]]}): until they "
+            "are repaired and this command is run again, their sets are so many cases short; or ask for more."
+        )
+    return bad
 
 
 def _check_wishes(wishes: Wishes, dataset: Path) -> None:
@@ -190,52 +228,12 @@ def _organs(wishes: Wishes, scans: list[Scan], notes: list[str]) -> tuple[dict[s
     return maps, target_labels(wishes.target, organs)
 
 
-def _label_files(scan: Scan, maps: Mapping[str, Path], target: str) -> dict[str, Path] | None:
-    """The label maps that the target needs; None where one is missing."""
-    there = {"organs": maps.get(scan.name), "lesions": scan.lesions}
-    files = {role: path for role in TARGETS[target] if (path := there[role]) is not None}
-    return files if len(files) == len(TARGETS[target]) else None
-
-
-def _by_headers(
-    scans: list[Scan],
-    maps: Mapping[str, Path],
-    wishes: Wishes,
-    skipped: dict[str, str],
-    *,
-    log: Callable[[str], object],
-    progress: bool,
-) -> tuple[list[Scan], set[str], dict[tuple[str, bool], bool]]:
-    """Scans that can be used, which of them have good labels, and (name, with its labels?) -> whether it is plain."""
-    usable: list[Scan] = []
-    with_labels: set[str] = set()
-    plain: dict[tuple[str, bool], bool] = {}
-    for scan in tqdm(scans, desc="reading headers", unit="case", disable=not progress):
-        images = dict(zip(MODALITIES, (scan.ct, scan.pet), strict=True))
-        try:
-            plain[scan.name, False] = _is_plain(images, wishes)
-        except UserError as error:
-            skipped[scan.name] = str(error)
-            continue
-        usable.append(scan)
-        files = _label_files(scan, maps, wishes.target)
-        if files is None:
-            continue
-        try:
-            plain[scan.name, True] = _is_plain(images | files, wishes)
-            with_labels.add(scan.name)
-        except UserError as error:
-            log(f"{scan.name} can only be unlabelled: {error}.")
-    return usable, with_labels, plain
-
-
-def _is_plain(files: Mapping[str, Path], wishes: Wishes) -> bool:
-    compared = compare_headers(files)
-    if compared.differences and not wishes.resample:
-        role, differing = next(iter(compared.differences.items()))
-        what = role if role in MODALITIES else f"label map of {role}"
-        raise UserError(f"{what} and PET lie on different grids ({differing}); --resample brings them together")
-    return compared.are_plain
+def _check_readable(plan: Plan) -> None:
+    """Nothing can be trained without a case to train on and one to validate on."""
+    for name in ("labelled", "validation"):
+        if not plan.cases(name):
+            bad = {case: plan.skipped[case] for case in getattr(plan.sets, name)}
+            raise UserError(f"Not one {name} case can be read: {_first(bad)}.")
 
 
 def _job(
@@ -250,7 +248,7 @@ def _job(
     images, label_folder = FOLDERS[which]
     sources = {"CT": scan.ct, "PET": scan.pet}
     if label_folder is not None:
-        sources |= _label_files(scan, maps, wishes.target) or {}
+        sources |= label_files(scan, maps, wishes.target) or {}
     made_from = {
         "format": FORMAT,
         "sources": {role: [str(path.resolve()), *file_stamp(path)[1:]] for role, path in sources.items()},

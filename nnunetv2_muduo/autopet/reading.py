@@ -15,7 +15,12 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.datasets.plausibility import range_warnings
+from nnunetv2_muduo.datasets.plausibility import (
+    LEAST_PEAK_IN_SUV,
+    has_only_whole_numbers,
+    intensities_of,
+    warnings_about,
+)
 from nnunetv2_muduo.errors import UserError
 
 _BLOCK_IN_BYTES = 1 << 21
@@ -24,7 +29,6 @@ _FETCHED_IN_BYTES = 1 << 24
 _DECOMPRESSED_IN_BYTES = 1 << 19  # at a time; little, as the first slices are often all that is wanted
 _FEWEST_SLICES = 4
 _STEP = 4  # along the axes of a slice
-_UPTAKE_IN_SUV = 0.1  # slices in which nothing reaches it may show no patient
 _NO_NOISE_IN_SUV = 30.0  # slices in which something exceeds it may show brain or bladder, or the noise of air in Bq/ml
 _AIR_IN_HU = -200.0
 
@@ -46,8 +50,9 @@ def read_once(source: Path, *, modality: str, copy_to: Path | None = None, every
     """Read a .nii.gz file once: hash it, look into it and, where asked, copy it.
 
     Decompressing is slower than any disk, so only the first slices are looked into: at least 4, and on until they show
-    uptake (PET) or air (CT), which decides about units and mixed-up channels. A PET whose first slices show more than
-    uptake usually is (30) is looked at whole: it may be in Bq/ml, with air in its first slices.
+    air (CT), or uptake that some organ of every patient has and fractions (PET), which decides about units, mixed-up
+    channels and scaled images. A PET whose first slices show more than uptake usually is (30) is looked at whole: it
+    may be in Bq/ml, with air in its first slices.
 
     Args:
         source: file with one 3d image.
@@ -104,6 +109,8 @@ class _Looking:
     _seen: int = 0
     _lowest: float = np.inf
     _highest: float = -np.inf
+    _peak: float = -np.inf  # of all voxels of the slices, not of the sample; an organ of a small image is few voxels
+    _are_whole_numbers: bool = True
     _samples: list[NDArray[np.float32]] = field(default_factory=list)
     _rest: bytearray = field(default_factory=bytearray)
     _done: bool = False
@@ -139,8 +146,9 @@ class _Looking:
             raise UserError(f"the {self.modality} {self.source.name} is {self._lowest:g} everywhere")
         if not self._samples or (self.every_voxel and self._seen < self._slices):
             raise UserError(f"{self.source.name} is truncated; copy it again")
-        hardly_exceeded = float(np.percentile(np.concatenate(self._samples), 99.9))
-        return range_warnings(float(self._lowest), hardly_exceeded, modality=self.modality)
+        seen_all = self._seen >= self._slices
+        seen = intensities_of(np.concatenate(self._samples), highest=self._peak, of_all_slices=seen_all)
+        return warnings_about(seen, modality=self.modality)
 
     def _take_slices(self) -> None:
         skipped = min(self._to_skip, len(self._rest))
@@ -162,7 +170,11 @@ class _Looking:
         self._lowest, self._highest = min(self._lowest, sample.min()), max(self._highest, sample.max())
         self._seen += 1
         if self.modality == "PET":
-            tells = _UPTAKE_IN_SUV <= self._highest <= _NO_NOISE_IN_SUV
+            ends = (float(end) * self._slope + self._intercept for end in (stored.min(), stored.max()))
+            self._peak = max(self._peak, *ends)  # a factor may be negative
+            self._are_whole_numbers = self._are_whole_numbers and has_only_whole_numbers(sample)
+            has_uptake = self._peak >= LEAST_PEAK_IN_SUV and not self._are_whole_numbers
+            tells = has_uptake and self._highest <= _NO_NOISE_IN_SUV
         else:
             tells = self._lowest <= _AIR_IN_HU
         varies = self._lowest < self._highest

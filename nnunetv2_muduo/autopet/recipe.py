@@ -23,13 +23,14 @@ from nnunetv2_muduo.autopet.records import (
 from nnunetv2_muduo.autopet_manifest import sets_told
 from nnunetv2_muduo.case_installing import make_cases, remove_case
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import clear_away_left_behind, write_text
+from nnunetv2_muduo.files import can_link, clear_away_left_behind, write_text
 from nnunetv2_muduo.nnunet_files import read_splits
 from nnunetv2_muduo.run_lock import only_run
 from nnunetv2_muduo.transfer.few_shot import Split
 from nnunetv2_muduo.transfer.split_files import SPLITS, write_splits_file
 
 CHANNELS = {"0": "CT", "1": "PET"}  # nnU-Net chooses the normalisation by these names
+_NEEDED = ("labelled", "validation")  # sets without which there is no training
 NORMALISATION = {
     "CT": "CTNormalization: clipped to the 0.5 and 99.5 percentiles of the foreground, then its mean and deviation",
     "PET": "ZScoreNormalization: mean and deviation of each scan; SUV are neither clipped nor mixed between scans",
@@ -90,40 +91,58 @@ def convert(
     _check_splits(preprocessed, plan, overwrite=overwrite)
     with only_run(dataset / RECORDS) as certain:
         records = read_records(dataset)
-        _check_arrangement(records, jobs, dataset, overwrite=overwrite)
+        _check_arrangement(records, jobs, plan, overwrite=overwrite)
         clear_away_left_behind(dataset, dataset / RECORDS, all_of_them=certain)
         kept = sorted(name for name, job in jobs.items() if is_finished(job, records.get(name)))
         left = [job for name, job in jobs.items() if name not in set(kept)]
-        _check_room(left, dataset)
+        _check_room(left, dataset, log=log)
         gone = [name for name in records if name not in jobs]
         if left or gone:
             (dataset / "dataset.json").unlink(missing_ok=True)
         for name in gone:
             remove_case(dataset, record_file(dataset, name))
             record_file(dataset, name).unlink()
-        outcomes = make_cases(
-            convert_case, left, doing="converting", num_processes=num_processes, log=log, progress=progress
-        )
-        reasons = {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
+        reasons = _make(plan, left, num_processes=num_processes, log=log, progress=progress)
         return _finish(plan, kept, reasons, preprocessed, overwrite=overwrite)
+
+
+def _make(
+    plan: Plan, jobs: Sequence[ConversionJob], *, num_processes: int, log: Callable[[str], object], progress: bool
+) -> dict[str, str]:
+    """Make cases, those that no training can do without first; case -> reason for those that could not be made.
+
+    Raises:
+        UserError: if no case to train on, or to validate on, is left, before any other is converted.
+    """
+    which = plan.sets.by_case()
+    needed = [job for job in jobs if which[job.name] in _NEEDED]
+    others = [job for name in ("test", "unlabelled") for job in jobs if which[job.name] == name]
+    reasons: dict[str, str] = {}
+    for doing, part in (("converting labelled cases", needed), ("converting the others", others)):
+        outcomes = make_cases(convert_case, part, doing=doing, num_processes=num_processes, log=log, progress=progress)
+        bad = {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
+        for case in bad:  # what an earlier run made of it from other files
+            remove_case(plan.dataset, record_file(plan.dataset, case))
+            record_file(plan.dataset, case).unlink(missing_ok=True)
+        reasons |= bad
+        for name in _NEEDED:
+            if not set(plan.cases(name)) - set(reasons):
+                raise UserError(f"Not one {name} case could be made:\n{_listed(reasons)}")
+    return reasons
 
 
 def _finish(
     plan: Plan, kept: Sequence[str], reasons: Mapping[str, str], preprocessed: Path | None, *, overwrite: bool
 ) -> Summary:
     """Splits, the manifest that tells whose they are and, last of all, dataset.json."""
-    which = {case: name for case, name in plan.sets.by_case().items() if case not in reasons}
+    made = {job.name for job in plan.jobs} - set(reasons)
+    which = {case: name for case, name in plan.sets.by_case().items() if case in made}
     in_place = {
         name: tuple(sorted(case for case, of in which.items() if of == name))
         for name in ("labelled", "validation", "test", "unlabelled")
     }
     skipped = dict(sorted((dict(plan.skipped) | dict(reasons)).items()))
     records = read_records(plan.dataset)
-    for case in reasons:  # what an earlier run made of it from other files
-        remove_case(plan.dataset, record_file(plan.dataset, case))
-        record_file(plan.dataset, case).unlink(missing_ok=True)
-    if missing := [name for name in ("labelled", "validation") if not in_place[name]]:
-        raise UserError(f"Not one {missing[0]} case could be made:\n{_listed(reasons)}")
     splits = [Split(train=in_place["labelled"], val=in_place["validation"])]
     write_splits_file(plan.dataset / SPLITS, splits, overwrite=True, keep=False)
     backup = None
@@ -193,27 +212,33 @@ def _is_ours(path: Path, plan: Plan) -> bool:
 
 
 def _check_arrangement(
-    records: Mapping[str, Mapping], jobs: Mapping[str, ConversionJob], dataset: Path, *, overwrite: bool
+    records: Mapping[str, Mapping], jobs: Mapping[str, ConversionJob], plan: Plan, *, overwrite: bool
 ) -> None:
     if overwrite or not (changed := rearranged(records, jobs)):
         return
+    reason = plan.skipped.get(changed[0])
+    why = "" if reason is None else f" ({reason})"
     raise UserError(
-        f"{len(changed)} finished case(s) of {dataset.name}, such as {changed[0]}, would change their set or labels or "
-        "leave the dataset: options or files are not those of the last run. Add --overwrite to rearrange them, or "
-        "choose another dataset number."
+        f"{len(changed)} finished case(s) of {plan.dataset.name}, such as {changed[0]}{why}, would change their set "
+        "or labels or leave the dataset: options or files are not those of the last run. Add --overwrite to rearrange "
+        "them, or choose another dataset number."
     )
 
 
-def _check_room(jobs: Sequence[ConversionJob], dataset: Path) -> None:
-    if not any(job.copy for job in jobs):
+def _check_room(jobs: Sequence[ConversionJob], dataset: Path, *, log: Callable[[str], object]) -> None:
+    """Refuse copies that do not fit, be they asked for or the only way."""
+    if not jobs:
         return
+    remedy = "leave --copy out to link the files, or make room"
+    if not jobs[0].copy:
+        if can_link(jobs[0].sources["PET"], dataset):
+            return
+        log(f"{dataset} takes no links to {jobs[0].sources['PET'].parent}, so files are copied.")
+        remedy = "make room, or have nnUNet_raw on a file system with links"
     needed = sum(path.stat().st_size for job in jobs for path in job.sources.values())
     free = shutil.disk_usage(dataset).free
     if needed > free:
-        raise UserError(
-            f"Copies take {needed / 1e9:.1f} GB, and {dataset} has room for {free / 1e9:.1f} GB; leave --copy out to "
-            "link the files, or make room."
-        )
+        raise UserError(f"Copies take {needed / 1e9:.1f} GB, and {dataset} has room for {free / 1e9:.1f} GB; {remedy}.")
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

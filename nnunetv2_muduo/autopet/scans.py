@@ -3,7 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from nnunetv2_muduo.autopet.headers import ENDING
@@ -29,6 +30,8 @@ class Scan:
         patient: whose studies must not stand on two sides of a split; the same in both layouts.
         ct, pet: files, HU and SUV.
         lesions: label map; missing where nobody marked any.
+        patient_has_folder: a folder is called like the patient; else the patient is what the name has up to its second
+            underscore, or longer where such a folder says so.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Scan:
     ct: Path
     pet: Path
     lesions: Path | None = None
+    patient_has_folder: bool = False
 
 
 def find_autopet(folders: Sequence[Path]) -> tuple[list[Scan], dict[str, str]]:
@@ -69,7 +73,7 @@ def find_autopet(folders: Sequence[Path]) -> tuple[list[Scan], dict[str, str]]:
             f"There is no scan in {', '.join(map(str, folders))}{f' ({shown})' if shown else ''}; give the folder that "
             "holds PETCT_<patient>/<study>/, or the one that holds imagesTr."
         )
-    return sorted(scans, key=lambda scan: scan.name), reasons
+    return sorted(_patients_made_one(scans), key=lambda scan: scan.name), reasons
 
 
 def identity(name: str) -> str:
@@ -79,6 +83,23 @@ def identity(name: str) -> str:
     """
     composed = unicodedata.normalize("NFC", name).casefold()
     return _BETWEEN_WORDS.sub("_", _TRACER.sub("", composed)).strip("_")
+
+
+def _patients_made_one(scans: Sequence[Scan]) -> list[Scan]:
+    """The scans, with one patient for those of which only one layout tells where the patient's name ends.
+
+    fdg_Mueller_Anna_s2 is a study of Mueller_Anna where there is a folder PETCT_Mueller_Anna, else Mueller's. Of
+    several such patients it is the one with the longest name.
+    """
+    told = sorted({scan.patient for scan in scans if scan.patient_has_folder}, key=len)
+    return [scan if scan.patient_has_folder else _of_patient_among(told, scan) for scan in scans]
+
+
+def _of_patient_among(told: Sequence[str], scan: Scan) -> Scan:
+    """The scan, as one of the last of these patients with whose name its own begins."""
+    name = f"{identity(scan.name)}_"
+    fitting = [patient for patient in told if patient and name.startswith(f"{patient}_")]
+    return replace(scan, patient=fitting[-1]) if fitting else scan
 
 
 def without_patient(scans: Iterable[Scan]) -> list[str]:
@@ -94,7 +115,7 @@ def _of_release(folder: Path) -> tuple[list[Scan], dict[str, str]]:
         called = _called(case.folder, below=folder)
         name = case_identifier(called)
         patient = called[0] if len(called) > 1 else patients_of([name])[name]
-        scans.append(Scan(name, identity(patient), case.ct, case.pet, case.label))
+        scans.append(Scan(name, identity(patient), case.ct, case.pet, case.label, len(called) > 1))
     told = {}
     for place, reason in reasons.items():
         if "no PET" in reason and (folder / place / "PET.nii.gz").is_file():
@@ -119,22 +140,59 @@ def _of_challenge(folder: Path) -> tuple[list[Scan], dict[str, str]]:
         raise UserError(f"{folder} holds {ending} files, and AutoPET's are {ENDING}; use `muduo harmonise`.")
     found, reasons = find_scans(folder / "imagesTr", ENDING)
     swapped = _channels_are_swapped(content)
+    images = _by_composed_name(found)
+    labels = _label_maps(folder / "labelsTr")
     scans = []
-    for case, files in found.items():
-        numbers = [int(file.name.removesuffix(ENDING)[-4:]) for file in files]
+    for case, files in images.items():
+        numbers = [_channel(file) for file in files]
         if numbers != [0, 1]:
             shown = ", ".join(f"{number:04d}" for number in numbers)
             reasons[case] = f"channels {shown} instead of 0000 (CT) and 0001 (PET); copy the missing file again"
             continue
         name = case_identifier((case,))
         ct, pet = reversed(files) if swapped else files
-        label = folder / "labelsTr" / f"{case}{ENDING}"
-        scans.append(Scan(name, identity(patients_of([name])[name]), ct, pet, label if label.is_file() else None))
-    if (folder / "labelsTr").is_dir():
-        for label in sorted((folder / "labelsTr").glob(f"[!.]*{ENDING}")):
-            if label.name.removesuffix(ENDING) not in found:
-                reasons[label.name] = "a label map without images; copy its images again"
+        scans.append(Scan(name, identity(patients_of([name])[name]), ct, pet, labels.get(case)))
+    for case in sorted(labels.keys() - images.keys()):
+        reasons[labels[case].name] = "a label map without images; copy its images again"
     return scans, {str(folder / "imagesTr" / what): reason for what, reason in reasons.items()}
+
+
+def _composed(name: str) -> str:
+    """A name in Unicode's form NFC; some systems and archives decompose umlauts and accents."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _channel(file: Path) -> int:
+    return int(file.name.removesuffix(ENDING)[-4:])
+
+
+def _by_composed_name(found: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
+    """Case -> files in the order of their channels, which need not write the case's name in one form."""
+    images: dict[str, list[Path]] = {}
+    for case, files in found.items():
+        images.setdefault(_composed(case), []).extend(files)
+    for files in images.values():
+        files.sort(key=_channel)
+        for one, other in pairwise(files):
+            if _channel(one) == _channel(other):
+                raise _called_alike(one, other)
+    return images
+
+
+def _label_maps(folder: Path) -> dict[str, Path]:
+    """Case, in the composed form -> label map; nothing where there is no such folder."""
+    labels: dict[str, Path] = {}
+    for label in sorted(folder.glob(f"[!.]*{ENDING}")):
+        other = labels.setdefault(_composed(label.name.removesuffix(ENDING)), label)
+        if other is not label:
+            raise _called_alike(other, label)
+    return {case: label for case, label in labels.items() if label.is_file()}
+
+
+def _called_alike(one: Path, other: Path) -> UserError:
+    return UserError(
+        f"Two files in {one.parent} are called alike, {one.name}, with letters composed differently; keep one."
+    )
 
 
 def _channels_are_swapped(content: Mapping) -> bool:

@@ -64,13 +64,33 @@ def draw_sets(
         wanted = test.of(len(pool))
         if wanted >= len(pool):
             raise UserError(f"{wanted} test cases of {len(pool)} with labels leave none to train on; ask for fewer.")
-        testing = draw_split(pool, labelled=Amount(1), validation=test, seed=seed, fold=_TEST).val
+        testing = _draw_test(pool, test, seed=seed)
     rest = _without(pool, testing)
-    split = draw_split(rest, labelled=labelled or Amount(100, percent=True), validation=validation, seed=seed)
+    try:
+        split = draw_split(rest, labelled=labelled or Amount(100, percent=True), validation=validation, seed=seed)
+    except UserError as error:
+        if not testing:
+            raise
+        raise UserError(f"Beside {len(testing)} test cases, {error}") from error
     used = (*testing, *split.train, *split.val)
     unlabelled = tuple(sorted(_without(patients, used)))
     left_out = tuple(sorted(set(patients) - set(used) - set(unlabelled)))
     return Sets(split.train, split.val, testing, unlabelled, left_out)
+
+
+def _draw_test(pool: Mapping[str, str], test: Amount, *, seed: int) -> tuple[str, ...]:
+    """The test set, which leaves a patient to train on.
+
+    Raises:
+        UserError: if there are not so many cases of other patients.
+    """
+    try:
+        return draw_split(pool, labelled=Amount(1), validation=test, seed=seed, fold=_TEST).val
+    except UserError as error:  # whose sentence is about sets that nobody asked for
+        raise UserError(
+            f"{test.of(len(pool))} test cases cannot be had beside a patient to train on: there are {len(pool)} cases "
+            f"with labels of {len(set(pool.values()))} patients; ask for fewer."
+        ) from error
 
 
 def _without(patients: Mapping[str, str], cases: Collection[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from nnunetv2_muduo.doctor import (
     folders,
     gpu,
     host,
+    intensities,
     teacher_cache,
     teachers,
     trainer,
@@ -111,6 +112,7 @@ def _examine_planned(
     )
     return [
         dataset.check_preprocessed(preprocessed, **context),
+        *intensities.check_intensities(preprocessed, dataset_json, settings),
         unlabelled.judge_fresh(ready, total, dataset=raw.name, configuration=configuration),
         *teacher_cache.check_teacher_cache(raw, preprocessed, plans_identifier=plans_identifier, **context),
         disk.check_disk(preprocessed, needed_in_bytes=needed),

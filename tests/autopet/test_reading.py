@@ -60,7 +60,20 @@ def test_a_copy_that_fails_at_its_end_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("modality", ["CT", "PET"])
-@pytest.mark.parametrize("array", [SUV, SUV * 5000, HU, np.abs(HU)], ids=["SUV", "Bq/ml", "HU", "MR"])
+@pytest.mark.parametrize(
+    "array",
+    [
+        SUV,
+        SUV * 5000,
+        HU,
+        np.abs(HU),
+        (SUV - SUV.mean()) / SUV.std(),
+        SUV / SUV.max(),
+        np.rint(SUV / SUV.max() * 255).astype(np.uint8),
+        (SUV > 2).astype(np.uint8),
+    ],
+    ids=["SUV", "Bq/ml", "HU", "MR", "z-scored", "0 to 1", "bytes", "mask"],
+)
 def test_warnings_are_those_of_looking_at_everything(tmp_path, modality, array):
     plain = [warning.partition(":")[0] for warning in intensity_warnings(array, modality=modality)]
     for every_voxel in (True, False):
@@ -84,6 +97,12 @@ def test_slices_beyond_the_patient_do_not_make_an_image_useless(tmp_path):
     array = np.full_like(HU, -1000)
     array[20:] = HU[20:]
     assert read_once(written(tmp_path, array), modality="CT").warnings == ()
+
+
+def test_the_first_slices_do_not_make_a_whole_scan_look_scaled(tmp_path):
+    array = SUV.copy()
+    array[:25] = np.clip(array[:25], 0, 0.8)  # thighs
+    assert read_once(written(tmp_path, array), modality="PET").warnings == ()
 
 
 def test_stored_factors_count(tmp_path):

@@ -2,70 +2,20 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from autopet_folders import STUDY, an_organ_map, write_challenge, write_organs, write_release
+from autopet_folders import STUDY, an_organ_map, write_organs
+from autopet_project import CASES, STUDIES, Project
 from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
 
 from nnunetv2_muduo.autopet import recipe
-from nnunetv2_muduo.autopet.plan import Wishes, plan_conversion
-from nnunetv2_muduo.autopet.recipe import Summary, convert, told
+from nnunetv2_muduo.autopet.plan import plan_conversion
+from nnunetv2_muduo.autopet.recipe import told
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of
-from nnunetv2_muduo.transfer.few_shot import Amount
-
-NAME = "Dataset221_AutoPET"
-STUDIES = {f"{number}": [STUDY, "s2"] if number % 2 else [STUDY] for number in range(8)}  # 12 studies of 8 patients
-CASES = [f"fdg_{patient}_{study}" for patient, studies in STUDIES.items() for study in studies]
-
-
-class Project:
-    """A folder for everything, and what a user asks for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.dataset, self.preprocessed = folder, folder / "raw" / NAME, folder / "preprocessed" / NAME
-        self.wishes = Wishes(
-            (folder / "source",), "lesions", labelled=Amount(2), validation=Amount(2), test=Amount(2), seed=1
-        )
-        self.lines: list[str] = []
-
-    def run(self, **changed) -> Summary:
-        options = {key: changed.pop(key) for key in ("overwrite", "num_processes") if key in changed}
-        plan = plan_conversion(replace(self.wishes, **changed), self.dataset, log=self.lines.append, progress=False)
-        self.plan = plan
-        return convert(plan, preprocessed=self.preprocessed, log=self.lines.append, progress=False, **options)
-
-    def files(self, folder: str) -> list[str]:
-        place = self.dataset / folder
-        return sorted(path.name.removesuffix(".nii.gz") for path in place.iterdir()) if place.is_dir() else []
-
-    def cases(self, folder: str) -> list[str]:
-        return [name.removesuffix("_0000") for name in self.files(folder) if name.endswith("_0000")]
-
-    def manifest(self) -> dict:
-        return json.loads((self.dataset / "autopet.json").read_text(encoding="utf-8"))
-
-    def values(self, file: str) -> np.ndarray:
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(self.dataset / f"{file}.nii.gz")))
-
-    def a_labelled_case(self) -> str:
-        return self.cases("imagesTr")[0]
-
-
-@pytest.fixture
-def release(tmp_path: Path) -> Project:
-    write_release(tmp_path / "source", STUDIES)
-    return Project(tmp_path)
-
-
-@pytest.fixture
-def challenge(tmp_path: Path) -> Project:
-    write_challenge(tmp_path / "source", CASES)
-    return Project(tmp_path)
 
 
 @pytest.mark.parametrize("layout", ["release", "challenge"])
@@ -236,6 +186,23 @@ def test_a_bad_case_is_told_and_the_split_names_those_that_are_there(release):
     assert case in fold["train"]
 
 
+@pytest.mark.parametrize("which", ["labelled", "validation"])
+def test_without_one_good_case_to_train_or_validate_on_no_other_is_converted(release, which):
+    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append, progress=False)
+    bad = [job for job in plan.jobs if job.name in getattr(plan.sets, which)]
+    for job in bad:
+        sitk.WriteImage(a_label(PET_GRID, value=7), str(job.sources["lesions"]))
+    with pytest.raises(UserError, match=f"Not one {which} case could be made"):
+        release.run()
+    assert len(release.cases("imagesTr")) == 2  # of the other set
+    assert release.cases("imagesUn") == release.cases("imagesTs") == []
+    for job in bad:
+        sitk.WriteImage(a_label(PET_GRID), str(job.sources["lesions"]))
+    summary = release.run()
+    assert len(summary.kept) == 2
+    assert len(summary.done) == len(plan.jobs) - 2
+
+
 def test_splits_that_others_drew_of_the_same_cases_are_not_replaced_without_being_asked(release):
     summary = release.run()
     path = release.preprocessed / "splits_final.json"
@@ -304,27 +271,29 @@ def test_copies_that_do_not_fit_are_refused_before_any_work(release, monkeypatch
         release.run(copy=True)
 
 
+def test_where_links_are_not_possible_it_is_told_and_copies_must_fit(release, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with monkeypatch.context() as also:
+        also.setattr(os, "link", refuse)
+        with monkeypatch.context() as little:
+            little.setattr(recipe.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+            with pytest.raises(UserError, match=r"Copies take .*make room, or have nnUNet_raw on a file system"):
+                release.run()
+        assert "takes no links to" in release.lines[-1]
+        release.run()
+        assert {how for case in release.manifest()["cases"].values() for how in case["how"]} == {"copied"}
+    release.lines.clear()
+    release.dataset = release.folder / "raw" / "Dataset222_HardLinks"
+    release.run()
+    assert release.lines == []
+    assert {how for case in release.manifest()["cases"].values() for how in case["how"]} == {"hard-linked"}
+    assert not list(release.dataset.glob(".partial*"))
+
+
 def test_workers_do_the_same(release):
     one = release.run().in_place
     release.dataset = release.folder / "raw" / "Dataset222_Workers"
     assert release.run(num_processes=2).in_place == one
-
-
-def test_only_takes_what_is_called_so(challenge):
-    write_challenge(challenge.folder / "source", ["psma_1_a", "psma_2_a"])
-    challenge.run(only="fdg_*")
-    assert not [case for case in challenge.manifest()["cases"] if case.startswith("psma")]
-    with pytest.raises(UserError, match="No case is called like"):
-        challenge.run(only="nothing*")
-
-
-def test_a_map_called_like_a_patient_of_two_studies_is_of_neither_though_only_takes_one(challenge):
-    maps = write_organs(challenge.folder / "organs", ["1", "0", "2", "4", "6"])  # patient 1 has s2 as well
-    plan = plan_conversion(
-        replace(challenge.wishes, target="organs", organs=maps, only="*KM-1.2", labelled=None, test=None),
-        challenge.dataset,
-        log=challenge.lines.append,
-        progress=False,
-    )
-    assert f"fdg_1_{STUDY}" in plan.sets.unlabelled
-    assert "1 organ map(s) are called like no scan and are not used: 1.nii.gz" in plan.notes[0]

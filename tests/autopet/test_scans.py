@@ -72,6 +72,47 @@ def test_layouts_may_be_given_together_but_no_study_twice(tmp_path):
         find_autopet([release, other])
 
 
+def test_composed_and_decomposed_letters_are_the_same_letters(tmp_path):
+    case = "fdg_müller_2005"
+    write_challenge(tmp_path, [case])
+    decomposed = unicodedata.normalize("NFD", case)
+    for name in (f"labelsTr/{case}.nii.gz", f"imagesTr/{case}_0001.nii.gz"):
+        (tmp_path / name).rename(tmp_path / name.replace(case, decomposed))
+    (scan,), reasons = find_autopet([tmp_path])
+    assert scan.name == case
+    assert scan.lesions == tmp_path / "labelsTr" / f"{decomposed}.nii.gz"
+    assert scan.pet == tmp_path / "imagesTr" / f"{decomposed}_0001.nii.gz"
+    assert reasons == {}
+
+
+def test_two_files_of_one_name_are_an_error(tmp_path):
+    case = "fdg_müller_2005"
+    write_challenge(tmp_path, [case])
+    label = tmp_path / "labelsTr" / f"{case}.nii.gz"
+    (tmp_path / "labelsTr" / unicodedata.normalize("NFD", label.name)).write_bytes(label.read_bytes())
+    if len(list((tmp_path / "labelsTr").iterdir())) == 1:
+        pytest.skip("this file system takes both names for one")
+    with pytest.raises(UserError, match="are called alike"):
+        find_autopet([tmp_path])
+
+
+def test_a_patient_whose_name_has_an_underscore_is_one_in_both_layouts(tmp_path):
+    release = write_release(tmp_path / "release", {"Mueller_Anna": ["s1"], "Mueller": ["s1"], "Mueller_An": ["s1"]})
+    cases = ["fdg_Mueller_Anna_s2", "fdg_Mueller_Bert_s1", "psma_mueller_anna"]
+    challenge = write_challenge(tmp_path / "challenge", cases)
+    write_release(tmp_path / "flat", {"Mueller_Anna_s3": ["."]})
+    scans, _ = find_autopet([challenge, release, tmp_path / "flat"])
+    assert {scan.name: scan.patient for scan in scans} == {
+        "PETCT_Mueller_Anna_s1": "mueller_anna",
+        "PETCT_Mueller_Anna_s3": "mueller_anna",
+        "PETCT_Mueller_An_s1": "mueller_an",
+        "PETCT_Mueller_s1": "mueller",
+        "fdg_Mueller_Anna_s2": "mueller_anna",
+        "fdg_Mueller_Bert_s1": "mueller",
+        "psma_mueller_anna": "mueller_anna",
+    }
+
+
 def test_what_is_incomplete_is_told_with_a_remedy(tmp_path):
     folder = write_challenge(tmp_path / "c", ["fdg_a_s", "fdg_b_s"])
     (folder / "imagesTr" / "fdg_a_s_0001.nii.gz").unlink()

@@ -52,7 +52,12 @@ def test_without_a_test_set_it_is_the_draw_of_muduo_split():
 def test_too_much_is_refused():
     with pytest.raises(UserError, match="leave none to train on"):
         draw(test="100")
-    with pytest.raises(UserError, match="ask for fewer"):
+    with pytest.raises(UserError, match=r"^Beside 30 test cases, 5 labelled and 4 validation .*ask for fewer"):
+        draw(test="30")
+    two = {f"{patient}{study}": patient for patient in "ab" for study in "12"}
+    with pytest.raises(UserError, match=r"^3 test cases cannot be had beside a patient to train on: .*ask for fewer"):
+        draw_sets(two, two, labelled=None, validation=Amount(1), test=Amount(3), seed=0)
+    with pytest.raises(UserError, match="25 labelled and 4 validation"):
         draw("25")
     with pytest.raises(UserError, match="No scan has a label map"):
         draw_sets(PATIENTS, (), labelled=None, validation=Amount(1), test=None, seed=0)

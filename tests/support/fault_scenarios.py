@@ -225,9 +225,9 @@ def _convert_autopet() -> Scenario:
     def prepare(folder: Path) -> None:
         write_release(folder / "source", {str(number): [STUDY] for number in range(5)})
 
-    def run(folder: Path, *more: str) -> int:
+    def run(folder: Path) -> int:
         words = "-d Dataset221_AutoPET --target lesions --labelled 2 --validation 1 --test 1 -np 1 --copy"
-        return muduo(folder, "convert-autopet", str(folder / "source"), *words.split(), *more)
+        return muduo(folder, "convert-autopet", str(folder / "source"), *words.split())
 
     made = "nnUNet_raw/Dataset221_AutoPET"
     return Scenario(
@@ -239,7 +239,6 @@ def _convert_autopet() -> Scenario:
         whole=(f"{made}/images*/*", f"{made}/labels*/*", f"{made}/dataset.json"),
         damage=(f"{made}/imagesTr/*", f"{made}/imagesUn/*", f"{made}/labelsTr/*", f"{made}/autopet/PET*"),
         inputs=("source/*/*/*",),
-        mended=lambda folder: run(folder, "--overwrite"),  # other patients were drawn without the one that was bad
     )
 
 

@@ -38,7 +38,6 @@ class Scenario:
         whole: globs of files that are never there but whole.
         damage: globs of finished files that are cut short afterwards: noticed, and made again or told.
         inputs: globs of the inputs that are cut short: told, and nothing else suffers.
-        mended: what is run when a cut input is whole again, where that is another command.
         joins: looks at what a fault left and returns what tells, after the next run, where that does not go on from it.
     """
 
@@ -51,7 +50,6 @@ class Scenario:
     whole: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    mended: Callable[[Path], int] | None = None
     joins: Callable[[Path], Callable[[], list[str]]] = lambda folder: list
 
 
@@ -113,12 +111,13 @@ class Bench:
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self.template, self.folder, symlinks=True)
 
-    def run(self, fault: Fault | None = None, *, command: Callable[[Path], int] | None = None) -> Ended:
-        """The scenario's command, or another, in a process of its own, with a fault at its event or its time."""
-        command = command or self.scenario.run
+    def run(self, fault: Fault | None = None) -> Ended:
+        """The scenario's command in a process of its own, with a fault at its event or its time."""
         before = self._before(fault)
         seconds = fault.share * self.reference.seconds if fault is not None and fault.kind == "clock" else None
-        return in_a_child(lambda: command(self.folder), Watch(self.folder, *([before] if before else [])), seconds)
+        return in_a_child(
+            lambda: self.scenario.run(self.folder), Watch(self.folder, *([before] if before else [])), seconds
+        )
 
     def result(self) -> dict[str, str]:
         """Path -> meaning of all result files that are there now."""
@@ -270,7 +269,7 @@ def _cut_input(bench: Bench, fault: Fault) -> list[str]:
     problems += _badly_told(ended, fault)
     file.write_bytes(whole)
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    again = bench.run(command=bench.scenario.mended)
+    again = bench.run()
     if again.code != 0:
         return [*problems, f"the restart ended with {again.code}: {again.text[-1500:]}"]
     return problems + _differences(bench)
