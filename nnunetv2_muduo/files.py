@@ -128,11 +128,8 @@ def link_or_copy(source: Path, target: Path, *, copy: bool = False) -> str:
 
 def can_link(source: Path, folder: Path) -> bool:
     """Whether `link_or_copy` would put links to a file in an existing folder; tried with one that is taken away."""
-    probe = folder / f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(_BYTES_OF_NAMES)}"
-    try:
-        return _linked(source, probe) is not None
-    finally:
-        probe.unlink(missing_ok=True)
+    with private_folder(folder) as private:
+        return _linked(source, private / "link") is not None
 
 
 def _linked(source: Path, target: Path) -> str | None:

@@ -1,6 +1,5 @@
 """One case of AutoPET from its files to its place in the dataset, written whole."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from nnunetv2_muduo.datasets.label_values import checked_label, label_values
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_io import grid_differences, image_like, write_image
-from nnunetv2_muduo.files import PARTIAL_PREFIX, link_or_copy, sha256_of
+from nnunetv2_muduo.files import link_or_copy, private_folder, sha256_of
 from nnunetv2_muduo.harmonising.case import read_checked
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images, label_onto
 
@@ -78,10 +77,10 @@ def convert_case(job: ConversionJob) -> Outcome:
 def _convert(job: ConversionJob) -> tuple[str, ...]:
     remedy = "take it out of there, or choose another dataset"
     check_place_is_free(job.dataset, job.files, record=job.record, remedy=remedy)
-    with tempfile.TemporaryDirectory(prefix=PARTIAL_PREFIX, dir=job.dataset) as partial:
+    with private_folder(job.dataset) as partial:
         for name in job.files:
-            (Path(partial) / name).parent.mkdir(exist_ok=True)
-        made = (_as_they_are if job.are_plain else _onto_one_grid)(job, Path(partial))
+            (partial / name).parent.mkdir(exist_ok=True)
+        made = (_as_they_are if job.are_plain else _onto_one_grid)(job, partial)
         content = {
             "files": list(job.files),
             "how": made.how,
@@ -94,7 +93,7 @@ def _convert(job: ConversionJob) -> tuple[str, ...]:
             "every_voxel": job.every_voxel or not job.are_plain,
             "made_from": dict(job.made_from),
         }
-        install_case(job.dataset, job.files, partial=Path(partial), record=job.record, content=content)
+        install_case(job.dataset, job.files, partial=partial, record=job.record, content=content)
     return tuple(made.notes)
 
 
