@@ -41,14 +41,26 @@ def gather_cases(trainer: nnUNetTrainer, settings: MAESettings) -> CaseSplit:
 
 
 def _labelled(trainer: nnUNetTrainer, preprocessed: Path, raw: Path) -> list[PretrainingCase]:
+    """The preprocessed labelled cases.
+
+    Raises:
+        UserError: if there are labels and not one case is preprocessed. Where some are not, the log tells of them.
+    """
     found = labelled_cases(preprocessed / trainer.configuration_manager.data_identifier)
-    labels = raw / "labelsTr"
-    if not found and labels.is_dir() and any(labels.iterdir()):
-        dataset, name = int(raw.name[7:10]), trainer.plans_manager.plans_name
+    ending = trainer.dataset_json["file_ending"]
+    there = {path.name.removesuffix(ending) for path in (raw / "labelsTr").glob(f"*{ending}")}
+    missing = sorted(there - {case.name for case in found})
+    dataset, name = int(raw.name[7:10]), trainer.plans_manager.plans_name
+    command = f"`nnUNetv2_preprocess -d {dataset} -plans_name {name} -c {trainer.configuration_name} -np 8`"
+    if missing and not found:
         raise UserError(
-            f"The labelled cases of {raw.name} are not preprocessed with {name}; run `nnUNetv2_preprocess -d {dataset} "
-            f"-plans_name {name} -c {trainer.configuration_name} -np 8`, or leave them out with "
+            f"The labelled cases of {raw.name} are not preprocessed with {name}; run {command}, or leave them out with "
             f"`muduo plan -d {dataset} -p {name} --set mae.use_labelled=false`."
+        )
+    if missing:
+        trainer.print_to_log_file(
+            f"WARNING: {len(missing)} labelled case(s), such as {missing[0]}, are not preprocessed with {name} and not "
+            f"pretrained on; run {command} to have them, too."
         )
     return found
 

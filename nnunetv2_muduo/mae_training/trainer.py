@@ -35,6 +35,7 @@ from nnunetv2_muduo.mae_training.step import mean_loss, seeded_generator, shown_
 from nnunetv2_muduo.mae_training.streams import TRAINING_STREAM, VALIDATION_SEED, VALIDATION_STREAM, Streams
 from nnunetv2_muduo.pretraining import PROVENANCE_KEY, block_mask, reconstruction_loss
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
+from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.settings import Settings
 
 
@@ -56,6 +57,7 @@ class MAETrainer(nnUNetTrainer):
     ) -> None:
         settings = MAESettings.from_plans(plans)
         refuse_unsupported(type(self).__name__, plans, configuration, fold)
+        refuse_unconnected_processes()
         self.ct_channel, _ = find_channels(dataset_json, Settings.from_plans(plans))
         refuse_unknown_channels(settings, len(channel_names(dataset_json)))
         self.continues = plans.get("continue_training", False)

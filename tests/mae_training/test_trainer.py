@@ -75,6 +75,17 @@ def test_labelled_cases_that_are_not_preprocessed_are_named_with_the_command(dat
         dataset.trainer().initialize()
 
 
+def test_labelled_cases_that_came_later_are_told_and_not_trained_on(dataset):
+    first, *_ = sorted((dataset.raw / "labelsTr").iterdir())
+    (dataset.raw / "labelsTr" / "later.nii.gz").symlink_to(first)
+    trainer = dataset.trainer()
+    trainer.initialize()
+    assert trainer.cases.counts()["labelled"] == 2
+    log = next(Path(trainer.output_folder).glob("training_log_*.txt")).read_text()
+    assert "WARNING: 1 labelled case(s), such as later, are not preprocessed" in log
+    assert "nnUNetv2_preprocess -d 21 -plans_name nnUNetPlans -c 3d_fullres" in log
+
+
 def test_scans_without_any_label_are_enough(without_labels):
     trainer = without_labels.trainer()
     trainer.run_training()

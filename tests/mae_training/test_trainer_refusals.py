@@ -17,6 +17,13 @@ def test_nnunet_is_not_let_predict_with_it(dataset, monkeypatch):
         predictor.initialize_from_trained_model_folder(trainer.output_folder_base, use_folds=("all",))
 
 
+def test_processes_that_nobody_connects_are_refused(dataset, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(UserError, match=r"torchrun started 4 processes, .* -num_gpus N"):
+        dataset.trainer()
+
+
 def test_continuing_with_other_settings_is_refused(dataset, tmp_path):
     trainer = dataset.trainer()
     trainer.initialize()
