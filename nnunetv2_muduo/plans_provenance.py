@@ -10,6 +10,8 @@ from nnunetv2_muduo.pretraining.provenance import Provenance
 from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
 from nnunetv2_muduo.settings import Settings
 
+_FOREGROUND = ("mean", "std", "percentile_00_5", "percentile_99_5")  # nnU-Net's names, in the order of the provenance
+
 
 def provenance_of_plans(plans: Mapping, configuration: str, dataset_json: Mapping, *, source: str) -> Provenance:
     """How images are prepared by plans that have this configuration; channels of CT and PET are called CT and PET.
@@ -38,7 +40,17 @@ def provenance_of_plans(plans: Mapping, configuration: str, dataset_json: Mappin
         configuration=configuration,
         transpose_forward=tuple(int(axis) for axis in plans.get("transpose_forward", Provenance.transpose_forward)),
         use_mask_for_norm=tuple(bool(used) for used in resolved.use_mask_for_norm),
+        foreground=_foreground(plans, channels=len(names)),
     )
+
+
+def _foreground(plans: Mapping, *, channels: int) -> tuple[tuple[float, ...], ...]:
+    """As `Provenance.foreground`; () where the plans do not say it of every channel."""
+    told = plans.get("foreground_intensity_properties_per_channel") or {}
+    try:
+        return tuple(tuple(float(told[str(channel)][key]) for key in _FOREGROUND) for channel in range(channels))
+    except (KeyError, TypeError, ValueError):
+        return ()
 
 
 def plain_channel_name(name: str) -> str:

@@ -8,6 +8,9 @@ PROVENANCE_KEY = "mae_provenance"  # entry of a checkpoint, written in pretraini
 SPACING_TOLERANCE = 0.01  # relative; the same resolution written by different tools differs by less
 NOT_PRETRAINED = "none"  # normalisation scheme of a channel that the network was never shown
 _HEEDS_MASK = "ZScoreNormalization"  # the one scheme of nnU-Net's that use_mask_for_norm changes
+_HEEDS_FOREGROUND = "CTNormalization"  # clips and scales by numbers of the labelled foreground of a dataset
+_SOFT_TISSUE_IN_HU = 40.0
+_MOST_SHIFT = 0.5  # of a scaled intensity, in standard deviations; a choice, not a measurement
 _REQUIRED = ("spacing", "normalization_schemes", "channel_names")
 
 
@@ -26,6 +29,8 @@ class Provenance:
         transpose_forward: which of a scan's axes (z, y, x) each of the network's axes is, as in nnU-Net's plans.
         use_mask_for_norm: for each channel whether it is normalised by its nonzero region alone, as in nnU-Net's plans;
             () where nobody knows.
+        foreground: for each channel (mean, standard deviation, 0.5th, 99.5th percentile) in HU or SUV of the labelled
+            foreground, by which CTNormalization scales and clips; () where nobody knows.
     """
 
     spacing: tuple[float, ...]
@@ -37,6 +42,7 @@ class Provenance:
     configuration: str = ""
     transpose_forward: tuple[int, ...] = (0, 1, 2)
     use_mask_for_norm: tuple[bool, ...] = ()
+    foreground: tuple[tuple[float, ...], ...] = ()
 
     @property
     def taught_channels(self) -> tuple[str | None, ...]:
@@ -67,6 +73,7 @@ class Provenance:
             channel_names=tuple(str(name) for name in given["channel_names"]),
             transpose_forward=tuple(int(axis) for axis in given.get("transpose_forward", cls.transpose_forward)),
             use_mask_for_norm=tuple(bool(used) for used in given.get("use_mask_for_norm", ())),
+            foreground=tuple(tuple(map(float, numbers)) for numbers in given.get("foreground", ())),
             **words,
         )
         if sorted(provenance.transpose_forward) != [0, 1, 2] or len(provenance.spacing) not in (2, 3):
@@ -80,6 +87,12 @@ class Provenance:
             raise ValueError(
                 f"it names {len(provenance.channel_names)} channels and use_mask_for_norm of "
                 f"{len(provenance.use_mask_for_norm)}"
+            )
+        if any(len(numbers) != 4 for numbers in provenance.foreground) or (
+            provenance.foreground and len(provenance.foreground) != len(provenance.channel_names)
+        ):
+            raise ValueError(
+                f"it does not say four numbers of the foreground for each channel: {provenance.foreground}"
             )
         return provenance
 
@@ -156,10 +169,30 @@ def _other_normalisation(pretrained: Provenance, target: Provenance) -> list[str
             continue
         before = pretrained.normalisation(source, with_mask=both_known)
         now = target.normalisation(channel, with_mask=both_known)
+        name = target.channel_names[channel]
         if before != now:
-            name = target.channel_names[channel]
             reasons.append(f"normalisation of {name}: pretrained with {before}, the plans have {now}")
+        elif now == _HEEDS_FOREGROUND and pretrained.foreground and target.foreground:
+            reasons += _other_foreground(pretrained.foreground[source], target.foreground[channel], name=name)
     return reasons
+
+
+def _other_foreground(pretrained: Sequence[float], target: Sequence[float], *, name: str) -> list[str]:
+    """Compare what CTNormalization makes of soft tissue and of all that it clips."""
+    probes = (_SOFT_TISSUE_IN_HU, *pretrained[2:], *target[2:])
+    shift = max(abs(_scaled(value, pretrained) - _scaled(value, target)) for value in probes)
+    if shift <= _MOST_SHIFT:
+        return []
+    told = [f"mean {mean:.0f}, sd {sd:.0f}, {low:.0f} to {high:.0f}" for mean, sd, low, high in (pretrained, target)]
+    return [
+        f"foreground that {_HEEDS_FOREGROUND} scales {name} by: pretrained with {told[0]}, the plans have {told[1]}"
+    ]
+
+
+def _scaled(value: float, foreground: Sequence[float]) -> float:
+    """As nnU-Net's CTNormalization does it."""
+    mean, sd, low, high = foreground
+    return (min(max(value, low), high) - mean) / max(sd, 1e-8)
 
 
 def _millimetres(spacing: tuple[float, ...]) -> str:

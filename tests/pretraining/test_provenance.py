@@ -70,6 +70,29 @@ def test_normalisation_is_compared_channel_by_channel():
     assert reason.startswith("normalisation of CT: pretrained with ZScoreNormalization, the plans have CTNorm")
 
 
+def by_foreground(*foreground: tuple[float, ...]) -> Provenance:
+    schemes = ("CTNormalization", "ZScoreNormalization")
+    return replace(TARGET, normalization_schemes=schemes, foreground=foreground)
+
+
+def test_the_foreground_that_ct_is_scaled_by_is_compared():
+    organs, pet = (-200.0, 380.0, -950.0, 250.0), (4.0, 5.0, 0.1, 30.0)
+    told = by_foreground(organs, pet)
+    assert Provenance.from_dict(told.to_dict()) == told
+    assert obstacles(told, by_foreground((-180.0, 390.0, -940.0, 280.0), (8.0, 2.0, 0.0, 90.0))) == []
+    (reason,) = obstacles(told, by_foreground((50.0, 60.0, -120.0, 250.0), pet))  # lesions
+    assert reason == (
+        "foreground that CTNormalization scales CT by: pretrained with mean -200, sd 380, -950 to 250, "
+        "the plans have mean 50, sd 60, -120 to 250"
+    )
+    assert obstacles(by_foreground(), by_foreground(organs, pet)) == []  # older checkpoints do not tell
+
+
+def test_a_foreground_of_other_numbers_is_refused():
+    with pytest.raises(ValueError, match="four numbers of the foreground"):
+        Provenance.from_dict(RELEASED.to_dict() | {"foreground": [[1.0, 2.0]]})
+
+
 def test_a_z_score_of_the_nonzero_voxels_alone_is_another_normalisation():
     masked = replace(TARGET, use_mask_for_norm=(False, True))
     (reason,) = obstacles(RELEASED, masked)
