@@ -73,8 +73,8 @@ def select(records: Sequence[Record], method: str, budget: int) -> list[Record]:
 
 
 def draw(records: Sequence[Record], path: Path) -> None:
-    """Every method at the budget that most were run with, each seed a dot, mean and standard deviation as a bar; where
-    there are several budgets, to the left mean Dice against labelled cases."""
+    """Every method at the budget that most were run with, each seed a dot, its mean a diamond with the standard
+    deviation; where there are several budgets, to the left mean Dice against labelled cases."""
     methods = methods_in(records)
     budgets = sorted({record["budget"] for record in records})
     common = max(budgets, key=lambda budget: sum(bool(select(records, method, budget)) for method in methods))
@@ -85,7 +85,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, height), layout="constrained", width_ratios=(1, 1.3))
         _draw_budgets(left, records, methods, budgets)
     _draw_methods(right, records, methods, common)
-    figure.suptitle("Simulated images on real anatomy (mean and standard deviation over seeds)")
+    figure.suptitle("Simulated images on real anatomy")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
@@ -110,11 +110,12 @@ def _draw_methods(axis: Any, records: Sequence[Record], methods: Sequence[str], 
     ]
     for place, (_, values) in enumerate(rows):
         spread = stdev(values) if len(values) > 1 else 0.0
-        axis.barh(place, mean(values), xerr=spread, color="C0" if place else "0.6", alpha=0.5, capsize=3)
+        axis.errorbar(mean(values), place, xerr=spread, fmt="D", color="C0" if place else "0.4", capsize=4)
         axis.scatter(values, [place] * len(values), color="k", s=12, zorder=3)
-    lowest = min(min(values) for _, values in rows)
-    axis.set(yticks=range(len(rows)), xlabel="mean Dice", title=f"{budget} labelled scans")
+    axis.axvline(mean(rows[0][1]), color="0.4", linestyle=":", linewidth=1)  # the first method, supervised
+    axis.set(
+        yticks=range(len(rows)), xlabel="mean Dice (dots: seeds; diamonds: mean ± sd)", title=f"{budget} labelled scans"
+    )
     axis.set_yticklabels([title for title, _ in rows])
-    axis.set_xlim(left=max(0.0, lowest - 0.1))
     axis.invert_yaxis()
     axis.grid(alpha=0.3, axis="x")
