@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from nnunetv2_muduo.commands.command import Command
+from nnunetv2_muduo.commands.command import Command, add_device_argument, chosen_device
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 
 
@@ -35,13 +35,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "on each organ's first click",
     )
     parser.add_argument("-o", type=Path, metavar="OUT", help="folder for the results (default: clicks_NAME)")
-    parser.add_argument("-device", choices=("cpu", "cuda"), help="default: cuda where there is one")
+    add_device_argument(parser)
 
 
 def _run(arguments: Namespace) -> None:
     folder = nnunet_folder("nnUNet_raw") / find_dataset(arguments.d)
-
-    import torch
 
     from nnunetv2_muduo.interactive.click_settings import ClickSettings
     from nnunetv2_muduo.interactive.clicks_benchmark import run_clicks
@@ -62,7 +60,7 @@ def _run(arguments: Namespace) -> None:
         labels=arguments.labels,
         channel=arguments.channel,
         settings=settings,
-        device=torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")),
+        device=chosen_device(arguments.device),
     )
     print(f"\n{summary.as_table()}\n")
     print(f"{summary.seconds_per_click:.2f} seconds a click. Rows, table and curve: {output}/clicks.csv, .md, .png")

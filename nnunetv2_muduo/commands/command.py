@@ -3,8 +3,13 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_folders import DEFAULT_CONFIGURATION, DEFAULT_PLANS
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,25 @@ def add_dataset_arguments(parser: ArgumentParser, *, required: bool = True) -> N
     parser.add_argument(
         "-p", metavar="PLANS", default=DEFAULT_PLANS, help=f"plans identifier (default: {DEFAULT_PLANS})"
     )
+
+
+def add_device_argument(parser: ArgumentParser) -> None:
+    """-device as nnU-Net's own commands have it."""
+    parser.add_argument(
+        "-device", "--device", choices=("cuda", "cpu", "mps"), help="default: cuda where there is one, else cpu"
+    )
+
+
+def chosen_device(name: str | None) -> "torch.device":
+    """What -device says, or the best there is.
+
+    Raises:
+        UserError: if there is no such device here.
+    """
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("There is no CUDA device here; use -device cpu.")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("There is no MPS device here; use -device cpu.")
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

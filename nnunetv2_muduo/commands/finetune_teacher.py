@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
 
-from nnunetv2_muduo.commands.command import Command
+from nnunetv2_muduo.commands.command import Command, add_device_argument, chosen_device
 
 # options that are settings of the training under the same name; None: the architecture's own
 _TRAINING = (
@@ -48,7 +48,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-o", type=Path, required=True, metavar="OUT", help="folder of the training; made if missing")
     parser.add_argument("--name", help="of the teacher, in the weights folder (default: the name of OUT)")
     parser.add_argument("--overwrite", action="store_true", help="replace another teacher of that name")
-    parser.add_argument("--device", metavar="DEVICE", help="cpu or cuda (default: cuda where there is one)")
+    add_device_argument(parser)
     parser.add_argument("-np", type=int, default=2, metavar="N", help="cases read at the same time (default: 2)")
 
 
@@ -74,11 +74,9 @@ def _add_training_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> None:
-    import torch
-
     from nnunetv2_muduo.finetuning import FineTuning, finetune_teacher
 
-    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = chosen_device(arguments.device)
     training = {name: getattr(arguments, name) for name in _TRAINING if getattr(arguments, name) is not None}
     finetune_teacher(
         FineTuning(

@@ -5,14 +5,12 @@ from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
+from nnunetv2_muduo.commands.command import Command, add_dataset_arguments, add_device_argument, chosen_device
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_plans_file
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 
 if TYPE_CHECKING:
-    import torch
-
     from nnunetv2_muduo.pseudo_labelling.layout import PseudoDataset
     from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel
     from nnunetv2_muduo.settings import Settings
@@ -42,7 +40,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--figures", action=BooleanOptionalAction, default=True, help="draw a picture of each case (default: yes)"
     )
     _add_layout_arguments(parser)
-    parser.add_argument("-device", choices=("cpu", "cuda", "mps"), help="default: cuda where there is one, else cpu")
+    add_device_argument(parser)
     parser.add_argument("-np", type=int, default=2, metavar="N", help="processes that read scans (default: 2)")
 
 
@@ -134,7 +132,7 @@ def _run(arguments: Namespace) -> None:
         scans_folder=arguments.i,
         settings=with_teachers(_settings(name, arguments.p), ct=arguments.ct_teacher, pet=arguments.pet_teacher),
         thresholds=thresholds,
-        device=_device(arguments.device),
+        device=chosen_device(arguments.device),
         num_processes=max(0, arguments.np),
         figures=arguments.figures,
     )
@@ -171,7 +169,7 @@ def _self_train(arguments: Namespace, name: str) -> None:
         settings=_settings(name, arguments.p),
         with_labelled=not arguments.without_labelled,
         copy=arguments.copy,
-        device=_device(arguments.device),
+        device=chosen_device(arguments.device),
         num_processes=max(0, arguments.np),
     )
     _tell(made)
@@ -255,16 +253,6 @@ def _settings(dataset: str, plans_name: str) -> "Settings":
 
 def _plans_file(dataset: str, plans_name: str) -> Path:
     return Path(os.environ.get("nnUNet_preprocessed", "")) / dataset / f"{plans_name}.json"
-
-
-def _device(name: str | None) -> "torch.device":
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("There is no CUDA device here; use -device cpu.")
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise UserError("There is no MPS device here; use -device cpu.")
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 COMMAND = Command(

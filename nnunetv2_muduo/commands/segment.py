@@ -4,7 +4,8 @@ from argparse import Action, ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_muduo.commands.command import Command
+from nnunetv2_muduo.commands.command import Command, add_device_argument, chosen_device
+from nnunetv2_muduo.errors import UserError
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-follow", action="store_true", help="one cube only, as published, whatever the target's size"
     )
-    parser.add_argument("-device", choices=("cuda", "cpu", "mps"), help="default: cuda where there is one")
+    add_device_argument(parser)
 
 
 def _add_prompt_arguments(parser: ArgumentParser) -> None:
@@ -75,12 +76,14 @@ def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, write_image
 
     check_ending(arguments.o)
+    if arguments.o.exists() and arguments.scan.exists() and arguments.o.samefile(arguments.scan):
+        raise UserError(f"-o {arguments.o} is the scan itself, which would be lost; choose another name for the mask.")
+    device = chosen_device(arguments.device)
     targets = _targets(arguments)
     image = read_image(arguments.scan, series=arguments.series)
     rough = None if arguments.mask is None else read_image(arguments.mask)
 
     import SimpleITK as sitk
-    import torch
 
     from nnunetv2_muduo.interactive.segment import as_table, segment_scan
     from nnunetv2_muduo.teachers.weights import load_teacher, locate_teacher, modality_of
@@ -97,7 +100,7 @@ def _run(arguments: Namespace) -> None:
         rough_masks=rough,
         follow=not arguments.no_follow,
         most_windows=arguments.most_windows,
-        device=torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")),
+        device=device,
     )
     write_image(segmentation.labels, arguments.o)
     print(as_table(segmentation))
@@ -109,7 +112,6 @@ def _run(arguments: Namespace) -> None:
 
 def _targets(arguments: Namespace) -> list:
     """Everything that was pointed at; nothing where there is a rough mask alone."""
-    from nnunetv2_muduo.errors import UserError
     from nnunetv2_muduo.interactive.prompts import Target, parse_point, read_prompts
 
     targets = [

@@ -147,7 +147,11 @@ def _settings(
     job: FineTuning, network: nn.Module, *, cases: int, given: Mapping[str, Any]
 ) -> tuple[TrainingSettings, CropSettings]:
     architecture = architecture_of(network, RECIPES)
-    if job.low_quality and given.get("scheme", "published") == "published":
+    if not job.low_quality and given.get("cpcl", "off") != "off":
+        raise UserError("--cpcl says how labels of low quality are rectified, and there are none; name them with --lq.")
+    if job.low_quality:
+        if given.get("scheme", "published") != "published":
+            raise UserError("--lq needs --scheme published; the scheme 'mixed' has no CPCL and would trust all labels.")
         given = {"cpcl": "ensemble", **given}
     cubes = crop_settings(
         architecture,

@@ -87,8 +87,14 @@ def read_prompts(path: Path) -> list[Target]:
 def _own_target(given: Mapping[str, Any], space: str) -> Target:
     if space not in SPACES:
         raise ValueError(f"space {space!r} is not one of {', '.join(SPACES)}")
-    points = [Point(_xyz(point[:3]), len(point) < 4 or bool(point[3]), space) for point in given["points"]]
+    points = [Point(_xyz(point[:3]), _is_foreground(point), space) for point in given["points"]]
     return Target(str(given["name"]), points)
+
+
+def _is_foreground(point: Sequence[Any]) -> bool:
+    if len(point) > 3 and point[3] not in (0, 1):  # a text such as "0" would be true
+        raise ValueError(f"the label of a point is {point[3]!r}, and must be 1 (inside) or 0 (outside)")
+    return len(point) < 4 or point[3] == 1
 
 
 def _slicer_target(markup: Mapping[str, Any], path: Path, number: int) -> Target:

@@ -13,6 +13,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
 
 LOCATIONS_KEPT_PER_LABEL = 2000
+MOST_TRIES = 300  # cubes that are drawn until one holds enough of a target
 IGNORED = 255  # label of voxels of which nobody knows what they are
 
 
@@ -147,7 +148,7 @@ class CropSampler:
         self, count: int, *, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor, list[str], Tensor, bool]:
         """A cube that holds at least one target: image, targets [K], others [K], names [K], label map, low quality."""
-        while True:
+        for _ in range(MOST_TRIES):
             index = self._usable[_below(len(self._usable), generator)]
             case, centre = self.cases[index], self._centre(index, generator)
             image, labels = self._cut(case, centre, generator, index=index)
@@ -157,6 +158,11 @@ class CropSampler:
             ]
             if present:
                 break
+        else:
+            raise UserError(
+                f"in {MOST_TRIES} random cubes no target had {self.settings.min_voxels} voxels; lower --min-voxels, or "
+                "leave out targets as small as that"
+            )
         order = torch.randperm(len(present), generator=generator).tolist()
         names = [present[order[slot % len(order)]] for slot in range(count)]
         members = torch.tensor(sorted({label for wanted in self.targets.values() for label in wanted}))

@@ -75,7 +75,8 @@ class TrainingSettings:
         for name, known in (("scheme", SCHEMES), ("schedule", SCHEDULES), ("cpcl", CPCL)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
-        for name in ("steps", "crops_per_step", "targets_per_crop", "max_rounds", "accumulate", "validate_every"):
+        counts = ("steps", "crops_per_step", "targets_per_crop", "max_rounds", "accumulate")
+        for name in (*counts, "validate_every", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("learning_rate", "decoder_rate_share", "largest_gradient"):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
 from nnunetv2_muduo.teachers.mosaic import Window, blend, bounds
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
@@ -100,6 +101,8 @@ class ScanWindows:
         """
         if self._floor is None:
             self._floor = min(float(self.volume.min()), 0.0)
+            if not math.isfinite(self._floor + float(self.volume.max())):
+                raise UserError("The scan holds voxels that are no numbers (NaN or infinite); replace them first.")
         raw = self._cut(window, self.volume, self.spec.cube_size, fill=self._floor)
         return normalise_for_teacher(raw[None, None].to(self.device), self.clamp)
 

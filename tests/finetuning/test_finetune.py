@@ -141,6 +141,10 @@ def test_mistakes_are_answered_with_one_sentence(place: Path, capsys: pytest.Cap
     assert "All 3 cases are held out" in refused(place, capsys, val_fraction="1")
     assert "standin_ct" in refused(place, capsys, more=("--name", "standin_ct"))
     assert "learning_rate is -1.0" in refused(place, capsys, learning_rate="-1")
+    assert "save_every is 0" in refused(place, capsys, save_every="0")
+    assert "--lq needs --scheme published" in refused(place, capsys, data=("-d", "301", "--lq", "302"), scheme="mixed")
+    assert "name them with --lq" in refused(place, capsys, cpcl="ensemble")
+    assert "no target had 100000 voxels" in refused(place, capsys, min_voxels="100000")
     assert "splits_final.json" in refused(place, capsys, more=("-f", "0"))
     assert not (place / "tiny" / "training.pth").exists()
     assert finetune(place) == 0  # none of them has taken the folder

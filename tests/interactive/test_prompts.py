@@ -70,6 +70,8 @@ def test_slicer_markups_are_targets_in_their_own_space(tmp_path):
         '{"space": "mm", "targets": [{"name": "a", "points": []}]}',
         '{"targets": [{"name": "a", "points": [[1, 2, Infinity]]}]}',
         '{"targets": [{"name": "a", "points": [[1, 2, 1e400]]}]}',
+        '{"targets": [{"name": "a", "points": [[1, 2, 3, "0"]]}]}',
+        '{"targets": [{"name": "a", "points": [[1, 2, 3, -1]]}]}',
         '{"markups": ["text"]}',
     ],
 )

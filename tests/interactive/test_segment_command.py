@@ -110,6 +110,32 @@ def test_a_name_without_a_format_is_told_before_any_work(weights, scan, tmp_path
     assert "does not say its format" in capsys.readouterr().err
 
 
+def test_the_scan_itself_is_not_overwritten(weights, scan, tmp_path, capsys):
+    before = scan.read_bytes()
+    (tmp_path / "link.nii.gz").symlink_to(scan)
+    for out in (scan, tmp_path / "link.nii.gz"):
+        assert main(["segment", str(scan), "--teacher", "tiny.pth", "--point", "9", "9", "9", "-o", str(out)]) == 2
+        assert "is the scan itself" in capsys.readouterr().err
+    assert scan.read_bytes() == before
+
+
+def test_a_scan_with_voxels_that_are_no_numbers_is_refused(weights, tmp_path, capsys):
+    array = np.random.default_rng(0).uniform(0, 5, (20, 24, 28)).astype(np.float32)
+    array[3, 3, 3] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "pet.nrrd"))
+    command = ["segment", str(tmp_path / "pet.nrrd"), "--teacher", "tiny.pth", "--point", "9", "9", "9"]
+    assert main([*command, "-o", str(tmp_path / "mask.nii.gz")]) == 2
+    assert "no numbers (NaN or infinite)" in capsys.readouterr().err
+    assert not (tmp_path / "mask.nii.gz").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_device_that_is_not_there_is_told(weights, scan, tmp_path, capsys):
+    command = ["segment", str(scan), "--teacher", "tiny.pth", "--point", "9", "9", "9", "-device", "cuda"]
+    assert main([*command, "-o", str(tmp_path / "mask.nii.gz")]) == 2
+    assert "no CUDA device here; use -device cpu" in capsys.readouterr().err
+
+
 def test_a_scan_of_the_wrong_kind_is_warned_of(weights, tmp_path, capsys):
     array = np.random.default_rng(0).uniform(-1000, 400, (20, 24, 28)).astype(np.float32)
     image = sitk.GetImageFromArray(array)

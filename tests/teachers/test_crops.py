@@ -108,6 +108,11 @@ def test_cases_without_any_target_are_refused() -> None:
         CropSampler([case()], targets={"spleen": (9,)}, settings=CropSettings(16))
 
 
+def test_targets_too_small_for_any_cube_end_in_a_sentence_and_not_in_a_search_without_end() -> None:
+    with pytest.raises(UserError, match=r"no target had 5000 voxels; lower --min-voxels"):
+        sampler(min_voxels=5000).draw(1, 1, generator=torch.Generator().manual_seed(0))
+
+
 def test_the_same_generator_draws_the_same_cubes() -> None:
     first, second = (sampler().draw(2, 3, generator=torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(first.images, second.images)
