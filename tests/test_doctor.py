@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from doctor_dataset import DATASET_JSON, PLANS, Tiny
+from doctor_marks import mark_of
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code, gpu
@@ -18,7 +19,6 @@ from nnunetv2_muduo.doctor.host import HostNeed, estimate_host_need, judge_host
 from nnunetv2_muduo.doctor.teachers import check_teacher
 from nnunetv2_muduo.doctor.trainer import check_look_up, check_trainer, check_variable
 from nnunetv2_muduo.doctor.unlabelled import check_scans, judge_fresh
-from nnunetv2_muduo.doctor.workers import check_number, check_shared_memory
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.trainer_folder import trainer_folder
@@ -35,12 +35,6 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     need = GpuNeed(student=1, teachers=1, source="a test of its own simulates")  # seconds each time
     monkeypatch.setattr(gpu, "simulated_need", lambda *arguments, **keywords: need)
     return Tiny(tmp_path)
-
-
-def mark_of(check: Check) -> Mark:
-    """The mark, after making sure that whatever is not in order has a remedy."""
-    assert bool(check.remedy) == (check.mark is not Mark.OK)
-    return check.mark
 
 
 # Folders and trainer
@@ -79,18 +73,6 @@ def test_failing_look_up_is_reported_and_its_chatter_hidden(capsys: pytest.Captu
 def test_look_up_is_spared_where_it_cannot_succeed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("nnUNet_extTrainer", raising=False)
     assert [check.name for check in check_trainer()] == ["nnUNet_extTrainer"]
-
-
-@pytest.mark.parametrize(
-    ("value", "mark"), [(None, Mark.OK), ("4", Mark.OK), ("0", Mark.WARN), ("many", Mark.FAIL), ("-1", Mark.FAIL)]
-)
-def test_number_of_workers_must_be_one_that_nnunet_can_use(value: str | None, mark: Mark):
-    assert mark_of(check_number(value)) is mark
-
-
-def test_little_shared_memory_is_told():
-    assert mark_of(check_shared_memory(0.06)) is Mark.WARN
-    assert mark_of(check_shared_memory(8)) is Mark.OK
 
 
 # Teachers

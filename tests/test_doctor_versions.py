@@ -4,17 +4,12 @@ from pathlib import Path
 
 import pytest
 import torchvision
+from doctor_marks import mark_of
 
-from nnunetv2_muduo.doctor.check import Check, Mark
+from nnunetv2_muduo.doctor.check import Mark
 from nnunetv2_muduo.doctor.versions import SUPPORTED_NNUNET, check_nnunet, check_python, check_torch, check_torchvision
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def mark_of(check: Check) -> Mark:
-    """The mark, after making sure that whatever is not in order has a remedy."""
-    assert bool(check.remedy) == (check.mark is not Mark.OK)
-    return check.mark
 
 
 def test_old_python_fails():

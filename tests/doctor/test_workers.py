@@ -1,0 +1,19 @@
+"""The doctor looks at what nnU-Net's workers need."""
+
+import pytest
+from doctor_marks import mark_of
+
+from nnunetv2_muduo.doctor import Mark
+from nnunetv2_muduo.doctor.workers import check_number, check_shared_memory
+
+
+@pytest.mark.parametrize(
+    ("value", "mark"), [(None, Mark.OK), ("4", Mark.OK), ("0", Mark.WARN), ("many", Mark.FAIL), ("-1", Mark.FAIL)]
+)
+def test_number_of_workers_must_be_one_that_nnunet_can_use(value: str | None, mark: Mark):
+    assert mark_of(check_number(value)) is mark
+
+
+def test_little_shared_memory_is_told():
+    assert mark_of(check_shared_memory(0.06)) is Mark.WARN
+    assert mark_of(check_shared_memory(8)) is Mark.OK
