@@ -27,11 +27,12 @@ demo: environment
 
 PYTEST = OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest
 
-# Forks of a process that has trained cannot train, so tests that need that have a process of their own.
+# Forks of a process that has trained cannot train, and forks of one with threads may wait for these forever: tests that
+# fork have processes of their own.
 test: environment
 ifeq ($(strip $(TESTS)),)
-	$(PYTEST) -m trains_in_forks -n $(JOBS) --dist loadfile
-	$(PYTEST) -m "not trains_in_forks" -n $(JOBS) --dist loadfile
+	$(PYTEST) -m forks -n $(JOBS) --dist loadfile
+	$(PYTEST) -m "not forks" -n $(JOBS) --dist loadfile
 else
 	$(PYTEST) -n $(JOBS) --dist loadfile $(TESTS)
 endif

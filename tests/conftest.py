@@ -7,9 +7,9 @@ from training_forks import trains_in_forks
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what forks and trains where an earlier test of this process has made that impossible."""
-    if item.get_closest_marker("trains_in_forks") and not trains_in_forks():
-        pytest.skip("this process has trained, so its forks cannot: run -m trains_in_forks by itself")
+    """Skip what forks where an earlier test of this process has trained."""
+    if item.get_closest_marker("forks") and not trains_in_forks():
+        pytest.skip("this process has trained, so its forks cannot: run -m forks by itself")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,10 @@ from nnunetv2_muduo.autopet.recipe import convert
 from nnunetv2_muduo.files import PARTIAL_PREFIX, sha256_of
 from nnunetv2_muduo.transfer.few_shot import Amount
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process"),
+    pytest.mark.forks,
+]
 _STEPS = ("replace", "symlink", "mkdir", "unlink")
 
 

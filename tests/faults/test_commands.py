@@ -10,10 +10,12 @@ from fault_scenarios import SCENARIOS
 from fault_trials import KINDS, Bench, draw_faults, trial
 from small_disk import own_disk
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes"),
+    pytest.mark.forks,
+]
 QUICK = ("weights", "plan", "harmonise", "evaluate", "preprocess-unlabelled")
 SLOW = tuple(name for name in SCENARIOS if name not in QUICK)
-TRAINING = "finetune-teacher"
 
 
 def strike(name: str, folder: Path, *, faults: int) -> None:
@@ -31,8 +33,6 @@ def test_after_a_fault_a_second_run_comes_to_what_one_run_comes_to(name: str, tm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.trains_in_forks) if name == TRAINING else name for name in SLOW]
-)
+@pytest.mark.parametrize("name", SLOW)
 def test_so_it_does_where_a_run_takes_longer(name: str, tmp_path: Path):
     strike(name, tmp_path, faults=len(KINDS))

@@ -15,6 +15,7 @@ from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 
 pytestmark = [
     pytest.mark.slow,  # each worker imports everything anew
+    pytest.mark.forks,
     pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for workers in /proc"),
 ]
 COMMANDS = {

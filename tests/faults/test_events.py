@@ -11,7 +11,10 @@ from fault_child import in_a_child
 from fault_events import WRITE, Event, Watch, killing
 from small_disk import fill, own_disk
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process"),
+    pytest.mark.forks,
+]
 
 
 def change(folder: Path) -> None:

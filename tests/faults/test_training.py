@@ -13,7 +13,7 @@ from small_disk import own_disk
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes"),
-    pytest.mark.trains_in_forks,
+    pytest.mark.forks,
 ]
 
 

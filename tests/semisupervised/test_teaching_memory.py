@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.memory.live_bytes import LiveBytes
+from nnunetv2_muduo.memory.simulation import AutocastEinsum
 from nnunetv2_muduo.semisupervised.monitoring import Monitor
 from nnunetv2_muduo.semisupervised.teacher_report import make_teacher_report
 from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
@@ -81,7 +82,7 @@ def test_embeddings_and_answers_of_teachers_are_gone_when_they_have_labelled(mad
 
 
 def test_nothing_is_held_after_a_step_and_later_steps_hold_no_more():
-    with LiveBytes() as live:
+    with AutocastEinsum(), LiveBytes() as live:
         asked, student = teaching(), nn.Conv3d(2, 3, 1)
         learn(asked, student)  # small matrices of the views are made once
         before, peaks = live.now, []
@@ -95,7 +96,7 @@ def test_nothing_is_held_after_a_step_and_later_steps_hold_no_more():
 
 
 def test_teacher_report_holds_nothing_of_a_batch_when_the_next_is_made():
-    with LiveBytes() as live:
+    with AutocastEinsum(), LiveBytes() as live:
         asked, student, held = teaching(), nn.Conv3d(2, 3, 1), []
 
         def batches():
