@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
 from nnunetv2_muduo.files import is_whole_array, replacing, write_text
 from nnunetv2_muduo.finetuning.arrays import at_least_spaced, label_array, raw_array
@@ -56,6 +57,7 @@ def store_cases(
     folder: Path,
     *,
     tables: Mapping[str, dict[int, int]],
+    modality: str,
     orientation: str,
     spacing_in_mm: float,
     workers: int = 2,
@@ -67,6 +69,7 @@ def store_cases(
         sources: the cases.
         folder: where they go.
         tables: dataset -> value in the file -> value stored.
+        modality: "CT" or "PET", what the images should hold; intensities that do not look like it are warned of.
         orientation: the teacher's.
         spacing_in_mm: the finest spacing that is of any use; finer axes are coarsened to it.
         workers: cases in work at the same time.
@@ -78,7 +81,7 @@ def store_cases(
 
     def store(source: CaseSource) -> None:
         table = tables[source.dataset]
-        store_case(source, folder, table=table, orientation=orientation, spacing_in_mm=spacing_in_mm)
+        store_case(source, folder, table=table, modality=modality, orientation=orientation, spacing_in_mm=spacing_in_mm)
 
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -93,7 +96,7 @@ def store_cases(
 
 
 def store_case(
-    source: CaseSource, folder: Path, *, table: dict[int, int], orientation: str, spacing_in_mm: float
+    source: CaseSource, folder: Path, *, table: dict[int, int], modality: str, orientation: str, spacing_in_mm: float
 ) -> None:
     """Store one case, unless it is there already; see `store_cases`."""
     image_file, labels_file, record_file = _files(folder, source)
@@ -109,6 +112,8 @@ def store_case(
     record_file.unlink(missing_ok=True)
     image, labels = (sitk.DICOMOrient(read_image(file), orientation) for file in (source.image, source.labels))
     check_same_grid(labels, image, names=(source.labels, source.image))
+    for warning in intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality):
+        tqdm.write(f"WARNING: {source.name}: {warning}")
     image = at_least_spaced(image, spacing_in_mm, is_labels=False)
     labels = at_least_spaced(labels, spacing_in_mm, is_labels=True)
     _write(raw_array(image, source.image), image_file)

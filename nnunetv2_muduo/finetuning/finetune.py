@@ -71,7 +71,7 @@ def finetune_teacher(
     write_text(output / RECORD, json.dumps(record, indent=2) + "\n")  # now that nothing is wrong with it
     log = _logging_to(output, log)
     log(f"{len(plan.learning)} cases to learn from, {len(plan.held_out)} held out; labels: {', '.join(plan.names)}")
-    stored = _store(plan, output / CASES, workers=workers)
+    stored = _store(plan, output / CASES, modality=job.modality, workers=workers)
     state = _train(plan, stored, output, val_crops=job.val_crops, title=name, device=device, log=log)
     info = _info(job, plan.learnt_from, plan.origin, settings=plan.settings, state=state, run=run)
     path = write_teacher_files(plan.network, output, name, info=info, overwrite=overwrite, folder=weights)
@@ -79,12 +79,13 @@ def finetune_teacher(
     return path
 
 
-def _store(plan: Plan, folder: Path, *, workers: int) -> StoredCases:
+def _store(plan: Plan, folder: Path, *, modality: str, workers: int) -> StoredCases:
     """All cases as the teacher looks at them, those to learn from first."""
     return store_cases(
         [*plan.learning, *plan.held_out],
         folder,
         tables={dataset: stored_values(content, plan.names) for dataset, content in plan.datasets.items()},
+        modality=modality,
         orientation=cast(Any, plan.network).spec.orientation,
         spacing_in_mm=plan.cubes.spacing_range_in_mm[0] / plan.cubes.largest_anisotropy,
         workers=workers,

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
 from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
+from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_io import write_whole
 from nnunetv2_muduo.files import clear_away_left_behind, file_stamp, sha256_of, write_text
 from nnunetv2_muduo.json_files import table_or_nothing
@@ -55,6 +56,7 @@ class ReadCase:
         ct, pet: [Z, Y, X] float32, HU and SUV.
         prompts: [Z, Y, X] uint8, or int32 where a label exceeds 255.
         geometry: of all three.
+        warnings: sentences about intensities that do not look like HU or SUV.
     """
 
     case: str
@@ -63,6 +65,7 @@ class ReadCase:
     pet: np.ndarray | None = None
     prompts: np.ndarray | None = None
     geometry: Geometry | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_case(job: CaseJob) -> ReadCase:
@@ -75,7 +78,9 @@ def read_case(job: CaseJob) -> ReadCase:
     except BadScanError as error:
         return ReadCase(job.case, str(error))
     ct, pet = (image[channel] for channel in job.channels)
-    return ReadCase(job.case, None, ct, pet, prompts, Geometry(**properties["sitk_stuff"]))
+    geometry = Geometry(**properties["sitk_stuff"])
+    warnings = (*intensity_warnings(ct, modality="CT"), *intensity_warnings(pet, modality="PET"))
+    return ReadCase(job.case, None, ct, pet, prompts, geometry, warnings)
 
 
 def check_scan(job: CaseJob) -> tuple[str, str | None]:

@@ -203,6 +203,8 @@ class _Labelling:
             if read.reason is not None:
                 problems[read.case] = read.reason
             else:
+                for warning in read.warnings:
+                    tqdm.write(f"WARNING: {read.case}: {warning}")
                 qualities[read.case] = self.one(read)
         return qualities, problems
 

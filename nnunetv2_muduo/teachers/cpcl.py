@@ -55,13 +55,18 @@ class Ensemble:
         return (self.squares / self.count - mean.square()).clamp_min(0)
 
 
-def uncertain_voxels(variance: Tensor) -> Tensor:
+def uncertain_voxels(variance: Tensor, known: Tensor | None = None) -> Tensor:
     """Where the uncertainty exceeds its mean over the cube of its target: bool, shape of `variance` [..., X, Y, Z].
 
-    Rounding errors of a constant uncertainty count as certain.
+    Rounding errors of a constant uncertainty count as certain. The mean is that of the voxels that are `known` (bool,
+    broadcast to `variance`; None: all), and no other is uncertain.
     """
-    mean = variance.mean(dim=(-3, -2, -1), keepdim=True)
-    return variance > mean + 1e-6
+    if known is None:
+        known = torch.ones_like(variance, dtype=torch.bool)
+    known = known.expand_as(variance)
+    space = (-3, -2, -1)
+    mean = (variance * known).sum(space, keepdim=True) / known.sum(space, keepdim=True).clamp_min(1)
+    return known & (variance > mean + 1e-6)
 
 
 def doubtful_targets(given: Tensor, mean: Tensor, *, margin: float = DOUBT_MARGIN) -> Tensor:
@@ -88,7 +93,9 @@ def _soft_dice(probabilities: Tensor, mask: Tensor) -> Tensor:
     return 2 * shared / total.clamp_min(1e-6)
 
 
-def rectified_labels(given: Tensor, mean: Tensor, variance: Tensor, *, reading: str) -> Tensor:
+def rectified_labels(
+    given: Tensor, mean: Tensor, variance: Tensor, *, reading: str, known: Tensor | None = None
+) -> Tensor:
     """The given labels, changed where the answers tell so.
 
     Args:
@@ -97,19 +104,23 @@ def rectified_labels(given: Tensor, mean: Tensor, variance: Tensor, *, reading: 
         reading: "complement" turns uncertain voxels over, as the published formula says; "ensemble" lets the mean
             decide there (> 0.5); "confident", which is ours, does the reverse: the mean decides where the answers are
             certain, in doubtful targets only.
+        known: bool, broadcast to the others; voxels outside, which the dataset tells nothing about, are no reason for
+            doubt and keep their label. None: all are known.
 
     Returns:
-        bool, same shape; a target that would lose all its voxels keeps its given label.
+        bool, same shape; a target that would lose all its voxels that are known keeps its given label.
 
     Raises:
         ValueError: for another reading.
     """
     if reading not in READINGS:
         raise ValueError(f"unknown reading {reading!r}; known are {', '.join(READINGS)}")
-    uncertain, decided = uncertain_voxels(variance), mean > 0.5
+    known = torch.ones_like(given) if known is None else known.expand_as(given)
+    uncertain, decided = uncertain_voxels(variance, known), mean > 0.5
     if reading == "confident":
-        rectified = torch.where(~uncertain & doubtful_targets(given, mean)[..., None, None, None], decided, given)
+        doubtful = doubtful_targets(given & known, mean * known)[..., None, None, None]
+        rectified = torch.where(known & ~uncertain & doubtful, decided, given)
     else:
         rectified = torch.where(uncertain, ~given if reading == "complement" else decided, given)
-    lost = ~rectified.flatten(-3).any(-1)[..., None, None, None]
+    lost = ~(rectified & known).flatten(-3).any(-1)[..., None, None, None]
     return torch.where(lost, given, rectified)

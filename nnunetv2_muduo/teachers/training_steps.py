@@ -173,8 +173,10 @@ def _rectify(
     ):
         ensemble.add(torch.sigmoid(logits.float()))
         sent.append(prompt)
-    mean = ensemble.mean * crops.known  # answers where nobody knows are no reason for doubt
-    return rectified_labels(crops.targets, mean, ensemble.variance, reading=settings.cpcl), sent
+    rectified = rectified_labels(
+        crops.targets, ensemble.mean, ensemble.variance, reading=settings.cpcl, known=crops.known
+    )
+    return rectified, sent
 
 
 def _ask_again(

@@ -24,7 +24,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CaseSource]
 
 
 def store(sources: list[CaseSource], folder: Path, **changes) -> StoredCases:
-    options = {"orientation": "LPS", "spacing_in_mm": 1.0, "table": TABLE, **changes}
+    options = {"modality": "CT", "orientation": "LPS", "spacing_in_mm": 1.0, "table": TABLE, **changes}
     tables = {source.dataset: options.pop("table") for source in sources[:1]}
     return store_cases(sources, folder, tables=tables, progress=False, **options)
 
@@ -118,3 +118,18 @@ def test_a_stored_file_that_is_cut_short_is_stored_again(
     file = tmp_path / "cases" / f"{sources[0].name}{ending}"
     file.write_bytes(file.read_bytes()[:-10])
     assert np.array_equal(store(sources, tmp_path / "cases")[0].image[...], whole)
+
+
+def test_images_of_the_other_modality_are_warned_of_once(tmp_path: Path, sources, capsys) -> None:
+    for _ in range(2):
+        store(sources, tmp_path / "cases", modality="PET")
+    told = capsys.readouterr()
+    warnings = [line for line in (told.out + told.err).splitlines() if "WARNING" in line]
+    assert len(warnings) == len(sources)
+    assert all("does not look like PET in SUV" in warning for warning in warnings)
+    assert {source.name for source in sources} == {warning.split(": ")[1] for warning in warnings}
+
+
+def test_images_of_the_right_modality_are_not(tmp_path: Path, sources, capsys) -> None:
+    store(sources, tmp_path / "cases")
+    assert "WARNING" not in "".join(capsys.readouterr())

@@ -12,7 +12,8 @@ from pathlib import Path
 
 TRACEBACK = 70  # exit code of what raised
 _PAUSE_IN_S = 0.002
-_PATIENCE = 20  # other processes may keep the processor busy, so the clock says little
+# Other processes may keep the processor busy, so the clock says little
+_FACTOR, _MORE_SECONDS = 5, 15
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def run_aside(action: Callable[[], int | None], log: Path, *, limit_in_s: int, m
     process = os.fork()
     if not process:
         _become(action, log, limit_in_s, most_bytes)
-    end = time.monotonic() + _PATIENCE * limit_in_s
+    end = time.monotonic() + _FACTOR * limit_in_s + _MORE_SECONDS
     timed_out = False
     while True:
         done, status, usage = os.wait4(process, os.WNOHANG)

@@ -137,6 +137,16 @@ def test_a_bad_case_is_named_at_the_end_and_the_others_are_done(project: PseudoP
     assert {row["case"] for row in quality(project)} == {CASES[1]}
 
 
+def test_channels_that_do_not_look_like_what_they_are_called_are_warned_of(project: PseudoProject, capsys):
+    images = project.raw / "imagesUn"
+    (images / f"{CASES[0]}_0000.nii.gz").replace(images / f"{CASES[0]}_0001.nii.gz")
+    write(np.random.default_rng(0).random(organs().shape, np.float32) * 5, images / f"{CASES[0]}_0000.nii.gz")
+    assert main(project.command()) == 0
+    told = [line for line in "".join(capsys.readouterr()).splitlines() if line.startswith("WARNING")]
+    assert [line.split(" like ")[1][:3] for line in told if line.startswith(f"WARNING: {CASES[0]}: ")] == ["CT ", "PET"]
+    assert len(told) == 2
+
+
 @pytest.mark.parametrize("switched_off", ["--ct-teacher", "--pet-teacher"])
 def test_one_teacher_can_be_switched_off(project: PseudoProject, switched_off: str):
     assert main(project.command(switched_off, "none")) == 0

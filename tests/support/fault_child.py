@@ -19,7 +19,6 @@ from fault_events import Event, Watch
 
 from nnunetv2_muduo.files import write_text
 
-
 _MOST_SECONDS = 900  # a fork of a process with threads can wait forever for a lock that one of them held
 
 

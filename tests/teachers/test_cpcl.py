@@ -108,3 +108,18 @@ def test_a_target_that_would_be_lost_keeps_its_given_label(reading: str) -> None
 def test_another_reading_is_refused() -> None:
     with pytest.raises(ValueError, match="complement, ensemble, confident"):
         rectified_labels(GIVEN, GIVEN.float(), GIVEN.float(), reading="union")
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("seed", range(5))
+def test_voxels_that_nobody_knows_change_nothing_elsewhere_and_keep_their_label(reading: str, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    given = torch.rand(2, 3, 8, 4, 4, generator=generator) > 0.6
+    mean, variance = (torch.rand(2, 3, 8, 4, 4, generator=generator) for _ in range(2))
+    known = torch.zeros(2, 1, 8, 4, 4, dtype=torch.bool)
+    known[:, :, :5] = True
+    rectified = rectified_labels(given, mean, variance, reading=reading, known=known)
+    alone = rectified_labels(given[:, :, :5], mean[:, :, :5], variance[:, :, :5], reading=reading)
+    assert torch.equal(rectified[:, :, :5], alone)
+    assert torch.equal(rectified[:, :, 5:], given[:, :, 5:])
+    assert not torch.equal(alone, given[:, :, :5])
