@@ -74,19 +74,53 @@ def test_ras_lps_and_voxels_mean_the_same_place():
     np.testing.assert_array_equal(masks[0], masks[2])
 
 
-@pytest.mark.parametrize("spacing", [(2.0, 3.0, 5.0), (6.0, 4.0, 2.0)])
-def test_another_spacing_moves_the_border_by_a_voxel_at_most(spacing):
-    image = a_scan()
-    size = [round(n * s / t) for n, s, t in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)]
-    origin = [o + (t - s) / 2 for o, s, t in zip(image.GetOrigin(), image.GetSpacing(), spacing, strict=True)]
-    other = sitk.Resample(image, size, sitk.Transform(), sitk.sitkLinear, origin, spacing, image.GetDirection(), 1.0)
-    world = Point(image.TransformContinuousIndexToPhysicalPoint(MIDDLE), space="lps")
-    first, second = (segment(scan, [Target("box", [world])]).labels for scan in (image, other))
+def on_another_grid(image: sitk.Image, spacing, angles=(0.0, 0.0, 0.0)) -> sitk.Image:
+    """The same body on a grid of another spacing (mm) that lies askew by some angles, around the same middle."""
+    grid = sitk.Image(
+        [round(n * s / t) for n, s, t in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)], 0
+    )
+    grid.SetSpacing(spacing)
+    grid.SetDirection(sitk.Euler3DTransform((0.0, 0.0, 0.0), *angles).GetMatrix())
+    middles = [
+        np.array(scan.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in scan.GetSize()]))
+        for scan in (image, grid)
+    ]
+    grid.SetOrigin(list(middles[0] - middles[1]))
+    return sitk.Resample(image, grid, sitk.Transform(), sitk.sitkLinear, 1.0, sitk.sitkFloat32)
+
+
+def assert_same_but_for_a_voxel_at_the_border(first: sitk.Image, second: sitk.Image) -> None:
+    """Masks of the same body, of which the second lies on another grid."""
     second = sitk.Resample(second, first, sitk.Transform(), sitk.sitkNearestNeighbor)
     grown, shrunk = sitk.BinaryDilate(first, [2] * 3), sitk.BinaryErode(first, [2] * 3)
     found = sitk.GetArrayFromImage(second) == 1
     assert not (found & (sitk.GetArrayFromImage(grown) == 0)).any()
+    assert sitk.GetArrayFromImage(shrunk).any()
     assert found[sitk.GetArrayFromImage(shrunk) == 1].all()
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 3.0, 5.0), (6.0, 4.0, 2.0)])
+def test_another_spacing_moves_the_border_by_a_voxel_at_most(spacing):
+    image = a_scan()
+    world = Point(image.TransformContinuousIndexToPhysicalPoint(MIDDLE), space="lps")
+    first, second = (
+        segment(scan, [Target("box", [world])]).labels for scan in (image, on_another_grid(image, spacing))
+    )
+    assert_same_but_for_a_voxel_at_the_border(first, second)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_scan_that_lies_anyhow_shows_the_same_body(seed: int):
+    rng = np.random.default_rng(seed)
+    orientation = "".join(rng.choice(list(pair)) for pair in rng.permutation(["LR", "AP", "SI"]))
+    image = a_scan()
+    askew = on_another_grid(image, rng.uniform(2.0, 6.0, 3).tolist(), rng.uniform(-0.5, 0.5, 3).tolist())
+    turned = sitk.DICOMOrient(askew, orientation)
+    assert turned.GetDirection() != image.GetDirection()
+    world = Point(image.TransformContinuousIndexToPhysicalPoint(MIDDLE), space="lps")
+    first, second = (segment(scan, [Target("box", [world])]).labels for scan in (image, turned))
+    assert second.GetDirection() == turned.GetDirection()
+    assert_same_but_for_a_voxel_at_the_border(first, second)
 
 
 def test_targets_in_one_cube_share_an_encoder_pass_and_keep_their_labels():
