@@ -141,6 +141,27 @@ def pretrain(start: str, arguments: argparse.Namespace) -> Path:
     return final
 
 
+def imported(run: Run, out: Path, arguments: argparse.Namespace) -> Path:
+    """The checkpoint of a run's pretraining as `muduo import-mae` rearranges it for the run's network.
+
+    A channel that was hidden in pretraining starts from zeros: its filters were never trained.
+    """
+    from nnunetv2_muduo.transfer.weight_import import import_weights
+
+    path = out / f"imported_{run.kind}_{run.start}_{run.target}.pth".replace(" ", "-")
+    if not path.is_file():
+        import_weights(
+            pretrain(run.start, arguments),
+            dataset=TARGETS[run.target],
+            output=path,
+            configuration=CONFIGURATION,
+            plans_name=PLANS,
+            trainer=KINDS[run.kind],
+            force=STARTS[run.start] is not None,
+        )
+    return path
+
+
 def random_features(out: Path, seed: int, arguments: argparse.Namespace) -> Path:
     """A checkpoint of nnU-Net's initial weights, what a probe from scratch stands on."""
     path = out / f"random_{seed}.pth"
@@ -309,7 +330,7 @@ def main() -> None:
         if not finished.is_file():
             weights = None
             if run.start != SCRATCH:
-                weights = pretrain(run.start, arguments)
+                weights = imported(run, out, arguments)
             elif run.kind == "linear probe":
                 weights = random_features(out, run.seed, arguments)
             scores = train_and_test(run, fold=folds[run.budget, run.seed], weights=weights, arguments=arguments)

@@ -1,11 +1,14 @@
 """How plans prepare images, told alike where weights are pretrained and where they are brought in."""
 
+import os
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.record import is_body_cropped
 from nnunetv2_muduo.pretraining.provenance import Provenance
 from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
 from nnunetv2_muduo.settings import Settings
@@ -42,6 +45,12 @@ def provenance_of_plans(plans: Mapping, configuration: str, dataset_json: Mappin
         use_mask_for_norm=tuple(bool(used) for used in resolved.use_mask_for_norm),
         foreground=_foreground(plans, channels=len(names)),
     )
+
+
+def body_crop_of(dataset_name: str) -> bool | None:
+    """Whether `muduo harmonise` cropped a dataset of nnUNet_raw to the body; None where nothing tells."""
+    raw = os.environ.get("nnUNet_raw")
+    return is_body_cropped(Path(raw) / dataset_name) if raw else None
 
 
 def _foreground(plans: Mapping, *, channels: int) -> tuple[tuple[float, ...], ...]:

@@ -138,6 +138,16 @@ def read_records(path: Path) -> dict[str, CaseRecord]:
         raise UserError(f"{path} is no {RECORD_FILE} of `muduo harmonise`; give that file.") from error
 
 
+def is_body_cropped(dataset: Path) -> bool | None:
+    """Whether all scans of a raw dataset were cropped to the body; None where no record tells, or a damaged one."""
+    path = dataset / RECORD_FILE
+    try:
+        records = read_records(path) if path.is_file() else {}
+    except UserError:
+        return None
+    return all(record.box is not None for record in records.values()) if records else None
+
+
 def _stamp(path: Path) -> list:
     """Of a file, or of all files of a folder together."""
     if path.is_file():

@@ -8,7 +8,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.cases import CaseSplit
-from nnunetv2_muduo.plans_provenance import provenance_of_plans
+from nnunetv2_muduo.plans_provenance import body_crop_of, provenance_of_plans
 from nnunetv2_muduo.pretraining import NOT_PRETRAINED
 
 
@@ -35,6 +35,7 @@ def describe_pretraining(
     ]
     described = {
         **told.to_dict(),
+        "body_crop": body_crop_of(told.dataset_name),
         "normalization_schemes": schemes,
         "patch_size": [int(edge) for edge in configuration.patch_size],
         "architecture": configuration.configuration["architecture"],

@@ -31,6 +31,7 @@ class Provenance:
             () where nobody knows.
         foreground: for each channel (mean, standard deviation, 0.5th, 99.5th percentile) in HU or SUV of the labelled
             foreground, by which CTNormalization scales and clips; () where nobody knows.
+        body_crop: whether all scans were cropped to the body, which z-scores depend on; None where nobody knows.
     """
 
     spacing: tuple[float, ...]
@@ -43,6 +44,7 @@ class Provenance:
     transpose_forward: tuple[int, ...] = (0, 1, 2)
     use_mask_for_norm: tuple[bool, ...] = ()
     foreground: tuple[tuple[float, ...], ...] = ()
+    body_crop: bool | None = None
 
     @property
     def taught_channels(self) -> tuple[str | None, ...]:
@@ -66,6 +68,9 @@ class Provenance:
         missing = [key for key in _REQUIRED if key not in given]
         if missing:
             raise ValueError(f"it does not say its {' and '.join(missing)}")
+        crop = given.get("body_crop")
+        if crop is not None and not isinstance(crop, bool):
+            raise ValueError(f"its body_crop is {crop!r}, neither true nor false")
         words = {key: str(given.get(key) or "") for key in ("source", "plans_name", "dataset_name", "configuration")}
         provenance = cls(
             spacing=tuple(float(edge) for edge in given["spacing"]),
@@ -74,6 +79,7 @@ class Provenance:
             transpose_forward=tuple(int(axis) for axis in given.get("transpose_forward", cls.transpose_forward)),
             use_mask_for_norm=tuple(bool(used) for used in given.get("use_mask_for_norm", ())),
             foreground=tuple(tuple(map(float, numbers)) for numbers in given.get("foreground", ())),
+            body_crop=crop,
             **words,
         )
         if sorted(provenance.transpose_forward) != [0, 1, 2] or len(provenance.spacing) not in (2, 3):
@@ -101,13 +107,14 @@ class Provenance:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
-# arXiv 2605.21835: harmonised to 3 x 2 x 2 mm, each channel z-scored per volume, PET first
+# arXiv 2605.21835: harmonised to 3 x 2 x 2 mm, cropped to the body, each channel z-scored per volume, PET first
 RELEASED = Provenance(
     spacing=(3.0, 2.0, 2.0),
     normalization_schemes=("ZScoreNormalization", "ZScoreNormalization"),
     channel_names=("PET", "CT"),
     source="PET/CT masked autoencoder (arXiv 2605.21835)",
     use_mask_for_norm=(False, False),
+    body_crop=True,
 )
 
 
@@ -136,6 +143,18 @@ def obstacles(pretrained: Provenance, target: Provenance) -> list[str]:
         *_other_axes(pretrained.transpose_forward, target.transpose_forward),
         *_unknown_channels(pretrained.taught_channels, target.channel_names),
         *_other_normalisation(pretrained, target),
+    ]
+
+
+def cautions(pretrained: Provenance, target: Provenance) -> list[str]:
+    """What may differ and mislead a little, but is no reason to refuse, one phrase each; [] if nothing."""
+    if pretrained.body_crop in (None, target.body_crop) or _HEEDS_MASK not in target.normalization_schemes:
+        return []
+    before = "cropped to the body" if pretrained.body_crop else "with the air around the body"
+    now = {True: "cropped to the body", False: "not cropped", None: "not known to be cropped"}[target.body_crop]
+    return [
+        f"body crop: pretrained on scans {before}, those of the dataset are {now} (muduo harmonise --body-crop); a "
+        "z-score depends on how much air a scan shows"
     ]
 
 

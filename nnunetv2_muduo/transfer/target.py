@@ -20,7 +20,7 @@ from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_plans
 from nnunetv2_muduo.plain_configuration import check_preparation, naming_bad_plans
-from nnunetv2_muduo.plans_provenance import provenance_of_plans
+from nnunetv2_muduo.plans_provenance import body_crop_of, provenance_of_plans
 from nnunetv2_muduo.pretraining.imported_weights import HEAD, input_tensors
 from nnunetv2_muduo.pretraining.provenance import Provenance
 from nnunetv2_muduo.semisupervised.channels import find_channels
@@ -82,7 +82,9 @@ def find_target(
         read_dataset_json(folder / "dataset.json", needs=("labels", "channel_names")),
     )
     check_preparation(plans, configuration)
-    provenance = provenance_of_plans(plans, configuration, dataset_json, source=trainer)
+    provenance = replace(
+        provenance_of_plans(plans, configuration, dataset_json, source=trainer), body_crop=body_crop_of(name)
+    )
     found = find_trainer(trainer)
     if issubclass(found, PromptGeneratorTrainer):
         with naming_bad_plans(plans, configuration):
@@ -147,5 +149,6 @@ def _prompt_target(provenance: Provenance, plans: Mapping, dataset_json: Mapping
         normalization_schemes=(provenance.normalization_schemes[pet],),
         channel_names=(provenance.channel_names[pet],),
         use_mask_for_norm=(provenance.use_mask_for_norm[pet],),
+        foreground=provenance.foreground[pet : pet + 1],
     )
     return Target(provenance.source, alone, network, input_names, prompt_channel=pet)

@@ -21,6 +21,7 @@ from nnunetv2_muduo.pretraining.provenance import (
     PROVENANCE_KEY,
     RELEASED,
     Provenance,
+    cautions,
     channel_sources,
     obstacles,
 )
@@ -206,11 +207,15 @@ def _rearranged(pretrained: Provenance, target: Provenance, sources: Sequence[in
     masks = pretrained.use_mask_for_norm and [
         source is not None and pretrained.use_mask_for_norm[source] for source in sources
     ]
+    foreground = pretrained.foreground and [
+        (0.0,) * 4 if source is None else pretrained.foreground[source] for source in sources
+    ]
     return replace(
         pretrained,
         channel_names=target.channel_names,
         normalization_schemes=tuple(schemes),
         use_mask_for_norm=tuple(masks),
+        foreground=tuple(foreground),
     )
 
 
@@ -254,4 +259,6 @@ def _tell(imported: ImportedWeights, pretrained: Provenance, sha256: str, log: C
             log(f"Left out: pretrained channel {channel} ({taught}), as if it were masked")
     for reason in imported.forced:
         log(f"WARNING: taken all the same: {reason}")
+    for caution in cautions(pretrained, imported.target.provenance):
+        log(f"WARNING: {caution}")
     log(f"Written: {imported.path}")

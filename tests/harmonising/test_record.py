@@ -5,15 +5,10 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from harmonised_records import RECORD, write_harmonised_record
 
-from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.harmonising.images import Box
-from nnunetv2_muduo.harmonising.record import CaseRecord, read_record, read_records, record_file
-
-GRID = ScanGrid((8, 7, 6), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
-SOURCES = {"folder": "/x", "options": {"copy": False}, "sources": {"CT": ["a", [1, 2]], "PET": ["b", [3, 4]]}}
-RECORD = CaseRecord("p", SOURCES, ("imagesTr/a_0000.nii.gz",), GRID, GRID, Box((1, 1, 1), (4, 4, 4)), None, ("note",))
+from nnunetv2_muduo.harmonising.record import CaseRecord, is_body_cropped, read_record, read_records, record_file
 
 
 def changed(*path: str, value: object) -> dict:
@@ -67,3 +62,17 @@ def test_another_file_is_no_record(tmp_path: Path, content: str):
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(UserError, match=r"x\.json"):
         read_records(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("cropped", "expected"), [((), None), ((True, True), True), ((True, False), False), ((False,), False)]
+)
+def test_a_dataset_is_cropped_to_the_body_where_every_scan_is(tmp_path: Path, cropped, expected):
+    write_harmonised_record(tmp_path, *cropped)
+    assert is_body_cropped(tmp_path) is expected
+
+
+def test_without_a_record_that_can_be_read_nobody_knows_of_a_crop(tmp_path: Path):
+    assert is_body_cropped(tmp_path) is None
+    (tmp_path / "harmonised.json").write_text('{"cases": {"a": 3}}')
+    assert is_body_cropped(tmp_path) is None

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from harmonised_records import write_harmonised_record
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -143,6 +144,33 @@ def test_what_was_brought_in_can_be_brought_in_for_another_dataset(project: Proj
     told = project.bring_in(once)["mae_provenance"]
     assert told["use_mask_for_norm"] == [False, False]
     assert equal(features(project.network(), image(1, 0)), features(source_network, image(1, 0)))
+
+
+def test_numbers_of_the_foreground_keep_to_their_channels(project: Project, source_network, tmp_path: Path):
+    own = write_own_pretraining(tmp_path / "own.pth", source_network, project.plans, channel_names=("CT", "PET"))
+    checkpoint = torch.load(own, weights_only=False)
+    checkpoint["mae_provenance"]["foreground"] = [[40.0, 90.0, -200.0, 300.0], [3.0, 2.0, 0.0, 30.0]]
+    torch.save(checkpoint, own)
+    project.dataset_json["channel_names"] = {"0": "PET", "1": "CT"}
+    turned = project.bring_in(own)["mae_provenance"]["foreground"]
+    assert [numbers[0] for numbers in turned] == [3.0, 40.0]
+    (project.folder / "imported.pth").rename(tmp_path / "once.pth")
+    alone = project.bring_in(tmp_path / "once.pth", trainer="nnUNetTrainerMuDuoPrompt")["mae_provenance"]["foreground"]
+    assert [numbers[0] for numbers in alone] == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("box", "words"), [(True, None), (False, "those of the dataset are not cropped"), (None, "not known to be cropped")]
+)
+def test_a_dataset_that_is_not_cropped_to_the_body_is_told(project: Project, released: Path, box, words):
+    if box is not None:
+        raw = project.folder / "nnUNet_raw" / DATASET
+        raw.mkdir(parents=True)
+        write_harmonised_record(raw, box)
+    project.bring_in(released)
+    warnings = [line for line in project.log if line.startswith("WARNING")]
+    assert len(warnings) == (words is not None)
+    assert words is None or words in warnings[0]
 
 
 def test_the_plans_of_the_pretraining_outlive_a_second_import(project: Project, source_network, tmp_path: Path):
