@@ -27,14 +27,17 @@ demo: environment
 
 PYTEST = OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest
 
+# A test that hangs ends its process and is tried once more, in a new one; it counts as failed either way.
+SIDE_BY_SIDE = -n $(JOBS) --dist loadfile --max-worker-restart 1
+
 # Forks of a process that has trained cannot train, and forks of one with threads may wait for these forever: tests that
 # fork have processes of their own.
 test: environment
 ifeq ($(strip $(TESTS)),)
-	$(PYTEST) -m forks -n $(JOBS) --dist loadfile
-	$(PYTEST) -m "not forks" -n $(JOBS) --dist loadfile
+	$(PYTEST) -m forks $(SIDE_BY_SIDE)
+	$(PYTEST) -m "not forks" $(SIDE_BY_SIDE)
 else
-	$(PYTEST) -n $(JOBS) --dist loadfile $(TESTS)
+	$(PYTEST) $(SIDE_BY_SIDE) $(TESTS)
 endif
 
 check: environment
