@@ -16,6 +16,8 @@ from nnunetv2_muduo.errors import UserError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+_MOST_SECONDS_TO_END = 30  # libraries with threads of their own can hang at the end of a process
+
 
 def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], *, num_processes: int) -> Iterator[Result]:
     """Results as they come, in any order; with one process (or one job) everything runs right here.
@@ -76,19 +78,22 @@ def _workers(num_processes: int) -> Iterator[ProcessPoolExecutor]:
         ) from error
     finally:
         workers = [process for process in multiprocessing.active_children() if process not in others]
-        pool.shutdown(wait=finished, cancel_futures=True)
-        if not finished:
-            _end(workers)
+        pool.shutdown(wait=False, cancel_futures=True)
+        _end(workers, patience_in_s=_MOST_SECONDS_TO_END if finished else 0)
 
 
 def _leave_interrupts_to_the_parent(*_: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # or Ctrl-C prints a traceback for every worker
 
 
-def _end(workers: Sequence[BaseProcess]) -> None:
-    """What they are still at work on is not wanted any more."""
+def _end(workers: Sequence[BaseProcess], *, patience_in_s: float) -> None:
+    """Let idle workers end by themselves for some time; what they are still at work on then is not wanted any more."""
+    latest = time.monotonic() + patience_in_s
     for worker in workers:
-        worker.terminate()
+        worker.join(max(0.0, latest - time.monotonic()))
+    for worker in workers:
+        if worker.exitcode is None:
+            worker.terminate()
     for worker in workers:
         worker.join()
         while worker.exitcode is None:  # a thread of the pool was faster to hear of its end and is about to note it

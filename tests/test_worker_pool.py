@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from nnunetv2_muduo import worker_pool
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.worker_pool import read_ahead, run_jobs
 
@@ -66,3 +67,17 @@ def test_what_a_worker_raises_while_reading_ahead_arrives():
     with pytest.raises(ValueError, match="math domain"):
         list(read_ahead(math.sqrt, [1, -1, -1], num_processes=2))
     assert multiprocessing.active_children() == []
+
+
+def never_end(value: int) -> int:
+    """A job after which the process does not end by itself, as some libraries' threads make it."""
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return value
+
+
+def test_a_worker_that_does_not_end_by_itself_is_ended(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker_pool, "_MOST_SECONDS_TO_END", 2)
+    started = time.monotonic()
+    assert sorted(run_jobs(never_end, [1, 2, 3], num_processes=2)) == [1, 2, 3]
+    assert multiprocessing.active_children() == []
+    assert time.monotonic() - started < 60
