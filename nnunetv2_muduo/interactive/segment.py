@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import SimpleITK as sitk
@@ -98,12 +99,15 @@ def segment_scan(
     windows = _windows(image, turn, teacher, centre=jobs[0].centre, modality=modality, device=device)
     labels = LabelMap(tuple(windows.volume.shape), several=len(jobs) > 1)
     asked = {}
-    for job in tqdm(jobs, desc="targets", unit="target", disable=not progress):
-        session = PromptSession(windows, follow=follow, most_windows=most_windows)
-        job.prompt(session)
-        logits, part = session.result()
-        labels.add(logits, part, label=job.label)
-        asked[job] = (len(session.logits), session.stopped)
+    with tqdm(total=len(jobs), desc="targets", unit="target", disable=not progress) as bar:
+        for job in jobs:
+            tell = partial(_tell, bar, job.name)
+            session = PromptSession(windows, follow=follow, most_windows=most_windows, on_window=tell)
+            job.prompt(session)
+            logits, part = session.result()
+            labels.add(logits, part, label=job.label)
+            asked[job] = (len(session.logits), session.stopped)
+            bar.update()
     voxel_in_ml = float(np.prod(image.GetSpacing())) / 1000
     lines = tuple(_line(job, labels.values, voxel_in_ml, *counts) for job, counts in asked.items())
     return Segmentation(image_like(turn.back(labels.values), image), lines, windows.encoded)
@@ -138,6 +142,11 @@ def _windows(
         device=device,
         bfloat16=device.type == "cuda",
     )
+
+
+def _tell(bar: tqdm, name: str, windows: int) -> None:
+    """A large target takes many windows, during which the number of targets stands still."""
+    bar.set_postfix_str(f"{name}, {windows} window{'s' * (windows != 1)}")
 
 
 def _line(job: Job, labels: NDArray, voxel_in_ml: float, windows: int, stopped: bool) -> SegmentedTarget:

@@ -1,7 +1,7 @@
 """One target of one scan, prompted step by step: windows are asked where prompts lie and follow the mask."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -28,14 +28,22 @@ class PromptSession:
         scan: the windows of a scan; sessions of several targets share its embeddings.
         follow: follow the mask beyond the windows with prompts.
         most_windows: stop following after so many.
+        on_window: is told how many windows have been asked, after each of them.
 
     Attributes:
         logits: window -> [M, M, M] (z, y, x), every window asked so far.
         stopped: the mask would have gone on, but `most_windows` were reached.
     """
 
-    def __init__(self, scan: ScanWindows, *, follow: bool = True, most_windows: int = 64) -> None:
-        self.scan, self.follow, self.most_windows = scan, follow, most_windows
+    def __init__(
+        self,
+        scan: ScanWindows,
+        *,
+        follow: bool = True,
+        most_windows: int = 64,
+        on_window: Callable[[int], object] = lambda number: None,
+    ) -> None:
+        self.scan, self.follow, self.most_windows, self.on_window = scan, follow, most_windows, on_window
         self.coords, self.labels = torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)
         self.logits: dict[Window, Tensor] = {}
         self.stopped = False
@@ -98,7 +106,9 @@ class PromptSession:
                 continue
             done.add(window)
             hint = None if hints is None else hints.get(window)
-            if self._ask_one(window, hint) and self.follow:
+            goes_on = self._ask_one(window, hint)
+            self.on_window(len(self.logits))
+            if goes_on and self.follow:
                 further = [other for other in self._grown_into(window) if other not in self.logits]
                 room = max(0, self.most_windows - len(self.logits) - len(set(queue) - done))
                 self.stopped |= len(set(further) - set(queue)) > room

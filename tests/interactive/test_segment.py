@@ -133,6 +133,15 @@ def test_targets_in_one_cube_share_an_encoder_pass_and_keep_their_labels():
     assert [line.label for line in result.targets] == [1, 2]
 
 
+def test_the_bar_tells_of_windows_while_a_large_target_is_followed(capsys):
+    image = a_scan(shape=(30, 32, 80), boxes=((slice(10, 16), slice(12, 20), slice(4, 76)),))
+    target = Target("spine", [Point((10.0, 15.5, 12.5))])
+    result = segment_scan(image, BrightTeacher(), modality="PET", targets=[target])
+    (line,) = result.targets
+    assert line.windows > 3
+    assert f"spine, {line.windows} windows" in capsys.readouterr().err
+
+
 def test_where_targets_overlap_the_surer_one_wins():
     labels = LabelMap((1, 1, 4), several=True)
     everywhere = (slice(0, 1), slice(0, 1), slice(0, 4))
