@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from label_data import BUDGETS, plan, write_dataset, write_pool
 from label_methods import ABLATIONS, MAIN, METHODS, SIZES, Method
-from label_report import draw, mean_dice, table_rows
+from label_report import TINY, draw, mean_dice, table_rows
 from label_training import Run, Workshop, carry_out, clear_up, identity, missing_trainer
 from machine import describe_machine, write_results
 from tqdm import tqdm
@@ -112,6 +112,7 @@ def report(records: list[dict[str, Any]], arguments: argparse.Namespace) -> None
             "labelled",
             "seeds",
             "Dice, mean ± sd over seeds",
+            f"the same without the {TINY}",
             "against supervised",
             "false positives, ml",
         ],

@@ -4,7 +4,8 @@
     python benchmarks/memory.py --of export --scan 310 200 200
 
 *Trainings*: `nnUNetv2_train -device cpu` of a tiny dataset, three trainers with the shipped stand-ins. A step is what
-a training takes beyond the same training with the smallest patch, measured and predicted. glibc gives freed memory
+a training takes beyond the same training with the smallest patch, measured and predicted; the smallest must be so large
+that its steps, not the imports, are the process's peak. glibc gives freed memory
 back at once (MALLOC_MMAP_THRESHOLD_), so that what is seen is what is held. *Preprocessing*: `muduo
 preprocess-unlabelled` of a whole body. *Export*: masks written by nnU-Net's function from logits of 13 classes. The
 libraries' share (`memory.host.LIBRARIES`) was chosen when runs of preprocessing were known; nothing else is fitted.
@@ -88,8 +89,9 @@ def _train(dataset: TrainableDataset, trainer: type, edge: int, environment: dic
     (dataset.preprocessed / "nnUNetPlans.json").write_text(json.dumps(plans))
     results = dataset.folder / "nnUNet_results"
     shutil.rmtree(results)
-    output = results / DATASET / f"{trainer.__name__}__nnUNetPlans__3d_fullres" / "fold_0"
-    command = [_script("nnUNetv2_train"), DATASET[7:10], "3d_fullres", "0", "-tr", trainer.__name__, "-device", "cpu"]
+    fold = "all" if trainer is nnUNetTrainerPETCTMAE else "0"
+    output = results / DATASET / f"{trainer.__name__}__nnUNetPlans__3d_fullres" / f"fold_{fold}"
+    command = [_script("nnUNetv2_train"), DATASET[7:10], "3d_fullres", fold, "-tr", trainer.__name__, "-device", "cpu"]
     peaks = peaks_of(
         command,
         environment=environment,
@@ -218,7 +220,7 @@ def main() -> None:
     parser.add_argument("--of", nargs="*", choices=PARTS, default=PARTS, help="what to measure now")
     names = [trainer.__name__ for trainer in TRAINERS]
     parser.add_argument("--trainers", nargs="+", choices=names, default=names)
-    parser.add_argument("--patches", nargs="+", type=int, default=[16, 48, 80], help="edges in voxels, smallest first")
+    parser.add_argument("--patches", nargs="+", type=int, default=[64, 96], help="edges in voxels, smallest first")
     parser.add_argument("--scan", nargs=3, type=int, default=[619, 400, 400], help="voxels (z, y, x)")
     parser.add_argument("--write", choices=("lean", "stock"), help="write a mask, in a process that is watched")
     arguments = parser.parse_args()

@@ -30,6 +30,11 @@ def test_cases_without_an_organ_do_not_count():
     assert mean_dice(RECORDS[0]) == pytest.approx((0.6 + 0.2) / 2)
 
 
+def test_one_organ_can_be_left_out():
+    assert mean_dice(RECORDS[0], without="brain") == pytest.approx(0.6)
+    assert mean_dice(RECORDS[0], without="prostate") == mean_dice(RECORDS[0])
+
+
 def test_false_positives_are_a_mean_over_cases():
     assert false_positives(RECORDS[0]) == 1.5
 
