@@ -1,6 +1,6 @@
-"""What becomes of malformed inputs: settings, JSON, NIfTI, checkpoints and tables, damaged at random, before `muduo`.
+"""What becomes of malformed inputs: settings, JSON, scans, checkpoints and tables, damaged at random, before `muduo`.
 
-    python benchmarks/malformed_inputs.py                        # 520 inputs, written to benchmarks/results
+    python benchmarks/malformed_inputs.py                        # 680 inputs, written to benchmarks/results
     python benchmarks/malformed_inputs.py --sample 30            # as many, of as many commands; nothing is written
     python benchmarks/malformed_inputs.py --show "plans.json -> muduo export" 3
 
@@ -36,7 +36,15 @@ from preload import import_everything  # noqa: E402
 from trials import TRIALS, Trial  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "malformed_inputs"
-INPUTS = {"settings": 90, "JSON": 180, "NIfTI": 120, "checkpoint": 90, "table": 40}
+INPUTS = {
+    "settings": 90,
+    "JSON": 180,
+    "NIfTI": 120,
+    "MHA and NRRD": 80,
+    "DICOM": 80,
+    "checkpoint": 90,
+    "table": 40,
+}
 
 
 def all_draws(*, seed: int) -> list[tuple[Trial, int]]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
 _UNEVEN = 0.1  # of the distance between slices
+_MOST_AXES, _HEADER_IN_BYTES = 10, 1 << 16  # of MetaImage files: ITK's most axes, and where they are looked for
 _MODALITY, _POSITION = "0008|0060", "0020|0032"  # DICOM tags
 
 
@@ -33,6 +35,7 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         raise UserError(f"There is no file or folder {path}.")
     if is_truncated_nifti(path):  # ITK reads the missing part as zeros, without a word
         raise UserError(f"{path} is truncated; copy it again.")
+    _check_number_of_axes(path)
     try:
         image = _read_series(dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -44,6 +47,16 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         size = " x ".join(map(str, image.GetSize()))
         raise UserError(f"{path} is no 3d image of one channel but {size} with {channels}; give one scan.")
     return image
+
+
+def _check_number_of_axes(path: Path) -> None:
+    """Raise UserError for an MHA or MHD file whose number of axes would end ITK's reader, and the process with it."""
+    if path.suffix not in (".mha", ".mhd"):
+        return
+    with path.open("rb") as file:
+        claimed = re.search(rb"^NDims\s*=\s*([-+]?\d+)", file.read(_HEADER_IN_BYTES), re.MULTILINE)
+    if claimed and not 1 <= int(claimed[1]) <= _MOST_AXES:
+        raise UserError(f"{path} cannot be read as an image: it claims {int(claimed[1])} axes; copy it again.")
 
 
 def image_like(array: NDArray, image: sitk.Image) -> sitk.Image:
@@ -178,5 +191,6 @@ def _shown(values: tuple) -> str:
 
 
 def _reason(error: RuntimeError) -> str:
-    """The last line of what ITK says, without its file names and line numbers."""
-    return str(error).strip().splitlines()[-1].removeprefix("sitk::ERROR: ").strip()
+    """The last line of what ITK says, without its own file names and addresses, and without a stale errno."""
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("Reason: ")]
+    return re.sub(r"^(sitk::ERROR|ITK ERROR: \w+\(0x[0-9a-f]+\)): ", "", lines[-1]).strip(" .")

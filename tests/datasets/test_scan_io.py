@@ -2,6 +2,7 @@
 
 import errno
 import locale
+import re
 import resource
 import signal
 
@@ -101,6 +102,26 @@ def test_what_is_no_scan_is_refused_by_name(tmp_path):
     sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkVectorFloat32, 3), str(tmp_path / "vector.nii.gz"))
     with pytest.raises(UserError, match="no 3d image of one channel"):
         read_image(tmp_path / "vector.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd", "a.nii.gz"])
+def test_a_file_that_is_cut_short_is_refused_without_reasons_that_are_none(tmp_path, name):
+    write_image(an_image(), tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[:-30])
+    with pytest.raises(UserError, match=re.escape(name)) as refusal:
+        read_image(tmp_path / name)
+    assert "No such file" not in str(refusal.value)  # what an earlier call of the system left in errno
+    assert "0x" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("axes", ["-1", "0", "1000", "99999999999"])
+def test_an_mha_file_of_impossible_axes_is_refused_before_it_ends_the_process(tmp_path, axes):
+    write_image(an_image(), tmp_path / "a.mha")
+    content = (tmp_path / "a.mha").read_bytes()
+    (tmp_path / "a.mha").write_bytes(content.replace(b"NDims = 3", f"NDims = {axes}".encode()))
+    with pytest.raises(UserError, match=rf"a\.mha cannot be read as an image: it claims {axes} axes"):
+        read_image(tmp_path / "a.mha")
 
 
 def test_a_name_must_say_the_format(tmp_path):

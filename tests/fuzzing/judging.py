@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from damaged_checkpoints import EXECUTED
-from sandbox import TRACEBACK, Ended, run_aside
+from sandbox import MOST_BYTES, TRACEBACK, Ended, run_aside
 from trials import TRIALS, Trial
 from world import build_world, use_world
 
@@ -22,8 +22,6 @@ _MOST_TOLD = 4000  # characters
 DONE, REFUSED = "done", "refused"
 GOOD = (DONE, REFUSED)
 LIMIT_IN_S = 60  # of processor time; most take less than one second, a simulated training step takes 12
-MOST_BYTES = 4 << 30  # of address space, most of which is never touched
-MOST_GROWTH = 700 << 20  # of memory that is
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def judged(trial: Trial, ended: Ended, *, world: Path) -> str:
         return f"crash (signal {ended.signal})"
     if ended.code == TRACEBACK:
         return "traceback"
-    if ended.grown_in_bytes > MOST_GROWTH:
+    if ended.grown_in_bytes > trial.most_growth:
         return f"took {ended.grown_in_bytes >> 20} MB"
     if any(world.rglob(f"{PARTIAL_PREFIX}*")):
         return "half-written file left"

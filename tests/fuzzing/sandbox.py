@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TRACEBACK = 70  # exit code of what raised
+MOST_BYTES = 4 << 30  # of address space for a command, most of which is never touched
 _PAUSE_IN_S = 0.002
 # Other processes may keep the processor busy, so the clock says little
 _FACTOR, _MORE_SECONDS = 5, 15

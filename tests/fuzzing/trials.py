@@ -7,10 +7,13 @@ from pathlib import Path
 from random import Random
 
 from damaged_checkpoints import damage_checkpoint_file
+from damaged_dicom import damage_dicom_series
 from damaged_json import damage_json_file
 from damaged_nifti import damage_nifti_file
 from damaged_settings import assignment, put_wild_setting_into_plans
 from damaged_tables import damage_table_file
+from damaged_text_headers import damage_text_header
+from sandbox import MOST_BYTES
 from world import (
     AUTOPET,
     CASE,
@@ -26,6 +29,7 @@ from world import (
     finetune_words,
     harmonise_words,
     pseudo_words,
+    scanner_words,
 )
 
 Damage = Callable[[Path, Random], str]
@@ -43,6 +47,7 @@ class Trial:
         names: a refusal must name one of them; the file's own name is among them always.
         result: a file or folder that a success leaves and a refusal does not; "" where there is none.
         codes: exit codes that are no failure.
+        most_growth: bytes of memory that it may take.
     """
 
     kind: str
@@ -52,6 +57,7 @@ class Trial:
     names: tuple[str, ...] = ()
     result: str = ""
     codes: tuple[int, ...] = (0,)
+    most_growth: int = 700 << 20
 
     @property
     def title(self) -> str:
@@ -65,6 +71,15 @@ def _json(file: str, *words: str, **more) -> Trial:
 
 def _nifti(file: str, *words: str, **more) -> Trial:
     return Trial("NIfTI", file, damage_nifti_file, words, **more)
+
+
+def _text_header(file: str, *words: str, **more) -> Trial:
+    return Trial("MHA and NRRD", file, damage_text_header, words, **more)
+
+
+def _dicom(folder: str, *words: str, **more) -> Trial:
+    # The library below ITK takes the memory that a broken slice claims, before it finds out
+    return Trial("DICOM", folder, damage_dicom_series, words, most_growth=MOST_BYTES, **more)
 
 
 def _checkpoint(file: str, *words: str, **more) -> Trial:
@@ -85,8 +100,10 @@ def _typed(file: Path, rng: Random) -> str:
 PLANS, DATASET_JSON = f"{PREPROCESSED}/{TINY}/nnUNetPlans.json", f"{RAW}/{TINY}/dataset.json"
 SPLITS = f"{PREPROCESSED}/{TINY}/splits_final.json"
 SCAN = f"{RAW}/{TINY}/imagesTr/{CASE}_0000.nii.gz"
-_SEGMENT = ("segment", SCAN, "-device", "cpu", "--most-windows", "4", "-o", "mask.nii.gz")
-_POINT = (*_SEGMENT, "--teacher", "teacher.pth", "--point", "5", "5", "5")
+_WINDOWS = ("-device", "cpu", "--most-windows", "4", "-o", "mask.nii.gz")
+_SEGMENT = ("segment", SCAN, *_WINDOWS)
+_HOW = ("--teacher", "teacher.pth", "--point", "5", "5", "5")
+_POINT = (*_SEGMENT, *_HOW)
 _HARMONISE_ACTIVITY = (
     "harmonise",
     "activity",
@@ -268,6 +285,30 @@ TRIALS = (
         names=(CASE,),
     ),
     _nifti(f"{FOLD}/validation/a.nii.gz", *_REPORT, "1", result="report.html"),
+    *(
+        _text_header(
+            f"scan.{ending}",
+            "segment",
+            f"scan.{ending}",
+            *_WINDOWS,
+            *_HOW,
+            result="mask.nii.gz",
+            names=("oint", "scan"),
+        )
+        for ending in ("mha", "nrrd")
+    ),
+    _text_header("scanner/two/CT.mha", "harmonise", *scanner_words("SUV.nrrd"), names=("two",)),
+    _text_header("scanner/two/SUV.nrrd", "harmonise", *scanner_words("SUV.nrrd"), names=("two",)),
+    _dicom(
+        "scanner/two/PET",
+        "segment",
+        "scanner/two/PET",
+        *_WINDOWS,
+        *_HOW,
+        result="mask.nii.gz",
+        names=("oint", "scan"),
+    ),
+    _dicom("scanner/two/PET", "harmonise", *scanner_words("PET"), names=("two",)),
     _checkpoint("teacher.pth", *_POINT, result="mask.nii.gz", names=("teacher",)),
     _checkpoint("teacher.pth", "finetune-teacher", *finetune_words("--teacher", "teacher.pth", "-o", "finetuned_now")),
     _checkpoint("released.pth", "import-mae", "released.pth", *_IMPORT, result="imported.pth"),

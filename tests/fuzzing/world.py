@@ -7,6 +7,7 @@ from pathlib import Path
 
 import autopet_folders
 import centre_folders
+import dicom_series
 import numpy as np
 import planned_dataset
 import pretrained_files
@@ -52,6 +53,7 @@ def build_world(folder: Path) -> None:
     torch.set_num_threads(1)
     _tiny(folder)
     _centres(folder)
+    _other_formats(folder)
     _autopet(folder)
     _trained(folder)
     _model(folder)
@@ -142,6 +144,25 @@ def _centres(folder: Path) -> None:
 def harmonise_words() -> list[str]:
     """Of `muduo harmonise`, for the world's hospital."""
     return ["hospital", "-d", CENTRES, "--preset", "autopet", "--labels", "lesion=1", "-np", "1", "--copy"]
+
+
+def _other_formats(folder: Path) -> None:
+    """A scan of dataset 21 as MHA and NRRD, and cases whose images are such files or DICOM series."""
+    scan = sitk.ReadImage(str(folder / RAW / TINY / f"imagesTr/{CASE}_0000.nii.gz"))
+    for key in scan.GetMetaDataKeys():  # NIfTI's, which would be most of the header
+        scan.EraseMetaData(key)
+    for ending in ("mha", "nrrd"):
+        sitk.WriteImage(scan, str(folder / f"scan.{ending}"), useCompression=True)
+    for name in ("one", "two"):
+        case = folder / "scanner" / name
+        dicom_series.write_pet_series(case / "PET", centre_folders.a_pet())
+        sitk.WriteImage(centre_folders.a_ct(), str(case / "CT.mha"), useCompression=True)
+        sitk.WriteImage(centre_folders.a_pet(), str(case / "SUV.nrrd"), useCompression=True)
+
+
+def scanner_words(pet: str) -> list[str]:
+    """Of `muduo harmonise`, for the world's cases in other formats, with "PET" (DICOM) or "SUV.nrrd"."""
+    return ["scanner", "-d", "Dataset233_Scanner", "--ct", "CT.mha", "--pet", pet, "-np", "1"]
 
 
 def _autopet(folder: Path) -> None:

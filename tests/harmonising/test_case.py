@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
+from dicom_series import BECQUEREL_PER_SUV, write_pet_series
 
 from nnunetv2_muduo.case_installing import Outcome, announced_files
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid, snapped
@@ -272,42 +273,15 @@ def test_a_case_that_was_killed_halfway_is_made_anew(tmp_path, monkeypatch):
 
 def test_a_dicom_pet_is_converted_by_its_tags(tmp_path):
     pydicom = pytest.importorskip("pydicom")
-    uid = "1.2.3"
-    pet = sitk.GetArrayFromImage(a_pet())
-    (tmp_path / "centre" / "PET").mkdir(parents=True)
+    write_pet_series(tmp_path / "centre" / "PET", a_pet())
     sitk.WriteImage(a_ct(PET_GRID), str(tmp_path / "centre" / "CT.nii.gz"))
-    for number, plane in enumerate(pet):
-        slope = 500.0 * (number + 1)  # another one for each slice, as scanners have it
-        file = pydicom.dataset.FileMetaDataset()
-        file.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-        file.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.128"
-        file.MediaStorageSOPInstanceUID = f"{uid}.{number}"
-        header = pydicom.Dataset()
-        header.file_meta = file
-        header.SOPClassUID, header.SOPInstanceUID = file.MediaStorageSOPClassUID, file.MediaStorageSOPInstanceUID
-        header.Modality, header.SeriesInstanceUID, header.InstanceNumber = "PT", uid, number
-        header.ImagePositionPatient = [-28.0, -24.0, 10.0 + 5 * number]
-        header.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        header.PixelSpacing, header.SliceThickness = [4.0, 4.0], 5.0
-        header.Rows, header.Columns = plane.shape
-        header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
-        header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 0
-        header.RescaleSlope, header.RescaleIntercept = slope, 0
-        header.PixelData = np.rint(plane * 5000 / slope).astype(np.uint16).tobytes()
-        header.Units, header.CorrectedImage, header.DecayCorrection = "BQML", ["DECY", "ATTN"], "START"
-        header.SeriesDate = header.AcquisitionDate = "20260102"
-        header.SeriesTime = header.AcquisitionTime = "103000"
-        header.PatientWeight = "70"
-        nuclide = pydicom.Dataset()
-        nuclide.RadiopharmaceuticalStartTime = "093000"
-        nuclide.RadionuclideTotalDose, nuclide.RadionuclideHalfLife = "350000000", "6586.2"
-        header.RadiopharmaceuticalInformationSequence = [nuclide]
-        header.save_as(tmp_path / "centre" / "PET" / f"{number}.dcm", enforce_file_format=True)
     job = a_job(tmp_path, layout=Layout(ct=("CT.nii.gz",), pet=("PET",)))
     assert harmonise_case(job) == Outcome("c")
     made = values(tmp_path / "out" / "imagesUn" / "c_0001.nii.gz")
-    np.testing.assert_allclose(made, pet * 5000 * suv_factor(INJECTION), atol=0.6 * 500 * 10 * suv_factor(INJECTION))
-    assert made.max() == pytest.approx(8 * 5000 * suv_factor(INJECTION), rel=0.05)
+    factor = BECQUEREL_PER_SUV * suv_factor(INJECTION)
+    rounding = 0.6 * 500 * 10 * suv_factor(INJECTION)  # of the slice with the largest slope
+    np.testing.assert_allclose(made, sitk.GetArrayFromImage(a_pet()) * factor, atol=rounding)
+    assert made.max() == pytest.approx(8 * factor, rel=0.05)
 
     for file in (tmp_path / "centre" / "PET").iterdir():
         header = pydicom.dcmread(file)
