@@ -1,11 +1,13 @@
-"""A step of an optimiser with clipped gradients."""
+"""A step of an optimiser with clipped gradients, unless they are not finite: these would end all weights."""
+
+import math
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 
 def descend(loss: Tensor, network: nn.Module, optimiser: Optimizer, *, largest_gradient: float) -> float:
-    """Take a step along the gradients of this loss alone, and return its value.
+    """Take a step along the gradients of this loss alone, and return its value, or nan where none was taken.
 
     Args:
         loss: a scalar that the network's parameters led to.
@@ -15,11 +17,14 @@ def descend(loss: Tensor, network: nn.Module, optimiser: Optimizer, *, largest_g
     """
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    step_clipped(network, optimiser, largest_gradient=largest_gradient)
-    return loss.item()
+    stepped = step_clipped(network, optimiser, largest_gradient=largest_gradient)
+    return loss.item() if stepped else math.nan
 
 
-def step_clipped(network: nn.Module, optimiser: Optimizer, *, largest_gradient: float) -> None:
-    """Take a step along the gradients that have been added up; see `descend`."""
-    nn.utils.clip_grad_norm_(network.parameters(), largest_gradient)
+def step_clipped(network: nn.Module, optimiser: Optimizer, *, largest_gradient: float) -> bool:
+    """Take a step along the gradients that have been added up, if they are finite, and say whether; see `descend`."""
+    norm = nn.utils.clip_grad_norm_(network.parameters(), largest_gradient)
+    if not norm.isfinite():
+        return False
     optimiser.step()
+    return True

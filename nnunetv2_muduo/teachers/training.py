@@ -7,6 +7,7 @@ is the interactive scheme of SAM-Med3D and SegAnyPET (METHODS.md, section 2), on
 """
 
 import csv
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -31,6 +32,7 @@ from nnunetv2_muduo.teachers.training_steps import TrainingStep, mixed_step, pub
 
 __all__ = [
     "CHECKPOINT",
+    "LONGEST_UNSAVED_IN_S",
     "TrainingSettings",
     "TrainingState",
     "TrainingStep",
@@ -42,6 +44,8 @@ __all__ = [
 ]
 
 CHECKPOINT = "training.pth"
+LONGEST_UNSAVED_IN_S = 600.0  # of a training whose steps are long; a kill loses no more
+_MOST_STEPS_LOST = 20  # one after the other, to losses that are not finite
 STEPS: Mapping[str, TrainingStep] = {"mixed": mixed_step, "published": published_step}
 
 
@@ -92,7 +96,8 @@ def train_teacher(
         The losses and validation rows of the whole training, also what earlier runs contributed.
 
     Raises:
-        UserError: if the checkpoint in `folder` was made with other settings, or the sizes do not fit.
+        UserError: if the checkpoint in `folder` was made with other settings, the sizes do not fit, or loss after loss
+            is not finite.
     """
     take_step = step or STEPS[settings.scheme]
     _check_size(cast(PromptableTeacher, teacher), crop_settings)
@@ -104,17 +109,19 @@ def train_teacher(
     validate_now = partial(_validate_now, run, [crops.to(device) for crops in validation], clicks=clicks, log=log)
     if validate_first and run.state.step == 0:
         validate_now()
-    started = time.monotonic() - run.state.seconds
+    started, saved = time.monotonic() - run.state.seconds, time.monotonic()
     for _ in _remaining_steps(run):
         crops = _next_crops(run, sampler).to(device)
         now = settings if run.state.step >= settings.cpcl_after else replace(settings, cpcl="off")
         run.state.losses.append(take_step(teacher, crops, run.optimiser, settings=now, generator=run.generator))
         run.state.step += 1
         run.state.seconds = time.monotonic() - started
+        _check_losses(run)
         if run.is_due(settings.validate_every):
             validate_now()
-        if run.is_due(settings.save_every):
+        if run.is_due(settings.save_every) or time.monotonic() - saved > LONGEST_UNSAVED_IN_S:
             _save(run)
+            saved = time.monotonic()
             after_saving(run.state)
     return run.state
 
@@ -133,6 +140,17 @@ class _Run:
     def is_due(self, every: int) -> bool:
         """Whether something that is done every so many steps, and at the end, is to be done now."""
         return self.state.step == self.settings.steps or self.state.step % every == 0
+
+
+def _check_losses(run: _Run) -> None:
+    """Raise UserError, and save nothing, where the last losses were all of no use; single ones change no weights."""
+    recent = run.state.losses[-_MOST_STEPS_LOST:]
+    if len(recent) == _MOST_STEPS_LOST and not any(map(math.isfinite, recent)):
+        raise UserError(
+            f"the last {_MOST_STEPS_LOST} losses, up to step {run.state.step}, or their gradients were not finite: "
+            "look for voxels that are in the scans, or train with a smaller learning rate or in float32, in another "
+            "folder"
+        )
 
 
 def _check_size(teacher: PromptableTeacher, crop_settings: CropSettings) -> None:
@@ -207,7 +225,7 @@ def mean_over_targets(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def _summary(state: TrainingState, settings: TrainingSettings) -> str:
     rows = [row for row in state.validation if row["step"] == state.step]
-    recent = state.losses[-settings.validate_every :]
+    recent = [loss for loss in state.losses[-settings.validate_every :] if math.isfinite(loss)]
     means = ", ".join(f"{prompt} {value:.3f}" for prompt, value in mean_over_targets(rows).items())
     loss = f"loss {sum(recent) / len(recent):.4f}" if recent else "nothing learnt yet"
     return f"step {state.step} ({state.seconds:.0f} s): {loss}; Dice: {means}"

@@ -17,7 +17,7 @@ from nnunetv2_muduo.teachers.training_settings import TrainingSettings
 
 
 class TrainingStep(Protocol):
-    """Changes the teacher with one draw of cubes; returns the loss."""
+    """Changes the teacher with one draw of cubes; returns the loss, nan where its gradients are not finite."""
 
     def __call__(
         self,
@@ -52,11 +52,12 @@ def mixed_step(
     teacher.train()
     rounds = 1 + int(torch.randint(settings.max_rounds, (), generator=generator))
     prompts = first_prompts(crops, mask_size=promptable.spec.mask_size, mix=settings.prompts, generator=generator)
+    answers = corrected_rounds(promptable, crops, prompts, rounds=rounds, generator=generator)
     losses = []
-    with torch.autocast(crops.images.device.type, torch.bfloat16, enabled=settings.bfloat16):
-        for logits in corrected_rounds(promptable, crops, prompts, rounds=rounds, generator=generator):
-            loss = dice_and_cross_entropy(logits, crops.targets, crops.known)
-            losses.append(descend(loss, teacher, optimiser, largest_gradient=settings.largest_gradient))
+    for _ in range(rounds):
+        with _precision(crops, settings):
+            loss = dice_and_cross_entropy(next(answers), crops.targets, crops.known)
+        losses.append(descend(loss, teacher, optimiser, largest_gradient=settings.largest_gradient))
     return sum(losses) / len(losses)
 
 
@@ -79,8 +80,8 @@ def published_step(
         add_gradients(teacher, part, settings=settings, generator=generator, share=len(part.images) / len(crops.images))
         for part in parts
     )
-    step_clipped(teacher, optimiser, largest_gradient=settings.largest_gradient)
-    return float(loss)
+    stepped = step_clipped(teacher, optimiser, largest_gradient=settings.largest_gradient)
+    return float(loss) if stepped else float("nan")
 
 
 def add_gradients(
@@ -93,19 +94,20 @@ def add_gradients(
     """
     promptable = cast(PromptableTeacher, teacher)
     doubted = settings.cpcl != "off" and crops.low_quality is not None and bool(crops.low_quality.any())
-    with torch.autocast(crops.images.device.type, torch.bfloat16, enabled=settings.bfloat16):
+    with _precision(crops, settings):
         embedding = promptable.encode(crops.images)
-        leaf = embedding.detach().float().requires_grad_()
-        rectified, sent = None, None
-        if doubted:  # all answers have to be known before the label is; asked again, they are the same
-            with torch.no_grad():
-                rectified, sent = _rectify(promptable, leaf, crops, settings=settings, generator=generator)
+    leaf = embedding.detach().float().requires_grad_()
+    rectified, sent = None, None
+    if doubted:  # all answers have to be known before the label is; asked again, they are the same
+        with torch.no_grad(), _precision(crops, settings):
+            rectified, sent = _rectify(promptable, leaf, crops, settings=settings, generator=generator)
+    total = 0.0
+    with _precision(crops, settings):
         answers = (
             published_round(promptable, leaf, crops, clicks=settings.clicks_per_round, generator=generator)
             if sent is None
             else _ask_again(promptable, leaf, crops, sent)
         )
-        total = 0.0
         for _, logits in answers:
             blend = round_loss(logits, crops, rectified, rectified_share=settings.rectified_share)
             loss = share * blend / settings.clicks_per_round
@@ -156,6 +158,15 @@ def published_round(
         prompts.masks = logits.detach()
         if number + 2 < clicks:  # the last prompt sends no click
             correct(prompts, crops, on_cube, generator=generator)
+
+
+def _precision(crops: Crops, settings: TrainingSettings) -> torch.autocast:
+    """The settings' precision, for a stretch of work in which no weight changes and gradients are on or off throughout.
+
+    Up to its end autocast keeps the weights that it has cast: as they were, and without gradients where it cast them
+    without.
+    """
+    return torch.autocast(crops.images.device.type, torch.bfloat16, enabled=settings.bfloat16)
 
 
 def _rectify(

@@ -1,5 +1,7 @@
 """A step of an optimiser."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -39,3 +41,14 @@ def test_gradients_that_were_added_up_are_clipped_as_one():
     step_clipped(model, optimiser, largest_gradient=0.5)
     after = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
     assert float((after - before).norm()) == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_gradients_that_are_not_finite_change_nothing(value: float):
+    model = network()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1.0)
+    assert math.isnan(descend(value * loss_of(model), model, optimiser, largest_gradient=1.0))
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        torch.testing.assert_close(parameter, old, rtol=0, atol=0)
+    assert math.isfinite(descend(loss_of(model), model, optimiser, largest_gradient=1.0))

@@ -1,6 +1,8 @@
 """The training recipe learns, stops and continues as it says."""
 
 import csv
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 from tiny_teachers import SAM3D
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.teachers import training
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.sam3d import Sam3D
@@ -19,6 +22,7 @@ from nnunetv2_muduo.teachers.training import (
     train_teacher,
     validate,
 )
+from nnunetv2_muduo.teachers.training_steps import mixed_step
 
 TARGETS = {"bright": (1,), "brighter": (2,)}
 CROPS = CropSettings(size=16, spacing_range_in_mm=(7.0, 9.0), min_voxels=8)
@@ -201,3 +205,51 @@ def test_a_checkpoint_that_is_cut_short_is_named(tmp_path: Path):
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"training\.pth is cut short"):
         run(tmp_path)
+
+
+class Lost:
+    """A step whose loss is of no use at some numbers."""
+
+    def __init__(self, numbers: range) -> None:
+        self.numbers, self.taken = numbers, 0
+
+    def __call__(self, teacher, crops, optimiser, *, settings, generator) -> float:
+        self.taken += 1
+        crops = replace(crops, images=crops.images * (float("nan") if self.taken in self.numbers else 1.0))
+        return mixed_step(teacher, crops, optimiser, settings=settings, generator=generator)
+
+
+def train_with(step: Lost, folder: Path, teacher: ClickUNet, steps: int) -> list[float]:
+    settings = TrainingSettings(steps=steps, progress=False, save_every=5)
+    return train_teacher(
+        teacher, [case(0)], targets=TARGETS, settings=settings, crop_settings=CROPS, folder=folder, step=step
+    ).losses
+
+
+def test_a_loss_that_is_not_finite_spoils_no_weights(tmp_path: Path) -> None:
+    teacher = tiny_teacher()
+    losses = train_with(Lost(range(3, 4)), tmp_path, teacher, 6)
+    assert [math.isfinite(loss) for loss in losses] == [True, True, False, True, True, True]
+    assert all(parameter.isfinite().all() for parameter in teacher.parameters())
+
+
+def test_losses_that_stay_not_finite_end_the_training_and_leave_its_last_good_state(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"last 20 losses, up to step 31.* not finite"):
+        train_with(Lost(range(12, 99)), tmp_path, tiny_teacher(), 60)
+    saved = torch.load(tmp_path / "training.pth", weights_only=True)
+    assert all(value.isfinite().all() for value in saved["model_state_dict"].values())
+
+
+def test_long_steps_are_saved_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "LONGEST_UNSAVED_IN_S", -1.0)
+    saved = []
+    train_teacher(
+        tiny_teacher(),
+        [case(0)],
+        targets=TARGETS,
+        settings=TrainingSettings(steps=3, progress=False, save_every=100),
+        crop_settings=CROPS,
+        folder=tmp_path,
+        after_saving=lambda state: saved.append(state.step),
+    )
+    assert saved == [1, 2, 3]

@@ -14,7 +14,13 @@ from nnunetv2_muduo.teachers.crops import IGNORED, Crops
 from nnunetv2_muduo.teachers.sam3d import Sam3D
 from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy, target_losses
 from nnunetv2_muduo.teachers.training_settings import TrainingSettings
-from nnunetv2_muduo.teachers.training_steps import add_gradients, published_round, published_step, round_loss
+from nnunetv2_muduo.teachers.training_steps import (
+    add_gradients,
+    mixed_step,
+    published_round,
+    published_step,
+    round_loss,
+)
 
 SETTINGS = TrainingSettings(steps=1, scheme="published", clicks_per_round=5, crops_per_step=2)
 TEACHERS = {"ClickUNet": lambda: ClickUNet(CLICK_UNET), "Sam3D": lambda: Sam3D(SAM3D)}
@@ -213,3 +219,37 @@ def test_answers_where_nobody_knows_are_no_reason_for_doubt() -> None:
         logits = torch.where(crops.known, answers, elsewhere)
         losses.append(add_gradients(FixedAnswers(logits), crops, settings=settings, generator=generator()))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_in_half_precision_each_mixed_round_sees_the_weights_that_the_one_before_left(teacher: nn.Module) -> None:
+    crops, seen, fresh = cubes(), [], []
+    encode, optimiser = teacher.encode, torch.optim.AdamW(teacher.parameters(), lr=0.05)
+
+    def watched(images: Tensor) -> Tensor:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+            fresh.append(encode(images))
+        seen.append(encode(images))
+        return seen[-1]
+
+    teacher.encode = watched
+    settings = replace(SETTINGS, bfloat16=True, max_rounds=3)
+    seed = next(seed for seed in range(99) if int(torch.randint(3, (), generator=generator(seed))) == 2)  # all rounds
+    mixed_step(teacher, crops, optimiser, settings=settings, generator=generator(seed))
+    assert len(seen) == 3
+    for number in (1, 2):
+        learnt = (fresh[number] - fresh[number - 1]).abs().mean()
+        assert (seen[number] - fresh[number]).abs().mean() < 0.1 * learnt
+
+
+@pytest.mark.parametrize("cpcl", ["off", "ensemble"])
+def test_half_precision_reaches_all_weights_in_much_the_same_direction(teacher: nn.Module, cpcl: str) -> None:
+    crops = cubes(low_quality=torch.tensor([True, True]))
+    found = {}
+    for bfloat16 in (False, True):
+        teacher.zero_grad(set_to_none=True)
+        settings = replace(SETTINGS, bfloat16=bfloat16, cpcl=cpcl)
+        add_gradients(teacher, crops, settings=settings, generator=generator())
+        found[bfloat16] = gradients(teacher)
+    assert found[True].keys() == found[False].keys()
+    exact, half = (torch.cat([g.flatten() for g in found[key].values()]) for key in (False, True))
+    assert torch.nn.functional.cosine_similarity(exact, half, dim=0) > 0.95
