@@ -42,7 +42,8 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
                 "muduo plan, or train with nnUNetTrainer."
             )
         self.ct_teacher, self.pet_teacher = (
-            load_teacher(name, log=self.print_to_log_file) if name else None for name in names.values()
+            load_teacher(name, shown=modality, log=self.print_to_log_file) if name else None
+            for modality, name in names.items()
         )
 
     def prepare_consistency(self) -> None:

@@ -38,7 +38,7 @@ class nnUNetTrainerSemiSAM(MeanTeacherTrainer, TaughtTrainer):
                 f"Setting 'generalist' is \"{self.settings.generalist}\", but '{key}' is null; name a teacher there "
                 "with muduo plan, or choose the other one as the generalist."
             )
-        self.generalist = load_teacher(name, log=self.print_to_log_file)
+        self.generalist = load_teacher(name, shown=self.settings.generalist.upper(), log=self.print_to_log_file)
 
     def prepare_consistency(self) -> None:
         self.teaching = GeneralistTeaching(

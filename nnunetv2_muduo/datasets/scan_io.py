@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
+from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
@@ -46,6 +46,20 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     if image.GetDimension() != 3 or channels != 1 or min(image.GetSize()) < 2:
         size = " x ".join(map(str, image.GetSize()))
         raise UserError(f"{path} is no 3d image of one channel but {size} with {channels}; give one scan.")
+    return image
+
+
+def read_intensities(path: Path, *, series: str | None = None) -> sitk.Image:
+    """As `read_image`, of a scan whose every voxel is a number.
+
+    Raises:
+        UserError: as `read_image`, and for voxels that are NaN or infinite, also in NIfTI, where ITK reads them as 0.
+    """
+    image = read_image(path, series=series)
+    values = sitk.GetArrayViewFromImage(image)
+    unreal = int(values.size - np.count_nonzero(np.isfinite(values))) if values.dtype.kind == "f" else 0
+    if unreal := unreal or count_non_finite_in_nifti(path):
+        raise UserError(f"{unreal} voxel(s) of {path} are NaN or infinite; replace them, or write the scan again.")
     return image
 
 

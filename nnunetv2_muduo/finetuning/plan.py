@@ -33,6 +33,9 @@ class FineTuning:
         fold: hold out the validation cases of this fold of nnU-Net's splits instead.
         val_crops: cubes drawn from the held-out cases.
         spacing_range_in_mm, flips, min_voxels: see `CropSettings`; None: the architecture's own.
+
+    Raises:
+        UserError: for a `val_fraction` or `min_voxels` that means nothing.
     """
 
     modality: str
@@ -48,6 +51,12 @@ class FineTuning:
     spacing_range_in_mm: tuple[float, float] | None = None
     flips: bool | None = None
     min_voxels: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.val_fraction <= 1:
+            raise UserError(f"--val-fraction is {self.val_fraction:g}; give a share of the cases, between 0 and 1.")
+        if self.min_voxels is not None and self.min_voxels < 1:
+            raise UserError(f"--min-voxels is {self.min_voxels}; a target needs at least one voxel to be asked for.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
+from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_intensities
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
@@ -114,12 +114,12 @@ def read_channel(
         Intensities as stored (HU or SUV), [Z, Y, X], axes growing as `orientation` has it; spacing (z, y, x) in mm.
 
     Raises:
-        UserError: if the file is missing, cannot be read, or lies on another grid than the label map.
+        UserError: if the file is missing, cannot be read, holds NaN, or lies on another grid than the label map.
     """
     if channel >= len(case.images):
         raise UserError(f"Case {case.name} has no file of channel {channel:04d} beside {case.images[0]}.")
     file = case.images[channel]
-    image = read_image(file)
+    image = read_intensities(file)
     check_same_grid(image, labels, names=(file, case.label))
     turn = Turn.of(image.GetDirection(), orientation)
     array = turn.there(sitk.GetArrayFromImage(image)).astype(np.float32, copy=False)

@@ -70,6 +70,8 @@ def read_prompts(path: Path) -> list[Target]:
     """
     if not path.exists():
         raise UserError(f"There is no file {path}.")
+    if path.suffix.lower() == ".fcsv":
+        raise UserError(f"{path} is of 3D Slicer's older format; save the points as .mrk.json there.")
     content = read_json(path)
     try:
         if "markups" in content:
@@ -98,6 +100,9 @@ def _is_foreground(point: Sequence[Any]) -> bool:
 
 
 def _slicer_target(markup: Mapping[str, Any], path: Path, number: int) -> Target:
+    kind = str(markup.get("type", "Fiducial"))
+    if kind != "Fiducial":
+        raise ValueError(f"a markup of the kind {kind} is no list of points")
     space = str(markup.get("coordinateSystem", "LPS")).lower()
     if space not in ("ras", "lps"):
         raise ValueError(f"coordinateSystem {space!r} is neither LPS nor RAS")

@@ -12,7 +12,6 @@ from nnunetv2_muduo.teachers.windows import ScanWindows
 
 _SHELL = 1 / 16  # of a window's edge: a mask that comes so near to a face goes on beyond it
 _MARGIN = 1 / 8  # of a window's edge: prompts that keep so far from all faces need one window only
-_LOOKED_AT = 5000  # voxels of a large mask, to find the windows it needs
 _LEAST_PROBABILITY = 1e-4  # logits of a given mask lie within +-9.2, the range of the teachers' own
 
 
@@ -49,7 +48,7 @@ class PromptSession:
         self.stopped = False
 
     def click(self, coords: Tensor, labels: Tensor) -> None:
-        """Add points and ask where they lie.
+        """Add points and ask where they lie, in every window that has answered before, too: its answer is blended in.
 
         Args:
             coords: [N, 3] positions in the scan (z, y, x), the centre of the first voxel at 0.5.
@@ -61,7 +60,8 @@ class PromptSession:
         if not self.logits and not (labels == 1).any():
             raise ValueError("the first prompt needs a foreground point")
         self.coords, self.labels = torch.cat([self.coords, coords.float()]), torch.cat([self.labels, labels.long()])
-        self._ask(self._windows_around(coords if self.logits else coords[labels == 1]))
+        windows = self._windows_around(coords if self.logits else coords[labels == 1])
+        self._ask([*windows, *(window for window in self.logits if self._holds_any(window, coords))])
 
     def rough_mask(self, mask: Tensor) -> None:
         """Begin with a mask or probabilities [Z, Y, X] of the scan, in [0, 1].
@@ -74,7 +74,7 @@ class PromptSession:
             raise ValueError("the mask is empty")
         windows = self._windows_around(torch.stack([where.amin(0).float(), where.amax(0).float() + 1]))
         if len(windows) > 1:
-            windows = self._windows_of(where[:: max(1, len(where) // _LOOKED_AT)].float() + 0.5)
+            windows = self.scan.covering(mask > 0.5)
         hints = {window: self.scan.mask(window, mask).logit(eps=_LEAST_PROBABILITY) for window in windows}
         self._ask(windows, hints)
 
@@ -91,10 +91,11 @@ class PromptSession:
             size = self.scan.spec.cube_size
             if ((voxels > _MARGIN * size) & (voxels < (1 - _MARGIN) * size)).all():
                 return [window]
-        return self._windows_of(positions)
-
-    def _windows_of(self, positions: Tensor) -> list[Window]:
         return sorted({self.scan.nearest(position) for position in positions.tolist()})
+
+    def _holds_any(self, window: Window, positions: Tensor) -> bool:
+        _, inside = self.scan.points(window, positions)
+        return bool(inside.any())
 
     def _ask(self, windows: Iterable[Window], hints: Mapping[Window, Tensor] | None = None) -> None:
         """Ask these windows, then those that the mask grows into; each once."""

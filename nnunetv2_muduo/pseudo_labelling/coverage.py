@@ -17,26 +17,6 @@ Answers = dict[int, dict[Window, Tensor]]  # organ -> window -> logits [M, M, M]
 Prompts = dict[Window, dict[int, tuple[Tensor, ...]]]  # window -> organ -> what is asked about it
 
 
-def covering_windows(scan: ScanWindows, mask: Tensor) -> list[Window]:
-    """All windows whose inner half holds voxels of a mask.
-
-    The inner halves of the lattice's windows touch and do not overlap, so every voxel lies in just one of them, at
-    least a quarter of a window away from its faces.
-
-    Args:
-        scan: the lattice of windows.
-        mask: [Z, Y, X] bool, of the scan.
-    """
-    where = mask.nonzero()
-    steps = []
-    for axis in range(3):
-        centres = torch.arange(mask.shape[axis], dtype=torch.float64) + 0.5
-        step = ((centres - scan.origin[axis]) / (scan.extent[axis] / 2) - 0.5).floor().long()
-        steps.append(step[where[:, axis]])
-    z, y, x = torch.stack(steps).unique(dim=1) if len(where) else torch.zeros(3, 0, dtype=torch.int64)
-    return list(zip(z.tolist(), y.tolist(), x.tolist(), strict=True))
-
-
 def ask_with_masks(scan: ScanWindows, labels: Tensor, organs: Sequence[int], *, kind: str = "logits") -> Answers:
     """Show a teacher each organ's mask, in every window that the organ needs; all organs of a window in one batch.
 
@@ -49,7 +29,7 @@ def ask_with_masks(scan: ScanWindows, labels: Tensor, organs: Sequence[int], *, 
     prompts: Prompts = defaultdict(dict)
     for organ in organs:
         mask = labels == organ
-        for window in covering_windows(scan, mask):
+        for window in scan.covering(mask):
             share = scan.mask(window, mask)
             prompts[window][organ] = (share.logit(eps=_LEAST_PROBABILITY) if kind == "logits" else share,)
     return _ask(prompts, lambda window, masks: scan.decode(window, None, None, masks))
@@ -79,7 +59,7 @@ def ask_with_points(
     prompts: Prompts = defaultdict(dict)
     for organ in organs:
         mask = labels == organ
-        for window in covering_windows(scan, mask):
+        for window in scan.covering(mask):
             prompts[window][organ] = _points_inside(
                 scan, window, mask, points=points, strategy=strategy, generator=generator
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from nnunetv2.utilities.crossval_split import generate_crossval_split
 from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.scan_io import image_like, write_whole
@@ -277,14 +278,23 @@ def write_dataset_json(folder: Path, source: Mapping, *, labels: Mapping[str, in
 
 
 def write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequence[str]) -> None:
-    """The source's folds, with every pseudo-labelled case to train on: validation on guesses would mean little."""
+    """The source's folds, with every pseudo-labelled case to train on: validation on guesses would mean little.
+
+    Where the source has none yet, those that nnU-Net would make of its labelled cases.
+    """
     preprocessed = os.environ.get("nnUNet_preprocessed")
-    if not preprocessed or not (Path(preprocessed) / source / "splits_final.json").is_file():
+    if not preprocessed:
         return
-    folds = read_splits(Path(preprocessed) / source / "splits_final.json")
+    path = Path(preprocessed) / source / "splits_final.json"
+    if path.is_file():
+        folds = read_splits(path)
+    elif len(labelled) > 1:
+        folds = generate_crossval_split(sorted(labelled), seed=12345, n_splits=min(5, len(labelled)))
+    else:
+        return
     known = set(labelled)
     splits = [
         {"train": sorted([*(set(fold["train"]) & known), *pseudo]), "val": sorted(set(fold["val"]) & known)}
         for fold in folds
     ]
-    write_text(Path(preprocessed) / target / "splits_final.json", json.dumps(splits, indent=4) + "\n")
+    write_text(path.parent.with_name(target) / path.name, json.dumps(splits, indent=4) + "\n")

@@ -13,8 +13,10 @@ from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, write_text
-from nnunetv2_muduo.nnunet_files import read_dataset_json
+from nnunetv2_muduo.json_files import read_table
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, check_scan
+from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.trainer_folder import trainer_folder
 from nnunetv2_muduo.worker_pool import run_jobs
 
@@ -83,11 +85,14 @@ def predict_prompts(
         case -> reason, for the scans that cannot be used; they are not predicted.
 
     Raises:
-        UserError: if the model is not there, has other labels, holds anything that would be executed, or its trainer
+        UserError: if the model is not there, has other labels, channels or files than the scans, is
+            a cascade's second stage, holds anything that would be executed, or its trainer
             cannot be found.
     """
     checkpoints = model.checkpoints()
-    _check_labels(model, labels)
+    if not jobs:
+        return {}
+    _check_model(model, jobs[0], labels)
     made_from = {fold: file_stamp(file) for fold, file in checkpoints.items()}
     missing = _without_prediction(jobs, folder, {"model": str(model.folder.resolve()), "checkpoints": made_from})
     problems = {}
@@ -103,13 +108,32 @@ def predict_prompts(
     return problems
 
 
-def _check_labels(model: PromptModel, labels: Mapping[str, int]) -> None:
-    theirs = dict(read_dataset_json(model.folder / "dataset.json", needs=("labels",))["labels"])
-    theirs.pop("ignore", None)
+def _check_model(model: PromptModel, job: CaseJob, labels: Mapping[str, int]) -> None:
+    """Raise UserError for a model of other labels, channels or files than the scans, or a cascade's second stage."""
+    described = read_dataset_json(model.folder / "dataset.json", needs=OF_SCANS_AND_LABELS)
+    theirs = {name: value for name, value in described["labels"].items() if name != "ignore"}
     if theirs != dict(labels):
         raise UserError(
             f"The model {model.folder} has the labels {theirs}, but the dataset has {dict(labels)}; "
             "use a model that was trained with the dataset's own labels."
+        )
+    seen, given = channel_names(described), job.channel_names
+    if [name.casefold() for name in seen] != [name.casefold() for name in given]:
+        raise UserError(
+            f"The model {model.folder} sees the channels {', '.join(seen)}, but the scans have {', '.join(given)}; "
+            "use a model that was trained on the same channels in the same order."
+        )
+    if described["file_ending"] != job.file_ending:
+        raise UserError(
+            f"The model {model.folder} reads {described['file_ending']} files, but the scans are {job.file_ending}; "
+            "use a model of a dataset with this ending, or predict by yourself and give --predictions."
+        )
+    plans = read_table(model.folder / "plans.json")
+    configuration = plans.get("configurations", {}).get(model.folder.name.rpartition("__")[2], {})
+    if configuration.get("previous_stage"):
+        raise UserError(
+            f"The model {model.folder} is the second stage of a cascade, which needs the first one's predictions; use "
+            "another configuration, or predict with nnUNetv2_predict and give --predictions."
         )
 
 

@@ -225,10 +225,10 @@ class _Labelling:
 
 
 def _teachers(settings: Settings, device: torch.device) -> DualScan:
-    def load(name: str | None) -> PromptableTeacher | None:
-        return None if name is None else load_teacher(name).to(device)  # type: ignore[attr-defined]
+    def load(name: str | None, modality: str) -> PromptableTeacher | None:
+        return None if name is None else load_teacher(name, shown=modality).to(device)  # type: ignore[attr-defined]
 
-    return DualScan(load(settings.ct_teacher), load(settings.pet_teacher), settings, device)
+    return DualScan(load(settings.ct_teacher, "CT"), load(settings.pet_teacher, "PET"), settings, device)
 
 
 def _report(

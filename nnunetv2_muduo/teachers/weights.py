@@ -1,9 +1,9 @@
 """Find the weights of a teacher and load them: never random weights, never in silence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of
@@ -55,13 +55,19 @@ def find_weights(
 
 
 def load_teacher(
-    name: str, *, folder: Path | None = None, download: bool = True, log: Callable[[str], object] = print
+    name: str,
+    *,
+    folder: Path | None = None,
+    shown: str | None = None,
+    download: bool = True,
+    log: Callable[[str], object] = print,
 ) -> PromptableTeacher:
     """Load a frozen teacher and say which file it came from.
 
     Args:
         name: one of `KNOWN_TEACHERS`, or the name of a file in the weights folder, with or without its ".pth".
         folder: the weights folder; None: `weights_folder()`.
+        shown: "CT" or "PET", what it is going to look at; warned of where its weights say that they are for the other.
         download: fetch the published weights of a known teacher if they are missing.
         log: called with one line of text at a time.
 
@@ -79,6 +85,9 @@ def load_teacher(
         f"Teacher {name}: {path} (sha256 {sha256_of(path)[:12]}), {type(teacher).__name__} with "
         f"{millions:.1f} M parameters.{_provenance(name, checkpoint.get('info'))}"
     )
+    own = _own_modality(name, checkpoint)
+    if shown is not None and own not in (None, shown):
+        log(f"WARNING: teacher {name} was trained on {own}, but it is shown the {shown}; was another one meant?")
     return cast(PromptableTeacher, teacher)
 
 
@@ -100,12 +109,8 @@ def modality_of(name: str, *, folder: Path | None = None, given: str | None = No
     Raises:
         UserError: if the weights do not say and nobody else does, or if the user says otherwise than they do.
     """
-    known = KNOWN_TEACHERS.get(name)
-    if known is not None:
-        own: str | None = known.modality
-    else:
-        info = read_checkpoint(find_weights(name, folder=folder)).get("info")
-        own = info.get("modality") if isinstance(info, dict) else None
+    known = name in KNOWN_TEACHERS
+    own = _own_modality(name, {} if known else read_checkpoint(find_weights(name, folder=folder)))
     if own is not None and given is not None and own != given:
         raise UserError(
             f"Teacher {name} was trained on {own}, not on {given}; give it a {own} scan, or use another one."
@@ -115,6 +120,14 @@ def modality_of(name: str, *, folder: Path | None = None, given: str | None = No
             f"The weights {name} do not say what they were trained on; add --modality CT or --modality PET."
         )
     return own or str(given)
+
+
+def _own_modality(name: str, checkpoint: Mapping[str, Any]) -> str | None:
+    """What a teacher was trained on, as far as anybody says."""
+    if name in KNOWN_TEACHERS:
+        return KNOWN_TEACHERS[name].modality
+    info = checkpoint.get("info")
+    return info.get("modality") if isinstance(info, dict) else None
 
 
 def _own_file(name: str, folder: Path) -> Path:

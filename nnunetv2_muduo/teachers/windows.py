@@ -73,6 +73,21 @@ class ScanWindows:
         )
         return z, y, x
 
+    def covering(self, mask: Tensor) -> list[Window]:
+        """All windows that are nearest to voxels of a mask, bool [Z, Y, X] of the scan.
+
+        The inner halves of the lattice's windows touch and do not overlap, so every voxel lies in just one of them, at
+        least a quarter of a window away from its faces.
+        """
+        where = mask.nonzero()
+        steps = []
+        for axis, (origin, extent) in enumerate(zip(self.origin, self.extent, strict=True)):
+            centres = torch.arange(mask.shape[axis], dtype=torch.float64) + 0.5
+            step = ((centres - origin) / (extent / 2) - 0.5).floor().long()
+            steps.append(step[where[:, axis]])
+        z, y, x = torch.stack(steps).unique(dim=1) if len(where) else torch.zeros(3, 0, dtype=torch.int64)
+        return list(zip(z.tolist(), y.tolist(), x.tolist(), strict=True))
+
     def distance(self, window: Window, position: Sequence[float]) -> float:
         """How far a position lies from the middle of a window, in edges of a window."""
         middle = [start + extent / 2 for start, extent in zip(self.start(window), self.extent, strict=True)]

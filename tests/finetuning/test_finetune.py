@@ -139,6 +139,8 @@ def test_mistakes_are_answered_with_one_sentence(place: Path, capsys: pytest.Cap
     assert "Dataset301_Good is given twice" in refused(place, capsys, data=("-d", "301", "--lq", "301"))
     assert "-d or --lq" in refused(place, capsys, data=())
     assert "All 3 cases are held out" in refused(place, capsys, val_fraction="1")
+    assert "--val-fraction is 1.5; give a share" in refused(place, capsys, val_fraction="1.5")
+    assert "--min-voxels is 0" in refused(place, capsys, min_voxels="0")
     assert "standin_ct" in refused(place, capsys, more=("--name", "standin_ct"))
     assert "learning_rate is -1.0" in refused(place, capsys, learning_rate="-1")
     assert "save_every is 0" in refused(place, capsys, save_every="0")

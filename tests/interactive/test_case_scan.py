@@ -40,8 +40,11 @@ def test_intensities_of_another_kind_are_warned_of_by_the_cases_name(
 
 def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     read: list[str] = []
-    original = dataset_scans.read_image
-    monkeypatch.setattr(dataset_scans, "read_image", lambda path: read.append(path.name) or original(path))
+    for name in ("read_image", "read_intensities"):
+        original = getattr(dataset_scans, name)
+        monkeypatch.setattr(
+            dataset_scans, name, lambda path, original=original: read.append(path.name) or original(path)
+        )
     scan = scan_of(tmp_path, channel=0, modality="CT")
     for organ in ("liver", "spleen", "bladder"):
         scan.measure(organ, LABELS[organ], ClickSettings(clicks=(1, 2)))

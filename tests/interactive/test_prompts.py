@@ -59,6 +59,16 @@ def test_slicer_markups_are_targets_in_their_own_space(tmp_path):
     assert read_prompts(file) == [Target("F", points)]
 
 
+def test_slicer_markups_that_are_no_points_are_refused(tmp_path):
+    file = tmp_path / "R.mrk.json"
+    file.write_text(json.dumps({"markups": [{"type": "ROI", "controlPoints": [{"position": [1, 2, 3]}]}]}))
+    with pytest.raises(UserError, match="kind ROI is no list of points"):
+        read_prompts(file)
+    (tmp_path / "F.fcsv").write_text("# Markups fiducial file version = 4.11")
+    with pytest.raises(UserError, match=r"older format; save the points as \.mrk\.json"):
+        read_prompts(tmp_path / "F.fcsv")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -119,13 +119,34 @@ def test_the_scan_itself_is_not_overwritten(weights, scan, tmp_path, capsys):
     assert scan.read_bytes() == before
 
 
-def test_a_scan_with_voxels_that_are_no_numbers_is_refused(weights, tmp_path, capsys):
+def test_a_figure_is_a_png_and_never_the_scan(weights, scan, tmp_path, capsys):
+    before = scan.read_bytes()
+    command = [
+        "segment",
+        str(scan),
+        "--teacher",
+        "tiny.pth",
+        "--point",
+        "9",
+        "9",
+        "9",
+        "-o",
+        str(tmp_path / "m.nii.gz"),
+    ]
+    assert main([*command, "--figure", str(scan)]) == 2
+    assert "let its name end in .png" in capsys.readouterr().err
+    assert scan.read_bytes() == before
+    assert not (tmp_path / "m.nii.gz").exists()
+
+
+@pytest.mark.parametrize("name", ["pet.nrrd", "pet.mha", "pet.nii", "pet.nii.gz"])  # NIfTI's ITK reads as 0
+def test_a_scan_with_voxels_that_are_no_numbers_is_refused(weights, tmp_path, capsys, name):
     array = np.random.default_rng(0).uniform(0, 5, (20, 24, 28)).astype(np.float32)
     array[3, 3, 3] = np.nan
-    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "pet.nrrd"))
-    command = ["segment", str(tmp_path / "pet.nrrd"), "--teacher", "tiny.pth", "--point", "9", "9", "9"]
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / name))
+    command = ["segment", str(tmp_path / name), "--teacher", "tiny.pth", "--point", "9", "9", "9"]
     assert main([*command, "-o", str(tmp_path / "mask.nii.gz")]) == 2
-    assert "no numbers (NaN or infinite)" in capsys.readouterr().err
+    assert f"1 voxel(s) of {tmp_path / name} are NaN or infinite" in capsys.readouterr().err
     assert not (tmp_path / "mask.nii.gz").exists()
 
 

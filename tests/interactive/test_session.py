@@ -144,3 +144,34 @@ def test_a_background_click_where_nothing_is_known_asks_no_window():
     before = set(one.logits)
     one.click(torch.tensor([[20.0, 12.0, 70.0]]), torch.zeros(1, dtype=torch.int64))
     assert set(one.logits) == before
+
+
+class ObedientTeacher(BrightTeacher):
+    """Outlines what is bright, but for a ball around each click on the background."""
+
+    def decode(self, embedding, coords=None, labels=None, masks=None):
+        logits, quality = super().decode(embedding, coords, labels, masks)
+        if coords is None:
+            return logits, quality
+        logits, size = logits.clone(), logits.shape[-1]
+        places = torch.stack(torch.meshgrid(*3 * [torch.arange(size) + 0.5], indexing="ij"), -1)
+        for position, label in zip((coords[0, 0] + 0.5) / 2, labels[0, 0], strict=True):
+            if label == 0:
+                logits[0, 0][(places - position).norm(dim=-1) < 2] = -4.0
+        return logits, quality
+
+
+def test_a_click_corrects_every_window_that_has_answered_there():
+    one = PromptSession(
+        ScanWindows(ObedientTeacher(), bright_box((20, 20, 80), (slice(6, 14), slice(6, 14), slice(4, 76))), SPACING,
+                    centre=(10.0, 10.0, 12.0))
+    )  # fmt: skip
+    one.click(torch.tensor([[10.0, 10.0, 12.0]]), FOREGROUND)
+    before = found(one)
+    assert len(one.logits) > 4
+    one.click(torch.tensor([[10.0, 10.0, 34.0]]), torch.zeros(1, dtype=torch.int64))
+    z, y, x = torch.meshgrid(torch.arange(20), torch.arange(20), torch.arange(80), indexing="ij")
+    ball = ((z - 9.5) ** 2 + (y - 9.5) ** 2 + (x - 33.5) ** 2) < 9
+    assert before[ball].all()
+    assert not found(one)[ball].any()
+    assert (found(one) == before)[..., :20].all()  # as far away as this nothing changes

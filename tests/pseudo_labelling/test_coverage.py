@@ -4,7 +4,7 @@ import pytest
 import torch
 from bright_teacher import BrightTeacher
 
-from nnunetv2_muduo.pseudo_labelling.coverage import ask_with_masks, ask_with_points, covering_windows
+from nnunetv2_muduo.pseudo_labelling.coverage import ask_with_masks, ask_with_points
 from nnunetv2_muduo.teachers.windows import ScanWindows
 
 SHAPE = (40, 24, 30)
@@ -23,14 +23,6 @@ def label_map() -> torch.Tensor:
     labels[20, 20, 20] = 2
     labels[10:13, 14:18, 12:16] = 4
     return labels
-
-
-@pytest.mark.parametrize("organ", [1, 2, 3, 4])
-def test_windows_of_a_mask_are_those_nearest_to_each_of_its_voxels(scan: ScanWindows, organ: int):
-    mask = label_map() == organ
-    plain = {scan.nearest(position) for position in (mask.nonzero() + 0.5).tolist()}
-    assert set(covering_windows(scan, mask)) == plain
-    assert len(covering_windows(scan, mask)) == len(plain)
 
 
 def test_every_window_is_encoded_once_and_its_organs_decoded_in_one_batch(scan: ScanWindows):

@@ -73,7 +73,7 @@ def test_dataset_holds_both_kinds_of_cases_and_the_highest_label_is_ignored(proj
 def test_dropped_organs_prompt_carries_the_ignore_label_and_a_kept_ones_does_not(
     project: PseudoProject, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(recipe, "load_teacher", lambda name: EchoTeacher())  # untrained ones outline nothing
+    monkeypatch.setattr(recipe, "load_teacher", lambda name, shown: EchoTeacher())  # untrained ones outline nothing
     lay_out(project, *DROP_ALL)
     folder = project.raw.with_name(NEW)
     dropped = array(folder / "labelsTr" / f"{CASES[0]}.nii.gz")
@@ -91,7 +91,7 @@ def test_dropped_organs_prompt_carries_the_ignore_label_and_a_kept_ones_does_not
 @pytest.fixture
 def lacking(project: PseudoProject, monkeypatch: pytest.MonkeyPatch) -> str:
     """A teacher that outlines what it is shown, and a first case whose prompts miss the spleen."""
-    monkeypatch.setattr(recipe, "load_teacher", lambda name: EchoTeacher())
+    monkeypatch.setattr(recipe, "load_teacher", lambda name, shown: EchoTeacher())
     write(np.where(organs() == 1, 1, 0).astype(np.uint8), project.predictions / f"{CASES[0]}.nii.gz")
     return CASES[0]
 
@@ -169,6 +169,14 @@ def test_folds_validate_on_the_sources_labelled_cases_alone(project: PseudoProje
     made = json.loads((tmp_path / "nnUNet_preprocessed" / NEW / "splits_final.json").read_text())
     assert made[0] == {"train": ["labelled_0", *CASES], "val": ["labelled_1"]}
     assert made[1] == {"train": ["labelled_1", *CASES], "val": ["labelled_0"]}
+
+
+def test_without_folds_of_the_source_none_validates_on_pseudo_labels_either(project: PseudoProject, tmp_path: Path):
+    (tmp_path / "nnUNet_preprocessed").mkdir(exist_ok=True)
+    lay_out(project)
+    made = json.loads((tmp_path / "nnUNet_preprocessed" / NEW / "splits_final.json").read_text())
+    assert sorted(fold["val"] for fold in made) == [["labelled_0"], ["labelled_1"]]
+    assert all(set(CASES) < set(fold["train"]) for fold in made)
 
 
 def test_number_of_another_dataset_and_its_folder_are_refused(project: PseudoProject, capsys):

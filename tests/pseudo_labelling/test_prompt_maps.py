@@ -131,8 +131,40 @@ def test_model_that_would_execute_something_is_refused(
     assert predictor.predicted == []
 
 
+def describe(model: PromptModel, **changes) -> None:
+    (model.folder / "dataset.json").write_text(json.dumps({**DATASET_JSON, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"channel_names": {"0": "PET", "1": "CT"}}, "sees the channels PET, CT, but the scans have CT, PET"),
+        ({"channel_names": {"0": "CT"}}, "sees the channels CT, but the scans have CT, PET"),
+        ({"file_ending": ".nrrd"}, r"reads \.nrrd files, but the scans are \.nii\.gz"),
+    ],
+)
+def test_model_of_other_scans_is_refused(model: PromptModel, project: PseudoProject, changes: dict, told: str):
+    describe(model, **changes)
+    with pytest.raises(UserError, match=told):
+        predict(model, project)
+
+
+def test_names_of_channels_in_other_letters_are_the_same(
+    predictor: type[StubPredictor], model: PromptModel, project: PseudoProject
+):
+    describe(model, channel_names={"0": "ct", "1": "Pet"})
+    assert predict(model, project) == {}
+
+
+def test_second_stage_of_a_cascade_is_refused(model: PromptModel, project: PseudoProject):
+    plans = {"configurations": {"3d_fullres": {"previous_stage": "3d_lowres"}}}
+    (model.folder / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(UserError, match=r"second stage of a cascade.*--predictions"):
+        predict(model, project)
+
+
 def test_model_with_other_labels_is_refused(model: PromptModel, project: PseudoProject):
-    (model.folder / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "spleen": 1}}))
+    describe(model, labels={"background": 0, "spleen": 1})
     with pytest.raises(UserError, match="trained with the dataset's own labels"):
         predict(model, project)
 
@@ -140,5 +172,5 @@ def test_model_with_other_labels_is_refused(model: PromptModel, project: PseudoP
 def test_ignore_label_of_the_model_does_not_matter(
     predictor: type[StubPredictor], model: PromptModel, project: PseudoProject
 ):
-    (model.folder / "dataset.json").write_text(json.dumps({"labels": {**LABELS, "ignore": 4}}))
+    describe(model, labels={**LABELS, "ignore": 4})
     assert predict(model, project) == {}

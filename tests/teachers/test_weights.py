@@ -326,3 +326,10 @@ def test_weights_that_are_no_numbers_are_refused(value, teacher, folder):
 def test_a_configuration_of_other_values_is_refused_without_the_memory_that_it_asks_for(config, teacher, folder):
     saved(teacher, folder / "mine.pth", config=config)
     assert "mine.pth" in refusal()
+
+
+@pytest.mark.parametrize(("shown", "warned"), [("CT", True), ("PET", False), (None, False)])
+def test_a_teacher_that_is_shown_another_modality_than_its_own_is_warned_of(shown, warned):
+    lines: list[str] = []
+    load_teacher("standin_pet", shown=shown, log=lines.append)
+    assert any("was trained on PET, but it is shown the CT" in line for line in lines) == warned

@@ -1,5 +1,6 @@
 """A teacher's cubes laid over a whole scan."""
 
+import numpy as np
 import pytest
 import torch
 from bright_teacher import BrightTeacher
@@ -34,6 +35,16 @@ def test_every_position_lies_in_the_inner_half_of_its_nearest_window():
         voxels, _ = windows.points(window, position[None])
         assert (voxels >= 3.4999).all()
         assert (voxels <= 11.5001).all()
+
+
+@pytest.mark.parametrize("box", [np.s_[2:18, 4:35, 5:61], np.s_[7:8, 20, 20], np.s_[:0, 0, 0]])
+def test_a_mask_is_covered_by_the_windows_nearest_to_each_of_its_voxels(box):
+    one = scan()
+    mask = torch.zeros(one.volume.shape, dtype=torch.bool)
+    mask[box] = True
+    found = one.covering(mask)
+    assert set(found) == {one.nearest(position) for position in (mask.nonzero() + 0.5).tolist()}
+    assert len(found) == len(set(found))
 
 
 def test_a_window_shows_the_place_it_stands_for():
