@@ -84,6 +84,7 @@ class Method:
         split: which cases are trained on and which the teacher report is made on. "held out": two labelled cases beyond
             the budget, on which nothing is trained; "on training cases": on the budget's own; "with held out": the two
             are trained on as well, which a comparison owes to methods that report on them.
+        longer: so many times the steps of the others.
     """
 
     title: str
@@ -92,6 +93,12 @@ class Method:
     pretrained: bool = False
     self_training: bool = False
     split: Split = "held out"
+    longer: int = 1
+
+    def settings_in(self, size: Size, *, seed: int) -> dict[str, Any]:
+        """All of plans["muduo"] in a run."""
+        settings = {**size.schedule(seed=seed), **self.settings}
+        return settings | {"num_epochs": self.longer * settings["num_epochs"]}
 
 
 # Short trainings want the unlabelled scans early and with full weight (plans/demo.json); the published schedule ramps
@@ -100,19 +107,8 @@ AT_ONCE = {"consistency_weight": 1.0, "ramp_fraction": 0.3}
 GENTLE = {"consistency_weight": 0.1, "ramp_fraction": 0.3}
 TEACHERS = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet", "grid": "1.5mm"}  # tiles of the teachers' spacing
 OURS = {**TEACHERS, **load_preset("few_labels").muduo}
-PUBLISHED = {
-    **TEACHERS,
-    "grid": "patch",
-    "ct_prompt": "student",
-    "mask_prompt": "probabilities",
-    "point_mask": "none",
-    "point_strategy": "first",
-    "fusion": "random",
-    "keep_fraction": 0.5,
-    "reliability": "none",
-    "consistency_weight": 0.1,
-    "ramp_fraction": 1.0,
-}
+_SCHEDULE = ("num_epochs", "iterations_per_epoch", "unlabelled_batch_size")  # equal for all methods here
+PUBLISHED = {**TEACHERS, **{k: v for k, v in load_preset("published").muduo.items() if k not in _SCHEDULE}}
 
 
 def _ours(title: str, **changes: Any) -> Method:
@@ -131,6 +127,7 @@ MAIN: dict[str, Method] = {
     "muduo-mae": Method("MuDuo from MAE weights", MUDUO, OURS, pretrained=True),
     "supervised-mae": Method("supervised from MAE weights", SUPERVISED, pretrained=True),
     "supervised-held-out": Method("supervised, 2 more labelled cases", SUPERVISED, split="with held out"),
+    "supervised-long": Method("supervised, four times the steps", SUPERVISED, longer=4),
 }
 ABLATIONS: dict[str, Method] = {
     "muduo-no-report": _ours("teachers trusted on every organ", reliability="none"),
@@ -148,6 +145,9 @@ ABLATIONS: dict[str, Method] = {
     "muduo-first-points": _ours("first points, as published", point_strategy="first"),
     "muduo-random-fusion": _ours("random fusion, as published", fusion="random"),
     "muduo-patch-grid": _ours("teachers on resized patches", grid="patch"),
+    "muduo-published-half": Method(
+        "MuDuo, published settings, half the weight", MUDUO, {**PUBLISHED, "consistency_weight": 0.1}
+    ),
     "muduo-gentle": _ours("a tenth of the weight", **GENTLE),
     "mean-teacher-gentle": Method("Mean Teacher, a tenth of the weight", "nnUNetTrainerMeanTeacher", GENTLE),
     "mean-teacher-ema": Method(

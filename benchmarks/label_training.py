@@ -27,9 +27,10 @@ from label_data import (
     write_self_training,
 )
 from label_methods import MUDUO, Method, Size
+from machine import describe_machine
 from repeatable_patches import repeatable
 
-from nnunetv2_muduo.files import sha256_of
+from nnunetv2_muduo.files import replacing, sha256_of
 from nnunetv2_muduo.teachers.weights import find_weights
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
@@ -82,12 +83,18 @@ def missing_trainer(method: Method) -> str | None:
 
 
 def identity(run: Run, workshop: Workshop) -> dict[str, Any]:
-    """What makes a run the same run, whoever carried it out: settings, size, and the teachers' weights by checksum."""
+    """What makes a run the same, whoever carried it out: cases, settings, size, the teachers' weights by checksum."""
     method = workshop.methods[run.method]
-    settings = {**workshop.size.schedule(seed=run.seed), **method.settings}
+    settings = method.settings_in(workshop.size, seed=run.seed)
     teachers = [settings[key] for key in ("ct_teacher", "pet_teacher") if settings.get(key)]
     weights = {name: sha256_of(find_weights(name))[:12] for name in teachers}
-    identical = {"trainer": method.trainer, "settings": settings, "size": asdict(workshop.size), "weights": weights}
+    identical = {
+        "trainer": method.trainer,
+        "settings": settings,
+        "size": asdict(workshop.size),
+        "weights": weights,
+        "starts from": {"pretrained": method.pretrained, "self_training": method.self_training, "split": method.split},
+    }
     return json.loads(json.dumps(identical))
 
 
@@ -96,7 +103,7 @@ def carry_out(run: Run, workshop: Workshop) -> dict[str, Any]:
     method = workshop.methods[run.method]
     model, seconds = train(run, workshop)
     start = perf_counter()
-    scores = test(model, workshop, seed=run.seed)
+    scores = test(model, workshop, seed=run.seed, out=workshop.out / "test_predictions" / run.name)
     fold = next(model.glob("fold_*"))
     report = fold / "teacher_report.json"
     return {
@@ -105,6 +112,7 @@ def carry_out(run: Run, workshop: Workshop) -> dict[str, Any]:
         "budget": run.budget,
         "seed": run.seed,
         **identity(run, workshop),
+        "machine": describe_machine(workshop.device),
         "seconds": {"training": round(seconds, 1), "testing": round(perf_counter() - start, 1)},
         **scores,
         "teacher_report": json.loads(report.read_text()) if report.is_file() else [],
@@ -119,7 +127,7 @@ def train(run: Run, workshop: Workshop) -> tuple[Path, float]:
     if method.self_training:
         label_the_unlabelled(run, workshop)
         dataset, fold = self_training_name(run.seed, run.budget), 0
-    settings = {**size.schedule(seed=run.seed), **method.settings}
+    settings = method.settings_in(size, seed=run.seed)
     weights = pretrained(run.seed, workshop) if method.pretrained else None
     trainer = make_trainer(
         dataset, method.trainer, fold, name=run.name, entries={"muduo": settings}, device=workshop.device
@@ -250,19 +258,26 @@ def label_the_unlabelled(run: Run, workshop: Workshop) -> None:
         predictor = load_predictor(model, workshop.device)
         writer = predictor.plans_manager.image_reader_writer_class()
         for case, labels, properties in predictions_of(predictor, workshop.pool, cases):
-            writer.write_seg(labels, str(predictions / f"{case}.nii.gz"), properties)
+            with replacing(predictions / f"{case}.nii.gz") as partial:
+                writer.write_seg(labels, str(partial), properties)
     write_self_training(workshop.pool, workshop.raw, predictions, seed=run.seed, budget=run.budget)
 
 
-def test(model: Path, workshop: Workshop, *, seed: int) -> dict[str, Any]:
-    """Dice of each organ in the test cases that have it, and ml that are taken for it in those that do not."""
+def test(model: Path, workshop: Workshop, *, seed: int, out: Path) -> dict[str, Any]:
+    """Dice of each organ in the test cases that have it, and ml that are taken for it in those that do not.
+
+    The label maps are kept in `out`, for measures that are thought of later.
+    """
+    out.mkdir(parents=True, exist_ok=True)
     cases = deal(seed).test
     predictor = load_predictor(model, workshop.device)
     reader = predictor.plans_manager.image_reader_writer_class()
     millilitres = workshop.size.spacing_in_mm**3 / 1000
     dice: dict[str, list[float | None]] = {organ: [] for organ, label in ORGANS.items() if label}
     false_positive: dict[str, list[float | None]] = {organ: [] for organ in dice}
-    for case, prediction, _ in predictions_of(predictor, workshop.pool, cases):
+    writer = predictor.plans_manager.image_reader_writer_class()
+    for case, prediction, properties in predictions_of(predictor, workshop.pool, cases):
+        writer.write_seg(prediction, str(out / f"{case}.nii.gz"), properties)
         reference = reader.read_seg(str(workshop.pool / "labelsTr" / f"{case}.nii.gz"))[0][0]
         for organ in dice:
             ours, truth = prediction == ORGANS[organ], reference == ORGANS[organ]

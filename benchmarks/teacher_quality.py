@@ -71,7 +71,7 @@ def relative_quality(quality: str, seed: int, workshop: Workshop) -> dict[str, d
         return json.loads(path.read_text())
     run = Run(key_of(quality, "report"), BUDGET, seed)
     supervised, _ = train(Run("supervised", BUDGET, seed), workshop)
-    settings = {**workshop.size.schedule(seed=seed), **workshop.methods[run.method].settings}
+    settings = workshop.methods[run.method].settings_in(workshop.size, seed=seed)
     fold = fold_of(BUDGET, "held out")
     trainer = make_trainer(
         dataset_name(seed),

@@ -81,6 +81,31 @@ def test_a_segmentation_is_fine_tuned_from_the_checkpoint(pretrained: NNUNetProj
     assert (fine_tuned.parent / "validation" / "summary.json").is_file()
 
 
+def test_muduo_starts_from_the_pretraining_on_the_presets_plans_and_predicts(pretrained: NNUNetProject):
+    short = (
+        "num_epochs=1",
+        "iterations_per_epoch=2",
+        "val_iterations_per_epoch=1",
+        "prompt_epochs=1",
+        "report_every=1",
+    )
+    teachers = ("ct_teacher=standin_ct", "pet_teacher=standin_pet", "report_patches=2", "unlabelled_batch_size=2")
+    pretrained.muduo("plan", "-d", "221", "-p", PLANS, "--set", *short, *teachers)
+    weights, trainer = pretrained.folder / "imported.pth", "nnUNetTrainerMuDuo"
+    checkpoint = str(pretrained.fold(TRAINER, "all") / "checkpoint_final.pth")
+    pretrained.muduo("import-mae", checkpoint, "-d", "221", "-p", PLANS, "-tr", trainer, "-o", str(weights))
+    output = pretrained.train(trainer, "-pretrained_weights", str(weights), fold="all")
+    assert f"Loading pretrained weights from file  {weights}" in output
+    started, ended = network_weights(weights), network_weights(pretrained.fold(trainer, "all") / "checkpoint_final.pth")
+    encoder = [name for name in started if name.startswith("encoder.")]
+    assert encoder
+    assert all(0 < (started[name] - ended[name]).abs().max() < 0.1 for name in encoder if name.endswith("conv.weight"))
+    images, out = pretrained.raw / "imagesUn", pretrained.folder / "predicted"
+    model = ("-d", "221", "-c", "3d_fullres", "-f", "all", "-tr", trainer, "-p", PLANS)
+    pretrained.run("nnUNetv2_predict", *model, "-i", str(images), "-o", str(out), "-device", "cpu")
+    assert len(list(out.glob("*.nii.gz"))) == 3
+
+
 def test_scans_without_any_label_are_planned_and_pretrained_on_in_two_commands(project: NNUNetProject):
     name = "Dataset222_Unlabelled"
     raw = project.paths["nnUNet_raw"] / name

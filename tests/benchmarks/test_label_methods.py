@@ -7,6 +7,7 @@ from label_efficiency import adopt_finished, chosen_methods
 from label_methods import METHODS, SIZES
 from label_training import Run, Workshop, identity, missing_trainer
 
+from nnunetv2_muduo.presets import load_preset
 from nnunetv2_muduo.settings import Settings
 
 
@@ -14,7 +15,24 @@ from nnunetv2_muduo.settings import Settings
 def test_every_method_of_a_known_trainer_has_settings_that_are_accepted(size):
     for method in METHODS.values():
         if missing_trainer(method) is None:
-            Settings.from_dict({**size.schedule(seed=0), **method.settings})
+            Settings.from_dict(method.settings_in(size, seed=0))
+
+
+def test_published_settings_are_those_of_the_preset_but_for_the_schedule_that_all_share():
+    settings, preset = METHODS["muduo-published"].settings_in(SIZES["small"], seed=0), load_preset("published").muduo
+    differing = {key for key in preset if settings[key] != preset[key]}
+    assert differing <= {"num_epochs", "iterations_per_epoch", "unlabelled_batch_size"}
+
+
+def test_a_longer_training_has_so_many_times_the_epochs():
+    short, long = (METHODS[key].settings_in(SIZES["small"], seed=0) for key in ("supervised", "supervised-long"))
+    assert long == short | {"num_epochs": 4 * short["num_epochs"]}
+
+
+def test_a_run_on_other_cases_is_another_run(tmp_path):
+    workshop = Workshop(tmp_path, SIZES["smoke"], torch.device("cpu"), METHODS)
+    held_out, more = (identity(Run(key, 5, 0), workshop) for key in ("supervised", "supervised-held-out"))
+    assert held_out != more
 
 
 def test_a_method_without_its_trainer_is_told_and_left_out(capsys, monkeypatch):

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -46,10 +47,8 @@ def pretrain_and_resume(rank: int, plans: dict, dataset_json: dict, settings: di
 
     first = trainer(continues=False)
     first.stops_after = 1
-    try:
+    with suppress(KeyboardInterrupt):
         first.run_training()
-    except KeyboardInterrupt:
-        pass
     resumed = trainer(continues=True)
     latest = Path(first.output_folder) / "checkpoint_latest.pth"
     for _ in range(600):  # the first process may still be writing it
