@@ -50,7 +50,7 @@ def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.evaluation.differences import paired_difference
     from nnunetv2_muduo.evaluation.folders import evaluate_folders
     from nnunetv2_muduo.evaluation.methods import named_folders
-    from nnunetv2_muduo.evaluation.result_files import write_differences, write_evaluation
+    from nnunetv2_muduo.evaluation.result_files import write_differences, write_evaluation, write_methods
     from nnunetv2_muduo.evaluation.result_tables import COMPARED, difference_tables, results_table
     from nnunetv2_muduo.evaluation.task import task_of
     from nnunetv2_muduo.files import clear_away_left_behind, write_text
@@ -72,6 +72,7 @@ def _run(arguments: Namespace) -> None:
     for method, evaluation in evaluations.items():
         write_evaluation(places[method], evaluation)
         print(f"\n{method}\n\n{results_table(evaluation)}")
+    write_methods(arguments.o, places)
     baseline, *others = evaluations.values()
     if others:
         metrics = [m for m in COMPARED if arguments.lesions or m not in ("FPV_ml", "FNV_ml")]

@@ -14,6 +14,7 @@ from nnunetv2_muduo.evaluation.result_tables import results_table
 from nnunetv2_muduo.evaluation.results import Evaluation
 from nnunetv2_muduo.files import replacing, write_text
 
+METHODS = "methods.json"
 _LESION_METRICS = ("FPV_ml", "FNV_ml")
 
 
@@ -22,6 +23,12 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     _write_rows(folder / "metrics.csv", evaluation)
     write_text(folder / "summary.json", json.dumps(summary(evaluation), indent=4, sort_keys=True) + "\n")
     write_text(folder / "summary.md", results_table(evaluation) + "\n")
+
+
+def write_methods(out: Path, places: Mapping[str, Path]) -> None:
+    """Write methods.json: which results below a folder are of the last call, by name; others are of earlier ones."""
+    found = {method: str(place.relative_to(out)) for method, place in places.items()}
+    write_text(out / METHODS, json.dumps({"methods": found}, indent=4) + "\n")
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:

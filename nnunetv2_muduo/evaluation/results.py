@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunetv2_muduo.evaluation.organ_metrics import OrganMetrics
+from nnunetv2_muduo.evaluation.organ_metrics import ABSENT, OrganMetrics
 from nnunetv2_muduo.evaluation.task import Task
 
 DISTANCES = ("HD95", "ASD")
@@ -55,6 +55,10 @@ class Evaluation:
             return found
         instead = [[case.diagonal if self.missed == "diagonal" else np.nan] for case in self.cases]
         return np.where(np.isinf(found), instead, found)
+
+    def absent(self) -> np.ndarray:
+        """[N, K] bool: where neither the prediction nor the reference has the organ."""
+        return np.array([[case.organs[organ].status == ABSENT for organ in self.task.organs] for case in self.cases])
 
     def means(self, metric: str) -> np.ndarray:
         """[K] mean over the cases; NaN where no case counts."""

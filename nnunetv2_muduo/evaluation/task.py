@@ -42,7 +42,7 @@ def task_of(
         lesions: names of those to count lesion volumes of.
 
     Raises:
-        UserError: if dataset.json has no labels, or none of that name.
+        UserError: if dataset.json has no labels, or none of that name, or lesions are not among the organs.
     """
     labels = {name: _as_tuple(value) for name, value in dict(dataset_json.get("labels", {})).items()}
     ignore = labels.pop("ignore", None)
@@ -53,6 +53,8 @@ def task_of(
         if name not in foreground:
             raise UserError(f"There is no label '{name}' in dataset.json; there are: {', '.join(foreground)}.")
     chosen = {name: foreground[name] for name in dict.fromkeys(organs or foreground)}
+    if left_out := [name for name in lesions if name not in chosen]:
+        raise UserError(f"--lesions {' '.join(left_out)} is not among --organs {' '.join(chosen)}; add it there.")
     return Task(
         chosen,
         frozenset({0}.union(*labels.values())),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.evaluation.result_files import METHODS
 from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.reporting.validation import Scores, scores_of
 
@@ -43,7 +44,7 @@ def _read(folder: Path) -> EvaluatedFolder:
 
 
 def _understood(folder: Path) -> EvaluatedFolder:
-    files = [path for path in (folder / "summary.json", *sorted(folder.glob("*/summary.json"))) if path.is_file()]
+    files = [path for path in _summaries(folder) if path.is_file()]
     contents = {path: read_table(path) for path in files}
     ours = {path: content for path, content in contents.items() if "organs" in content.get("muduo", {})}
     if not ours:
@@ -58,6 +59,14 @@ def _understood(folder: Path) -> EvaluatedFolder:
     first = _baseline(folder)
     ordered = dict(sorted(methods.items(), key=lambda item: item[0] != first))
     return EvaluatedFolder(folder, ordered, len(next(iter(ordered.values())).cases))
+
+
+def _summaries(folder: Path) -> list[Path]:
+    """Of the methods of the last call there; of all that are there, where it does not say."""
+    told = folder / METHODS
+    if not told.is_file():
+        return [folder / "summary.json", *sorted(folder.glob("*/summary.json"))]
+    return [folder / place / "summary.json" for place in read_table(told)["methods"].values()]
 
 
 def _names(results: Mapping[Path, Mapping]) -> list[str]:

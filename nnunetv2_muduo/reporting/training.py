@@ -1,7 +1,7 @@
 """One training as its fold's folder tells of it; whatever is missing becomes a sentence, not a failure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,11 +92,13 @@ def read_training(folder: Path, name: str) -> Training:
             "nnUNet_results/Dataset221_X/nnUNetTrainerMuDuo__nnUNetPlans__3d_fullres/fold_0."
         )
     notes: list[str] = []
+    begun_again = _begun_again(folder, notes)
     logs = read_log_texts(
         path.read_text(encoding="utf-8", errors="replace")
         for path in sorted(folder.glob("training_log_*.txt"), key=_when_begun)
+        if not begun_again or path.stat().st_mtime > (folder / FINAL).stat().st_mtime
     )
-    file, content = _newest_checkpoint(folder, notes)
+    file, content = _newest_checkpoint(folder, CHECKPOINTS[1:] if begun_again else CHECKPOINTS, notes)
     arguments = content.get("init_args") or {}
     plans = arguments.get("plans") or understood_plans(_table(folder.parent / "plans.json", notes), "plans.json", notes)
     dataset_json = arguments.get("dataset_json") or understood_dataset(
@@ -106,7 +108,7 @@ def read_training(folder: Path, name: str) -> Training:
     task = task_in_order(dataset_json)
     logged = _best_log(content, logs, notes)
     parts = _named_parts(folder, content, plans)
-    finished = (folder / FINAL).is_file() or (file is None and logs.done)
+    finished = file == FINAL or (file is None and logs.done) or ((folder / FINAL).is_file() and not begun_again)
     training = Training(
         name=name,
         folder=folder,
@@ -137,10 +139,24 @@ def is_fold(folder: Path) -> bool:
     return any(folder.glob("checkpoint_*.pth")) or any(folder.glob("training_log_*.txt"))
 
 
-def _newest_checkpoint(folder: Path, notes: list[str]) -> tuple[str | None, dict[str, Any]]:
+def _begun_again(folder: Path, notes: list[str]) -> bool:
+    """Whether a training without --c is under way where an earlier one came to its end: nnU-Net ends with the final."""
+    final, others = folder / FINAL, [folder / name for name in CHECKPOINTS[1:]]
+    if not final.is_file():
+        return False
+    newer = [path for path in others if path.is_file() and path.stat().st_mtime > final.stat().st_mtime]
+    if newer:
+        notes.append(
+            f"{FINAL} is older than {newer[0].name}: a training was begun again in this folder, and is what is shown; "
+            "the final checkpoint and the validation are still those of the earlier one."
+        )
+    return bool(newer)
+
+
+def _newest_checkpoint(folder: Path, names: Sequence[str], notes: list[str]) -> tuple[str | None, dict[str, Any]]:
     """The final one or, without it, the one of most epochs; the others are not opened."""
     found: list[tuple[int, str, dict[str, Any]]] = []
-    for name in CHECKPOINTS:
+    for name in names:
         if not (folder / name).is_file():
             continue
         try:

@@ -21,7 +21,8 @@ def evaluate(root: Path, *arguments: str) -> int:
 
 def test_one_folder_gives_rows_summary_and_a_table(study: Path, capsys):
     assert evaluate(study, str(study / "poor")) == 0  # names from the dataset.json beside the predictions
-    assert sorted(path.name for path in (study / "out").iterdir()) == ["metrics.csv", "summary.json", "summary.md"]
+    files = ["methods.json", "metrics.csv", "summary.json", "summary.md"]
+    assert sorted(path.name for path in (study / "out").iterdir()) == files
     assert "| spleen" in capsys.readouterr().out
     assert json.loads((study / "out" / "summary.json").read_text())["mean"]["1"]["Dice"] == pytest.approx(0.75)
 
@@ -55,6 +56,7 @@ def test_labels_come_from_the_dataset_where_one_is_named(study: Path, monkeypatc
         (["{}/nowhere", "-djfile", "{}/poor/dataset.json"], "There is no folder"),
         (["{}/reference"], "give the dataset with -d or --dataset-json"),
         (["{}/poor", "--lesions", "tumour"], "no label 'tumour' in dataset.json"),
+        (["{}/poor", "--organs", "liver", "--lesions", "lesion"], "--lesions lesion is not among --organs liver"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(study: Path, capsys, arguments: list[str], sentence: str):

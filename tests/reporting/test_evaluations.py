@@ -29,6 +29,15 @@ def test_baseline_comes_first_whatever_the_folders_are_called(evaluated):
     assert found.num_cases == 3
 
 
+def test_results_of_an_earlier_call_in_the_same_folder_are_not_shown(evaluated, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(evaluated, out)
+    root = evaluated.parent
+    assert cli.main(["evaluate", str(root / "reference"), str(root / "exact"), "-np", "1", "-o", str(out)]) == 0
+    (found,) = read_evaluations([out])
+    assert list(found.methods) == ["exact"]
+
+
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.key)
 def test_tables_hold_what_the_evaluation_wrote(evaluated, metric):
     told = json.loads((evaluated / "poor" / "summary.json").read_text())
@@ -64,8 +73,9 @@ def test_two_evaluations_of_one_method_stand_side_by_side(evaluated, tmp_path):
     assert found.methods["poor (validation)"].means["Dice"]["liver"] != 0.25
 
 
-def test_an_evaluation_beside_those_that_were_compared_hides_none(evaluated, tmp_path):
+def test_where_nobody_says_which_results_are_the_last_none_is_hidden(evaluated, tmp_path):
     shutil.copytree(evaluated, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "methods.json").unlink()
     shutil.copyfile(evaluated / "exact" / "summary.json", tmp_path / "summary.json")
     (found,) = read_evaluations([tmp_path])
     assert list(found.methods) == ["poor", f"exact ({tmp_path.name})", "exact (exact)"]

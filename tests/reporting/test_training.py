@@ -1,7 +1,9 @@
+import os
+
 import numpy as np
 import pytest
 import torch
-from trained_folders import DATASET, ORGANS, log_text, logged, write_fold
+from trained_folders import DATASET, ORGANS, STARTED, log_text, logged, write_fold
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.reporting.training import read_training
@@ -50,6 +52,21 @@ def test_unfinished_training_is_read_from_its_newest_checkpoint(tmp_path):
     ).rename(folder / "checkpoint_latest.pth")
     training = read_training(folder, "mine")
     assert (training.checkpoint, training.epochs, training.finished) == ("checkpoint_latest.pth", 3, False)
+
+
+def test_training_that_was_begun_again_is_shown_and_not_the_finished_one_before(tmp_path):
+    folder = write_fold(tmp_path, log=logged(4))
+    (folder / "training_log_2026_1_2_10_00_00.txt").write_text(log_text(4))
+    write_fold(tmp_path / "other", checkpoint="checkpoint_latest.pth", log=logged(1)).joinpath(
+        "checkpoint_latest.pth"
+    ).rename(folder / "checkpoint_latest.pth")
+    (folder / "training_log_2026_1_3_10_00_00.txt").write_text(log_text(2, done=False, losses=7.0))
+    for age, name in enumerate(["training_log_2026_1_2_10_00_00.txt", "checkpoint_final.pth"]):
+        os.utime(folder / name, (STARTED + age, STARTED + age))
+    training = read_training(folder, "mine")
+    assert (training.checkpoint, training.epochs, training.finished) == ("checkpoint_latest.pth", 2, False)
+    assert training.logged["train_losses"] == [7.0, 6.0]
+    assert any("begun again" in note for note in training.notes)
 
 
 def test_log_that_goes_further_than_the_checkpoint_is_drawn(tmp_path):
