@@ -13,6 +13,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.json_files import read_json, read_table
 
 Check = Callable[[Any], bool]
+OF_SCANS = ("file_ending", "channel_names")
 OF_SCANS_AND_LABELS = ("labels", "file_ending", "channel_names")  # entries without which none of them is found
 _MOST_AXES = 3
 _LARGEST_VALUE = 65535  # of a label map, which nnU-Net keeps in 16 bits

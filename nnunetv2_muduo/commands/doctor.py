@@ -8,6 +8,13 @@ from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_dataset_arguments(parser, required=False)
+    parser.add_argument(
+        "-tr",
+        choices=("nnUNetTrainerMuDuo", "nnUNetTrainerPETCTMAE"),
+        default="nnUNetTrainerMuDuo",
+        metavar="TRAINER",
+        help="what the dataset is for: nnUNetTrainerMuDuo (default) or nnUNetTrainerPETCTMAE, which needs no labels",
+    )
     parser.add_argument("--json", action="store_true", help="print the checks as JSON, for programs")
 
 
@@ -16,7 +23,7 @@ def _run(arguments: Namespace) -> int:
 
     if arguments.d is not None and sys.stderr.isatty():
         print("Examining the dataset and simulating a training step: some seconds ...", file=sys.stderr)
-    checks = examine(arguments.d, configuration=arguments.c, plans_identifier=arguments.p)
+    checks = examine(arguments.d, configuration=arguments.c, plans_identifier=arguments.p, trainer_name=arguments.tr)
     print(as_json(checks) if arguments.json else as_text(checks))
     return exit_code(checks)
 
@@ -29,7 +36,10 @@ COMMAND = Command(
         "unlabelled scans, what is preprocessed, disk and GPU memory. Each line is ok, warn or FAIL, with a remedy.\n"
         "Exit code: 1 when a check failed, 0 when there are at most warnings."
     ),
-    example="  muduo doctor -d 221",
+    example=(
+        "  muduo doctor -d 221\n"
+        "  muduo doctor -d 500 -p nnUNetPlansPETCTMAE -tr nnUNetTrainerPETCTMAE      # before pretraining"
+    ),
     add_arguments=_add_arguments,
     run=_run,
 )

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
-from nnunetv2_muduo.nnunet_files import read_dataset_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS, read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_plans
 
 
@@ -23,7 +23,7 @@ def _run(arguments: Namespace) -> None:
         name,
         plans=plans,
         configuration=arguments.c,
-        dataset_json=read_dataset_json(raw / "dataset.json", needs=("file_ending", "channel_names")),
+        dataset_json=read_dataset_json(raw / "dataset.json", needs=OF_SCANS),
         raw_folder=raw,
         preprocessed_folder=preprocessed,
         num_processes=max(1, arguments.np),

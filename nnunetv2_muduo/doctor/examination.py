@@ -10,6 +10,7 @@ from nnunetv2_muduo.doctor import (
     gpu,
     host,
     intensities,
+    pretraining,
     teacher_cache,
     teachers,
     trainer,
@@ -20,18 +21,25 @@ from nnunetv2_muduo.doctor import (
 from nnunetv2_muduo.doctor.check import Check, Mark, fail
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.memory.machine import host_memory
-from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS, OF_SCANS_AND_LABELS, read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.settings import Settings
 
 
-def examine(dataset_name_or_id: str | None = None, *, configuration: str, plans_identifier: str) -> list[Check]:
+def examine(
+    dataset_name_or_id: str | None = None,
+    *,
+    configuration: str,
+    plans_identifier: str,
+    trainer_name: str = "nnUNetTrainerMuDuo",
+) -> list[Check]:
     """Examine the installation and, if one is named, a dataset.
 
     Args:
         dataset_name_or_id: such as Dataset221_AutoPET or 221; None: the installation alone, with default settings.
         configuration: of the dataset's plans, such as 3d_fullres.
         plans_identifier: such as nnUNetPlans.
+        trainer_name: that the dataset is for: nnUNetTrainerMuDuo, or nnUNetTrainerPETCTMAE, which needs no labels.
     """
     checks = [*versions.check_versions(), *folders.check_folders(), *trainer.check_trainer(), *workers.check_workers()]
     if any(check.mark is Mark.FAIL for check in checks if check.name in ("torch", "torchvision", "nnU-Net")):
@@ -41,9 +49,14 @@ def examine(dataset_name_or_id: str | None = None, *, configuration: str, plans_
     try:
         name = find_dataset(dataset_name_or_id)
         raw, preprocessed = nnunet_folder("nnUNet_raw") / name, nnunet_folder("nnUNet_preprocessed") / name
-        dataset_json = read_dataset_json(raw / "dataset.json", needs=(*OF_SCANS_AND_LABELS, "numTraining"))
+        is_pretraining = trainer_name == pretraining.TRAINER
+        needs = OF_SCANS if is_pretraining else (*OF_SCANS_AND_LABELS, "numTraining")
+        dataset_json = read_dataset_json(raw / "dataset.json", needs=needs)
     except UserError as error:
         return [*checks, fail("dataset", str(error), "correct -d or nnU-Net's environment variables")]
+    if is_pretraining:
+        about = pretraining.examine_pretraining(raw, preprocessed, dataset_json, configuration, plans_identifier)
+        return [*checks, *about]
     return [*checks, *examine_dataset(raw, preprocessed, dataset_json, configuration, plans_identifier)]
 
 

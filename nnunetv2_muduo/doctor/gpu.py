@@ -1,8 +1,12 @@
 """Is there a GPU, and does its memory suffice?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from nnunetv2_muduo.doctor.check import Check, ok, warn
+
+if TYPE_CHECKING:
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 # nnU-Net's own rule of thumb: a network with 560 million feature-map voxels at batch size 2 takes 8 GB.
 REFERENCE_FEATURE_MAP = 560_000_000
@@ -23,11 +27,13 @@ class GpuNeed:
         student: activations and gradients of the labelled and the unlabelled patches of a step.
         teachers: weights of the teachers in use (by the rule of thumb: their activations as well).
         source: where the numbers come from, in words.
+        what: is trained, in words.
     """
 
     student: float
     teachers: float
     source: str
+    what: str = "training"
 
     @property
     def total(self) -> float:
@@ -35,32 +41,32 @@ class GpuNeed:
         return self.student + self.teachers
 
 
-def check_gpu(need: GpuNeed | None) -> Check:
-    """The first CUDA device against an estimated need (None: not known yet)."""
+def check_gpu(need: GpuNeed | None, *, remedy: str = REMEDY) -> Check:
+    """The first CUDA device against an estimated need (None: not known yet); `remedy` is for too little memory."""
     import torch
 
     if not torch.cuda.is_available():
-        remedy = (
+        elsewhere = (
             "use a machine with an NVIDIA GPU; -device cpu is practical for small experiments such as the demo only"
         )
-        return warn("GPU", "no CUDA device found" + _described(need), remedy)
+        return warn("GPU", "no CUDA device found" + _described(need), elsewhere)
     properties = torch.cuda.get_device_properties(0)
-    return judge_memory(properties.name, properties.total_memory / GIB, need)
+    return judge_memory(properties.name, properties.total_memory / GIB, need, remedy=remedy)
 
 
-def judge_memory(device: str, available: float, need: GpuNeed | None) -> Check:
+def judge_memory(device: str, available: float, need: GpuNeed | None, *, remedy: str = REMEDY) -> Check:
     """Memory of a device, in GiB, against the need."""
     found = f"{device}, {available:.1f} GiB" + _described(need)
     if need is not None and available < HEADROOM * need.total:  # an estimate is no reason to fail
-        return warn("GPU", found, REMEDY)
+        return warn("GPU", found, remedy)
     return ok("GPU", found)
 
 
 def _described(need: GpuNeed | None) -> str:
     if need is None:
         return ""
-    parts = f"student {need.student:.1f}, teachers {need.teachers:.1f}"
-    return f"; training on one takes about {need.total:.1f} GiB ({parts}; {need.source})"
+    parts = f"student {need.student:.1f}, teachers {need.teachers:.1f}; " if need.teachers else ""
+    return f"; {need.what} on one takes about {need.total:.1f} GiB ({parts}{need.source})"
 
 
 def estimate_need(
@@ -88,14 +94,28 @@ def estimate_need(
         )
 
 
-def simulated_need(plans: dict, *, configuration: str, dataset_json: dict) -> GpuNeed:
-    """Do a step on tensors without values and count what they would hold on a GPU."""
+def need_of_pretraining(plans: dict, *, configuration: str, dataset_json: dict) -> GpuNeed | None:
+    """What pretraining with nnUNetTrainerPETCTMAE takes; None where it cannot be simulated."""
+    from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAE import nnUNetTrainerPETCTMAE
+
+    try:
+        found = simulated_need(
+            plans, configuration=configuration, dataset_json=dataset_json, trainer_class=nnUNetTrainerPETCTMAE
+        )
+    except Exception:  # anything may need a tensor's value; a doctor goes on
+        return None
+    return replace(found, what="pretraining")
+
+
+def simulated_need(
+    plans: dict, *, configuration: str, dataset_json: dict, trainer_class: "type[nnUNetTrainer] | None" = None
+) -> GpuNeed:
+    """Do a step of a trainer (None: nnUNetTrainerMuDuo) on tensors without values and count what a GPU would hold."""
     from nnunetv2_muduo.memory.training_step import simulate_step
     from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 
-    step = simulate_step(
-        nnUNetTrainerMuDuo, plans, configuration=configuration, dataset_json=dataset_json, on_cuda=True
-    )
+    trainer_class = trainer_class or nnUNetTrainerMuDuo
+    step = simulate_step(trainer_class, plans, configuration=configuration, dataset_json=dataset_json, on_cuda=True)
     student = (step.peak - step.batch - step.teachers) / GIB + CUDA_CONTEXT_IN_GIB
     return GpuNeed(student, step.teachers / GIB, "a simulated step without torch.compile, not compared with a GPU yet")
 
