@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
-from nnunetv2_muduo.json_files import read_json
+from nnunetv2_muduo.json_files import read_json, table_or_nothing
 from nnunetv2_muduo.network_size import resize_network
 from nnunetv2_muduo.nnunet_files import check_plans, read_dataset_json, read_plans_file, resolved_configuration
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
@@ -111,14 +111,23 @@ def refuse_mixed_data(folder: Path, file_name: str, plans: Mapping[str, Any]) ->
 
 
 def complete_folder(folder: Path, dataset_name: str) -> None:
-    """Put dataset.json where nnU-Net's trainers look for it, if nnU-Net has not; without labels there is background."""
+    """Put dataset.json where nnU-Net's trainers look for it, as it is now; without labels there is background.
+
+    A copy of before the scans got labels would lead trainings astray. Where nnUNet_raw does not hold the dataset, a
+    copy that is there stays.
+
+    Raises:
+        UserError: if there is neither, or the raw one is malformed.
+    """
     path = folder / "dataset.json"
-    if path.is_file():
+    raw = Path(os.environ.get("nnUNet_raw", "")) / dataset_name / "dataset.json"  # it need not be set
+    if path.is_file() and not raw.is_file():
         return
     content = _raw_dataset_json(dataset_name)
     content.setdefault("labels", {"background": 0})
     content.setdefault("numTraining", 0)
-    write_text(path, json.dumps(content, indent=4) + "\n")
+    if table_or_nothing(path) != content:
+        write_text(path, json.dumps(content, indent=4) + "\n")
 
 
 def _configuration(

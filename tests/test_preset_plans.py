@@ -106,6 +106,26 @@ def test_scans_without_any_label_are_planned_straight_from_the_preset(folders):
     assert f"muduo preprocess-unlabelled -d 21 -p {NAME}" in written.summary()
 
 
+def test_labels_that_a_pool_gets_later_reach_the_trainers_when_it_is_planned_again(folders):
+    folder = write_unlabelled(folders)
+    write_muduo_plans("21", preset="petct_mae")
+    labelled = {"channel_names": {"0": "CT", "1": "PET"}, "file_ending": ".nii.gz", "numTraining": 3}
+    labelled["labels"] = {"background": 0, "lesion": 1}
+    (folders / "nnUNet_raw" / DATASET / "dataset.json").write_text(json.dumps(labelled))
+    write_muduo_plans("21", preset="petct_mae")
+    assert read(folder / "dataset.json") == labelled
+
+
+@pytest.mark.parametrize("raw", ["unset", "without the dataset"])
+def test_a_dataset_json_without_a_raw_one_stays(folders, monkeypatch, raw):
+    folder = write_planned_dataset(folders / "nnUNet_preprocessed")
+    before = (folder / "dataset.json").read_bytes()
+    if raw == "unset":
+        monkeypatch.delenv("nnUNet_raw")
+    write_muduo_plans("21", preset="petct_mae")
+    assert (folder / "dataset.json").read_bytes() == before
+
+
 @pytest.mark.parametrize("channels", [["PET"], ["CT", "PET", "CT late"]])
 def test_every_channel_is_normalised_as_the_preset_does_all(folders, channels):
     write_unlabelled(folders, dataset_json={"channel_names": dict(enumerate(channels)), "file_ending": ".nii.gz"})
