@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -22,6 +23,7 @@ from nnunetv2_muduo.presets import Preset, load_preset
 from nnunetv2_muduo.settings import Settings, parse_assignment
 
 _LONGEST_SHOWN = 60  # characters of a value in a list of changes
+_TABLES: Mapping[str, type[Settings] | type[MAESettings]] = MappingProxyType({"muduo": Settings, "mae": MAESettings})
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def write_muduo_plans(
 
     Settings that are already there stay unless they are given anew; nnU-Net's own planning of the dataset, run again,
     drops them. Under a new name the plans share the preprocessed data of those they were made from, unless the preset
-    has a `plans_name`: such plans are complete, have data of their own and need no planning by nnU-Net beforehand.
+    has a `plans_name`: such plans are complete, have data of their own and need no planning by nnU-Net beforehand. They
+    take no settings of the plans they are based on; those of an earlier call stay where the preset has others, too.
 
     Args:
         dataset: name, such as Dataset221_AutoPET, or number.
@@ -94,16 +97,18 @@ def write_muduo_plans(
         with naming_bad_plans({"plans_name": plans_name}, configuration):
             made = plans_of_their_own(chosen, name, based_on=plans_name, plans_name=output_name or chosen.plans_name)
         path = _output_path(folder, output_name or chosen.plans_name, None)
-        after, before, notes = made.plans, made.plans, made.notes
+        earlier = read_table(path) if path.is_file() else {}
+        before, after = earlier or made.plans, _assigned(_with_settings_of(earlier, made.plans), assignments)
+        left = _left_behind(folder / f"{plans_name}.json", after) if path.stem != plans_name else []
+        notes = (*made.notes, *_kept_in_spite_of(chosen, earlier, after), *left)
     else:
         before, notes = read_plans(folder, plans_name), ()
         check_configuration(before, configuration)
-        after = _merged(before, chosen, configuration)
+        after = _assigned(_merged(before, chosen, configuration), assignments)
         path = folder / f"{plans_name}.json"
         if output_name is not None:
             path = _output_path(folder, output_name, plans_name)
             after["plans_name"] = output_name
-    after = _assigned(after, assignments)
     check_plans(after, f"The new {path.name}")
     settings, _ = Settings.from_plans(after), MAESettings.from_plans(after)
     if chosen.plans_name or after["configurations"] != before["configurations"]:
@@ -130,9 +135,7 @@ def _assigned(plans: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
 
 def _merged(plans: Mapping[str, Any], preset: Preset, configuration: str) -> dict[str, Any]:
     """A copy of the plans with a preset in it."""
-    for table, kind in (("muduo", Settings), ("mae", MAESettings)):
-        if not isinstance(plans.get(table, {}), Mapping):
-            kind.from_plans(plans)  # refuses it
+    _check_tables(plans)
     for name in preset.configurations:
         check_configuration(dict(plans), name)
     merged = _deep_merge(
@@ -144,6 +147,48 @@ def _merged(plans: Mapping[str, Any], preset: Preset, configuration: str) -> dic
             resolved = PlansManager(deepcopy(merged)).get_configuration(configuration).configuration
             merged["configurations"][configuration] |= resize_network(resolved, preset.network)
     return merged
+
+
+def _check_tables(plans: Mapping[str, Any]) -> None:
+    """Raise UserError for anything but tables where settings should be."""
+    for table, kind in _TABLES.items():
+        if not isinstance(plans.get(table, {}), Mapping):
+            kind.from_plans(plans)  # refuses it
+
+
+def _with_settings_of(earlier: Mapping[str, Any], plans: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of new plans with the settings that earlier ones of this name have."""
+    _check_tables(earlier)
+    return _deep_merge(plans, {table: earlier[table] for table in _TABLES if table in earlier})
+
+
+def _kept_in_spite_of(preset: Preset, earlier: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """A sentence for each setting of earlier plans that still stands where the preset has another or none."""
+    own = _settings_in({"muduo": preset.muduo, "mae": preset.mae})
+    now = _settings_in(after)
+    return [
+        f"kept from before: {key} is {_shown(value)} (the preset has {_shown(own[key]) if key in own else 'none'})"
+        for key, value in _settings_in(earlier).items()
+        if now[key] == value and (key not in own or own[key] != value)
+    ]
+
+
+def _left_behind(source: Path, after: Mapping[str, Any]) -> list[str]:
+    """A sentence where the plans that new ones are based on have settings which these have not."""
+    theirs, now = _settings_in(read_table(source) if source.is_file() else {}), _settings_in(after)
+    others = [key for key, value in theirs.items() if key not in now or now[key] != value]
+    return [f"not taken over from {source.name}: {', '.join(others)}; give them with --set"] if others else []
+
+
+def _settings_in(plans: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names that --set has for them."""
+    tables = {"": plans.get("muduo"), "mae.": plans.get("mae")}
+    return {
+        f"{prefix}{key}": value
+        for prefix, table in tables.items()
+        if isinstance(table, Mapping)
+        for key, value in table.items()
+    }
 
 
 def _deep_merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:

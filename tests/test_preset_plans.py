@@ -153,6 +153,49 @@ def test_settings_are_added_to_the_plans_later(folders):
     assert "mae.ratio: 0.5 -> 0.75" in written.summary()
 
 
+def test_settings_stay_when_the_preset_is_given_again(folders):
+    write_unlabelled(folders)
+    first = ["mae.batch_size=4", "mae.swin=base", "num_epochs=50"]
+    write_muduo_plans("21", preset="petct_mae", assignments=first)
+    written = write_muduo_plans("21", preset="petct_mae", assignments=["mae.num_epochs=100"])
+    plans = read(written.path)
+    assert plans["muduo"] == {"num_epochs": 50}
+    assert plans["mae"] == read(preset_paths()["petct_mae"])["mae"] | {
+        "batch_size": 4,
+        "swin": "base",
+        "num_epochs": 100,
+    }
+    kept = [line for line in written.summary().splitlines() if "kept from before" in line]
+    assert kept == [
+        "  kept from before: num_epochs is 50 (the preset has none)",
+        "  kept from before: mae.batch_size is 4 (the preset has 16)",
+        '  kept from before: mae.swin is "base" (the preset has none)',
+    ]
+    assert "mae.num_epochs: 200 -> 100" in written.summary()
+
+
+def test_the_first_time_only_what_was_set_is_told(folders):
+    write_unlabelled(folders)
+    written = write_muduo_plans("21", preset="petct_mae", assignments=["mae.batch_size=4"])
+    assert [str(change) for change in written.changes] == ["mae.batch_size: 16 -> 4"]
+    assert "kept" not in written.summary()
+
+
+def test_settings_of_the_plans_that_the_preset_is_based_on_are_named_and_not_taken_over(folders):
+    write_planned_dataset(folders / "nnUNet_preprocessed", unet_plans() | {"muduo": {"points": 5, "seed": 1}})
+    written = write_muduo_plans("21", preset="petct_mae", assignments=["seed=1"])
+    assert read(written.path)["muduo"] == {"seed": 1}
+    assert "not taken over from nnUNetPlans.json: points; give them with --set" in written.summary()
+
+
+def test_earlier_plans_with_something_else_for_a_table_of_settings_are_refused(folders):
+    write_unlabelled(folders)
+    path = write_muduo_plans("21", preset="petct_mae").path
+    path.write_text(json.dumps(read(path) | {"mae": "0.5"}))
+    with pytest.raises(UserError, match=r'plans."mae". must be a table'):
+        write_muduo_plans("21", preset="petct_mae")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -41,7 +41,8 @@ COMMAND = Command(
     description=(
         "Write MuDuo's settings into the plans of a dataset, where they travel with every model. Settings that are\n"
         "there already stay unless they are given anew. Run nnUNetv2_plan_and_preprocess first: it writes new plans.\n"
-        "The preset petct_mae is plans of its own, for pretraining: it needs no planning and no labels beforehand."
+        "The preset petct_mae is plans of its own, for pretraining: it needs no planning and no labels beforehand,\n"
+        "and given again it keeps the settings that these plans have."
     ),
     example="  muduo plan -d 221 --set keep_fraction=0.5 reliability=report -o nnUNetPlansMuDuo",
     add_arguments=_add_arguments,
