@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import permutations
 from math import prod
 
 import numpy as np
@@ -71,6 +72,18 @@ class ScanGrid:
         shift = (new / np.array(self.spacing) - 1) / 2  # from the first voxel's centre to the new one's, in voxels
         origin = np.array(self.origin) + self._axes() @ shift
         return ScanGrid(tuple(size.tolist()), tuple(new.tolist()), tuple(origin.tolist()), self.direction)
+
+    def axial_order(self) -> tuple[int, int, int]:
+        """Which axes run most nearly along the patient's x, y and z, either way; slices in this order are axial."""
+        cosines = np.abs(np.array(self.direction).reshape(3, 3))
+        i, j, k = max(permutations(range(3)), key=lambda order: sum(cosines[at, axis] for at, axis in enumerate(order)))
+        return i, j, k
+
+    def permuted(self, order: Sequence[int]) -> "ScanGrid":
+        """The same voxels with axis order[i] in place i."""
+        size, spacing = tuple(self.size[axis] for axis in order), tuple(self.spacing[axis] for axis in order)
+        direction = np.array(self.direction).reshape(3, 3)[:, list(order)]
+        return ScanGrid(size, spacing, self.origin, tuple(direction.ravel().tolist()))
 
     def is_exactly(self, other: "ScanGrid") -> bool:
         """Whether two grids are one, but for the last digits that file formats round."""

@@ -14,7 +14,7 @@ from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Box
 from nnunetv2_muduo.json_files import read_table, table_or_nothing
 
-FORMAT = 1  # raise it when the same sources and options give another result, so that everything is done anew
+FORMAT = 2  # raise it when the same sources and options give another result, so that everything is done anew
 RECORD_FILE = "harmonised.json"
 _FOLDER = "harmonised"  # of the records of single cases
 

@@ -38,6 +38,23 @@ def test_another_spacing_keeps_the_extent():
     assert coarse.respaced((2.0, 3.0, 4.0)).is_exactly(grid)
 
 
+@pytest.mark.parametrize(
+    ("orientation", "order"), [("LPS", (0, 1, 2)), ("RAI", (0, 1, 2)), ("SAL", (2, 1, 0)), ("PIR", (2, 0, 1))]
+)
+def test_the_order_of_axes_is_that_of_the_patient_whichever_way_they_run(orientation, order):
+    image = sitk.DICOMOrient(a_ramp(a_grid()), orientation)  # of a scan that lies a little askew
+    assert ScanGrid.of(image).axial_order() == order
+    assert ScanGrid.of(image).permuted(order).axial_order() == (0, 1, 2)
+
+
+@pytest.mark.parametrize("order", [(2, 0, 1), (1, 0, 2), (2, 1, 0)])
+def test_voxels_stay_where_they_are_when_axes_change_places(order):
+    turned = snapped(sitk.PermuteAxes(a_ramp(a_grid()), order), a_grid().permuted(order))
+    np.testing.assert_allclose(
+        sitk.GetArrayFromImage(turned), sitk.GetArrayFromImage(a_ramp(a_grid().permuted(order))), atol=1e-6
+    )
+
+
 def test_linear_resampling_puts_values_where_they_belong():
     fine = a_grid(size=(12, 12, 12), spacing=(2.0, 2.0, 2.0))
     inner = fine.part((3, 3, 3), (6, 6, 6)).respaced((1.5, 3.0, 2.5))

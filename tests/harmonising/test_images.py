@@ -9,7 +9,7 @@ from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet
 from scipy.ndimage import map_coordinates
 
 from nnunetv2_muduo.datasets.body_box import body_box
-from nnunetv2_muduo.datasets.scan_grid import ScanGrid, snapped
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid, onto_grid, snapped
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images
 
@@ -99,6 +99,75 @@ def test_spacing_is_given_in_z_y_x():
         assert image.GetSize() == (14, 24, 20)
     assert (made.own_grid, made.full_grid) == (PET_GRID, ScanGrid.of(made.ct))
     assert made.label.GetPixelID() == sitk.sitkUInt8
+
+
+def test_a_fine_ct_is_not_blurred_by_the_coarse_grid_on_its_way_to_the_spacing():
+    fine = ScanGrid((40, 40, 24), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), PET_GRID.direction)
+    coarse = fine.respaced((4.0, 4.0, 4.0))
+    x, y = np.arange(40), np.arange(40)[:, None]
+    pattern = 100 * np.sin(2 * np.pi * (x / 8 + y / 40))  # a period of 8 mm, at every phase
+    ct = snapped(sitk.GetImageFromArray(np.broadcast_to(pattern, (24, 40, 40)).astype(np.float32)), fine)
+    pet = snapped(sitk.Image(coarse.size, sitk.sitkFloat32), coarse)
+    made = harmonise_images(ct, pet, None, Options(spacing_in_mm=(2.0, 2.0, 2.0)))
+    twice = onto_grid(onto_grid(ct, coarse, outside=-1000), made.full_grid, extend=True)
+    kept, kept_of_two = (sitk.GetArrayFromImage(image).std() / pattern.std() for image in (made.ct, twice))
+    assert kept > 0.9
+    assert kept_of_two < 0.75
+    once = onto_grid(ct, made.full_grid, outside=-1000)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(made.ct), sitk.GetArrayFromImage(once))
+
+
+def test_a_fine_label_takes_the_nearest_voxel_once():
+    fine = snapped(sitk.Image(CT_GRID.size, sitk.sitkUInt8), CT_GRID)
+    fine[3, 3, 3] = 2  # between the PET's voxels
+    made = harmonise_images(a_ct(), a_pet(), fine, Options(spacing_in_mm=(1.5, 1.0, 1.0)))
+    assert set(np.unique(sitk.GetArrayFromImage(made.label))) == {0, 2}
+    assert not any("Nothing is left" in note for note in made.notes)
+
+
+def test_what_a_spacing_reaches_beyond_the_ct_is_air():
+    short = CT_GRID.part((4, 4, 4), (20, 16, 10))
+    made = harmonise_images(a_ct(short), a_pet(), None, Options(spacing_in_mm=(2.5, 2.0, 2.0)))
+    ct, pet = arrays(made)
+    assert ct.shape == pet.shape == (20, 24, 28)
+    assert ct[0, 0, 0] == ct[-1, -1, -1] == -1000
+    body = pet > 0.99
+    assert ct[body].mean() > -100  # whose border has moved by parts of a voxel
+
+
+def stored_as(orientation: str) -> list[sitk.Image]:
+    return [sitk.DICOMOrient(image, orientation) for image in (a_ct(PET_GRID), a_pet(), a_label())]
+
+
+@pytest.mark.parametrize("orientation", ["PIR", "SAL", "AIL"])
+@pytest.mark.parametrize("options", [Options(spacing_in_mm=(2.5, 2.0, 4.0)), Options(body_crop=True)])
+def test_a_spacing_and_the_crop_bring_axes_into_the_order_of_the_patient(orientation, options):
+    made = harmonise_images(*stored_as(orientation), options)
+    plain = harmonise_images(a_ct(PET_GRID), a_pet(), a_label(), options)
+    for image, expected in zip((made.ct, made.pet, made.label), (plain.ct, plain.pet, plain.label), strict=True):
+        assert image.GetSpacing() == expected.GetSpacing()
+        there = sitk.DICOMOrient(image, "LPS")  # undoes what is left, flips
+        assert ScanGrid.of(there).is_exactly(ScanGrid.of(expected))
+        np.testing.assert_allclose(sitk.GetArrayFromImage(there), sitk.GetArrayFromImage(expected), atol=1.01)
+    assert "of the PET are stored in the order" in made.notes[0]
+
+
+def test_the_order_of_axes_is_told_as_it_was():
+    made = harmonise_images(*stored_as("PIR"), Options(body_crop=True))
+    assert made.notes == ("The axes of the PET are stored in the order y, z, x: they were brought into x, y, z.",)
+
+
+def test_axes_stay_as_they_are_stored_where_nothing_depends_on_them():
+    ct, pet, label = stored_as("PIR")
+    made = harmonise_images(ct, pet, label, Options())
+    assert (made.ct, made.pet, made.label, made.notes) == (ct, pet, label, ())
+
+
+def test_a_ct_stored_in_another_order_than_the_pet_is_resampled_onto_it():
+    made = harmonise_images(sitk.DICOMOrient(a_ct(), "PIR"), a_pet(), None, Options(spacing_in_mm=(2.5, 2.0, 2.0)))
+    plain = harmonise_images(a_ct(), a_pet(), None, Options(spacing_in_mm=(2.5, 2.0, 2.0)))
+    np.testing.assert_allclose(*(sitk.GetArrayFromImage(each.ct) for each in (made, plain)), atol=1.01)
+    assert not any("stored in the order" in note for note in made.notes)
 
 
 def test_body_crop_cuts_all_images_alike_and_keeps_their_place():

@@ -58,7 +58,8 @@ def test_every_voxel_comes_back_in_any_orientation(tmp_path, seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_finer_spacing_comes_back_to_the_scans_own(tmp_path, seed):
     ct, pet, mask = a_scan(seed)
-    finer = tuple(spacing / 3 for spacing in reversed(pet.GetSpacing()))  # centres coincide, nothing is ambiguous
+    own = reversed(sitk.DICOMOrient(pet, "LPS").GetSpacing())  # along the patient's z, y and x
+    finer = tuple(spacing / 3 for spacing in own)  # centres coincide, nothing is ambiguous
     made = harmonise_images(ct, pet, mask, Options(body_crop=True, spacing_in_mm=finer))
     back = put_back(through_a_file(made.label, tmp_path / "mask.nii.gz"), a_record(made))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(mask))
