@@ -17,6 +17,7 @@ from nnunetv2_muduo.datasets.scan_io import dicom_files, dicom_tag, read_image, 
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import link_or_copy, private_folder
+from nnunetv2_muduo.harmonising.air import with_air_for_filling
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images
 from nnunetv2_muduo.harmonising.record import CaseRecord, record_file
@@ -79,9 +80,10 @@ def _harmonise(job: CaseJob) -> tuple[str, ...]:
         for modality, image in (("CT", read["CT"]), ("PET", pet))
         for warning in intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality)
     ]
+    ct, filling = with_air_for_filling(read["CT"])
     label = checked_label(read["label"], job.label_values, remedy="see --labels") if "label" in read else None
-    made = harmonise_images(read["CT"], pet, label, job.options)
-    told = (*notes, *made.notes)
+    made = harmonise_images(ct, pet, label, job.options)
+    told = (*notes, *([] if filling is None else [filling]), *made.notes)
     record = CaseRecord(job.patient, job.made_from, files, made.own_grid, made.full_grid, made.box, factor, told)
     with private_folder(job.dataset) as partial:
         _write(job, files, read, {"CT": made.ct, "PET": made.pet, "label": made.label}, folder=partial)

@@ -75,6 +75,18 @@ def test_only_what_changes_is_written(tmp_path):
     assert ScanGrid.of(sitk.ReadImage(str(ct))).is_exactly(PET_GRID)
 
 
+def test_filling_far_below_air_is_raised_before_anything_is_interpolated_and_told(tmp_path):
+    filled = a_ct(CT_GRID)
+    filled[:6] = -3024
+    write_case(tmp_path / "centre", CTres=filled)
+    outcome = harmonise_case(a_job(tmp_path))
+    assert values(tmp_path / "out" / "imagesUn" / "c_0000.nii.gz").min() == -1024
+    assert "far below air, down to -3024 HU" in outcome.notes[0]
+    record = read_record(tmp_path / "out", "c")
+    assert record is not None
+    assert record.notes == outcome.notes
+
+
 def test_another_format_is_written_anew(tmp_path):
     write_case(tmp_path / "centre")
     harmonise_case(a_job(tmp_path, ending=".mha"))
