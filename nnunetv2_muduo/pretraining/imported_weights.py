@@ -34,7 +34,8 @@ def network_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         raise ValueError(f"it holds no network: neither {', '.join(_STATE_KEYS)} nor tensors by name")
     weights = without_prefixes(found, _WRAPPERS)
     inner = {name.removeprefix(_RELEASED_MODEL): weights[name] for name in weights if name.startswith(_RELEASED_MODEL)}
-    body = {name: tensor for name, tensor in (inner or weights).items() if HEAD not in name}
+    network = without_prefixes(inner or weights, _WRAPPERS)  # the released model may hold a compiled network
+    body = {name: tensor for name, tensor in network.items() if HEAD not in name}
     return _with_both_encoders(body)
 
 

@@ -29,7 +29,13 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("prefix", ["", "nnunet.", "module.nnunet.", "module._orig_mod.", "_orig_mod.nnunet."])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("", "nnunet.", "module.nnunet.", "module._orig_mod.", "_orig_mod.nnunet."),
+        *("nnunet._orig_mod.", "nnunet.module._orig_mod.", "module.nnunet._orig_mod.module."),
+    ],
+)
 @pytest.mark.parametrize("key", ["network_weights", "model_state_dict", None])
 def test_prefixes_and_head_are_gone_whatever_wrapped_the_network(network: nn.Module, prefix: str, key: str | None):
     state = {f"{prefix}{name}": tensor for name, tensor in network.state_dict().items()}
