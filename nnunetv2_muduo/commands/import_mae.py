@@ -23,7 +23,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="input channels of the pretrained network in order (default: what the file says, or PET CT as released)",
     )
     parser.add_argument(
-        "--force", action="store_true", help="take weights of another spacing or normalisation, or of other channels"
+        "--force",
+        action="store_true",
+        help="take weights of another spacing, normalisation or body crop, or of other channels",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT")
 
@@ -52,7 +54,7 @@ COMMAND = Command(
         "Rewrite a checkpoint of the PET/CT masked autoencoder, as released or pretrained here, such that\n"
         "nnUNetv2_train -pretrained_weights accepts it: names, order of the input channels, no reconstruction head.\n"
         "What does not fit the planned network is listed; weights pretrained at another spacing, with another\n"
-        "normalisation or on other channels are refused."
+        "normalisation, on other channels or on scans that were, or were not, cropped to the body are refused."
     ),
     example="  muduo import-mae nnunet_v2_mim_best.pth -d 221 -p nnUNetPlansPETCTMAE -o petct_mae_221.pth",
     add_arguments=_add_arguments,

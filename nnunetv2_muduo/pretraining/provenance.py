@@ -143,19 +143,15 @@ def obstacles(pretrained: Provenance, target: Provenance) -> list[str]:
         *_other_axes(pretrained.transpose_forward, target.transpose_forward),
         *_unknown_channels(pretrained.taught_channels, target.channel_names),
         *_other_normalisation(pretrained, target),
+        *([] if None in (pretrained.body_crop, target.body_crop) else _other_body_crop(pretrained, target)),
     ]
 
 
 def cautions(pretrained: Provenance, target: Provenance) -> list[str]:
-    """What may differ and mislead a little, but is no reason to refuse, one phrase each; [] if nothing."""
-    if pretrained.body_crop in (None, target.body_crop) or _HEEDS_MASK not in target.normalization_schemes:
+    """What may differ and mislead, but is not known to, one phrase each; [] if nothing."""
+    if pretrained.body_crop is None or target.body_crop is not None:
         return []
-    before = "cropped to the body" if pretrained.body_crop else "with the air around the body"
-    now = {True: "cropped to the body", False: "not cropped", None: "not known to be cropped"}[target.body_crop]
-    return [
-        f"body crop: pretrained on scans {before}, those of the dataset are {now} (muduo harmonise --body-crop); a "
-        "z-score depends on how much air a scan shows"
-    ]
+    return _other_body_crop(pretrained, target)
 
 
 def _other_spacing(pretrained: tuple[float, ...], target: tuple[float, ...]) -> list[str]:
@@ -194,6 +190,17 @@ def _other_normalisation(pretrained: Provenance, target: Provenance) -> list[str
         elif now == _HEEDS_FOREGROUND and pretrained.foreground and target.foreground:
             reasons += _other_foreground(pretrained.foreground[source], target.foreground[channel], name=name)
     return reasons
+
+
+def _other_body_crop(pretrained: Provenance, target: Provenance) -> list[str]:
+    if pretrained.body_crop == target.body_crop or _HEEDS_MASK not in target.normalization_schemes:
+        return []
+    words = {True: "cropped to the body", False: "not all cropped to the body", None: "not known to be cropped"}
+    return [
+        f"body crop: pretrained on scans {words[pretrained.body_crop]}, those of the dataset are "
+        f"{words[target.body_crop]} (muduo harmonise {'with' if pretrained.body_crop else 'without'} --body-crop); a "
+        "z-score depends on how much air a scan shows"
+    ]
 
 
 def _other_foreground(pretrained: Sequence[float], target: Sequence[float], *, name: str) -> list[str]:

@@ -80,8 +80,8 @@ def import_weights(
         output: the file to write.
         configuration, plans_name, trainer: of the training to come.
         channels: names of the pretrained network's input channels in their order, where the file does not say.
-        force: take weights in spite of another spacing, normalisation or other channels. A channel that was not
-            pretrained then starts from zeros.
+        force: take weights in spite of another spacing, normalisation, body crop or other channels. A channel that was
+            not pretrained then starts from zeros.
         overwrite: replace `output`.
         log: is told what is done.
 

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from nnunetv2_muduo.pretraining.provenance import NOT_PRETRAINED, RELEASED, Provenance, channel_sources, obstacles
+from nnunetv2_muduo.pretraining.provenance import (
+    NOT_PRETRAINED,
+    RELEASED,
+    Provenance,
+    cautions,
+    channel_sources,
+    obstacles,
+)
 
 TARGET = replace(RELEASED, channel_names=("CT", "PET"), source="nnUNetTrainer")
 
@@ -120,3 +127,36 @@ def test_a_channel_that_was_never_shown_was_not_pretrained():
 def test_channels_that_were_not_pretrained_are_an_obstacle(names: tuple):
     (reason,) = obstacles(RELEASED, replace(TARGET, channel_names=names))
     assert reason == f"channels: pretrained on PET, CT, the dataset has {names[0]}, {names[1]}"
+
+
+def cropped(
+    before: bool | None, now: bool | None, scheme: str = "ZScoreNormalization"
+) -> tuple[Provenance, Provenance]:
+    schemes = ("CTNormalization", scheme)
+    told, wanted = (replace(TARGET, normalization_schemes=schemes, body_crop=crop) for crop in (before, now))
+    return told, wanted
+
+
+@pytest.mark.parametrize(("before", "now"), [(True, False), (False, True)])
+def test_body_crops_that_are_known_and_differ_are_an_obstacle(before: bool, now: bool):
+    (reason,) = obstacles(*cropped(before, now))
+    assert reason.startswith(f"body crop: pretrained on scans {'' if before else 'not all '}cropped to the body")
+    assert f"(muduo harmonise {'with' if before else 'without'} --body-crop)" in reason
+    assert cautions(*cropped(before, now)) == []
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_body_crop_that_is_not_known_of_the_dataset_is_a_caution(before: bool):
+    assert obstacles(*cropped(before, None)) == []
+    (caution,) = cautions(*cropped(before, None))
+    assert "those of the dataset are not known to be cropped" in caution
+
+
+@pytest.mark.parametrize(("before", "now"), [(True, True), (False, False), (None, True), (None, False), (None, None)])
+def test_one_body_crop_or_none_known_of_the_pretraining_is_neither(before: bool | None, now: bool | None):
+    assert obstacles(*cropped(before, now)) == cautions(*cropped(before, now)) == []
+
+
+def test_a_body_crop_counts_for_z_scores_alone():
+    assert obstacles(*cropped(True, False, scheme="NoNormalization")) == []
+    assert cautions(*cropped(True, None, scheme="NoNormalization")) == []

@@ -159,18 +159,32 @@ def test_numbers_of_the_foreground_keep_to_their_channels(project: Project, sour
     assert [numbers[0] for numbers in alone] == [3.0]
 
 
-@pytest.mark.parametrize(
-    ("box", "words"), [(True, None), (False, "those of the dataset are not cropped"), (None, "not known to be cropped")]
-)
-def test_a_dataset_that_is_not_cropped_to_the_body_is_told(project: Project, released: Path, box, words):
-    if box is not None:
-        raw = project.folder / "nnUNet_raw" / DATASET
-        raw.mkdir(parents=True)
-        write_harmonised_record(raw, box)
+def harmonised(project: Project, *, cropped: bool) -> None:
+    """The dataset gets the record of a harmonised one."""
+    raw = project.folder / "nnUNet_raw" / DATASET
+    raw.mkdir(parents=True)
+    write_harmonised_record(raw, cropped)
+
+
+def test_a_dataset_that_is_not_cropped_to_the_body_is_refused_unless_forced(project: Project, released: Path):
+    harmonised(project, cropped=False)
+    with pytest.raises(UserError, match=r"--force(.|\n)*pretrained on scans cropped to the body, .* not all cropped"):
+        project.bring_in(released)
+    told = project.bring_in(released, force=True)["mae_provenance"]
+    assert told["forced"][0].startswith("body crop")
+    assert len([line for line in project.log if line.startswith("WARNING: taken all the same: body crop")]) == 1
+
+
+def test_a_dataset_that_nobody_knows_to_be_cropped_is_warned_of(project: Project, released: Path):
     project.bring_in(released)
-    warnings = [line for line in project.log if line.startswith("WARNING")]
-    assert len(warnings) == (words is not None)
-    assert words is None or words in warnings[0]
+    (warning,) = [line for line in project.log if line.startswith("WARNING")]
+    assert "not known to be cropped" in warning
+
+
+def test_a_dataset_that_is_cropped_as_the_pretraining_was_is_taken_without_a_word(project: Project, released: Path):
+    harmonised(project, cropped=True)
+    project.bring_in(released)
+    assert not [line for line in project.log if line.startswith("WARNING")]
 
 
 def test_the_plans_of_the_pretraining_outlive_a_second_import(project: Project, source_network, tmp_path: Path):
