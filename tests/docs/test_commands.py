@@ -10,11 +10,17 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from centre_folders import write_case
 from doc_pages import PAGES, ROOT, backticked, commands_in, name_of, python_in, text_of
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.commands import COMMANDS
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.dataset import parse_labels
+from nnunetv2_muduo.harmonising.layouts import chosen_layout
+from nnunetv2_muduo.harmonising.record import is_body_cropped
 from nnunetv2_muduo.mae_settings import MAESettings
+from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES, read_plans
 from nnunetv2_muduo.presets import load_preset
 from nnunetv2_muduo.settings import Settings, parse_assignment
 
@@ -64,6 +70,13 @@ def check_settings(assignments: list[str]) -> None:
             Settings.from_dict({key: value})
 
 
+def check_harmonising(arguments: argparse.Namespace) -> None:
+    """Raises UserError for what `muduo harmonise` would refuse before it looks at any file."""
+    chosen_layout(arguments.preset, ct=arguments.ct, pet=arguments.pet, label=arguments.label)
+    if arguments.labels:
+        parse_labels(arguments.labels)
+
+
 @cache
 def options_of_muduo() -> frozenset[str]:
     options: set[str] = set()
@@ -89,6 +102,31 @@ def test_every_muduo_command_is_accepted(page: Path):
             check_settings(arguments.set)
             if arguments.preset:
                 load_preset(arguments.preset)
+        if words[1] == "harmonise":
+            check_harmonising(arguments)
+
+
+def test_a_harmonising_that_does_not_say_what_files_are_called_would_be_noticed():
+    arguments = cli.build_parser().parse_args(["harmonise", "scans", "-d", "Dataset500_Pool", "--body-crop"])
+    with pytest.raises(UserError, match="--ct and --pet"):
+        check_harmonising(arguments)
+
+
+def test_the_route_of_pretraining_can_be_gone_up_to_its_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for variable in FOLDER_VARIABLES:
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    monkeypatch.chdir(tmp_path)
+    write_case(tmp_path / "scans" / "one")
+    write_case(tmp_path / "labelled_scans" / "two", label=True)
+    said = [words for words in commands_in(text_of(ROOT / "docs" / "pretraining.md")) if words[0] == "muduo"]
+    preparing = [words[1:] for words in said if words[1] in ("harmonise", "plan")]
+    assert len(preparing) == 7
+    for words in preparing:
+        assert cli.main([*words, *(["-np", "1"] if words[0] == "harmonise" else [])]) == 0, words
+    for dataset in ("Dataset500_Pool", "Dataset221_AutoPET"):
+        assert is_body_cropped(tmp_path / "nnUNet_raw" / dataset)
+        plans = read_plans(tmp_path / "nnUNet_preprocessed" / dataset, "nnUNetPlansPETCTMAE")
+        assert plans["mae"]["swin"] == "base"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
