@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import read_plans_file
+from nnunetv2_muduo.presets import planning_command
 
 FOLDER_VARIABLES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 DEFAULT_CONFIGURATION, DEFAULT_PLANS = "3d_fullres", "nnUNetPlans"  # what nnU-Net takes where nobody says
@@ -65,11 +66,8 @@ def read_plans(preprocessed_folder: Path, plans_identifier: str) -> dict:
     path = preprocessed_folder / f"{plans_identifier}.json"
     if not path.is_file():
         present = ", ".join(sorted(file.stem for file in preprocessed_folder.glob("*Plans*.json"))) or "none"
-        number = int(preprocessed_folder.name[7:10])
-        raise UserError(
-            f"There are no plans {path} (present: {present}); make them with "
-            f"`nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres`."
-        )
+        command = planning_command(int(preprocessed_folder.name[7:10]), plans_identifier)
+        raise UserError(f"There are no plans {path} (present: {present}); make them with `{command}`.")
     return read_plans_file(path)
 
 

@@ -55,6 +55,14 @@ def preset_paths() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
+def planning_command(dataset_number: int, plans_name: str) -> str:
+    """What makes plans of a name: `muduo plan` where they are those of a preset with a `plans_name`, else nnU-Net."""
+    for preset, path in preset_paths().items():
+        if _read(path).plans_name == plans_name:
+            return f"muduo plan -d {dataset_number} --preset {preset}"
+    return f"nnUNetv2_plan_and_preprocess -d {dataset_number} -c 3d_fullres"
+
+
 def _read(path: Path) -> Preset:
     content = read_json(path)
     entries = Preset.__dataclass_fields__

@@ -125,6 +125,14 @@ def test_missing_plans_and_wrong_settings_fail(tiny: Tiny):
     assert mark_of(tiny.check_plans()[0]) is Mark.FAIL
 
 
+def test_missing_plans_of_a_preset_come_with_the_command_that_makes_them(tiny: Tiny):
+    check, _ = dataset_checks.check_plans(
+        tiny.preprocessed, "nnUNetPlansPETCTMAE", configuration="3d_fullres", dataset_json=DATASET_JSON
+    )
+    assert mark_of(check) is Mark.FAIL
+    assert check.remedy == f"muduo plan -d {int(tiny.preprocessed.name[7:10])} --preset petct_mae"
+
+
 @pytest.mark.parametrize(("cases", "mark"), [(0, Mark.FAIL), (3, Mark.WARN), (4, Mark.OK)])
 def test_labelled_cases_must_be_preprocessed(tiny: Tiny, cases: int, mark: Mark):
     tiny.preprocess(cases)

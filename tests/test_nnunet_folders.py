@@ -42,6 +42,18 @@ def test_missing_plans_are_answered_with_those_there_are(tmp_path: Path):
         read_plans(folder, "nnUNetPlans")
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("nnUNetPlans", "nnUNetv2_plan_and_preprocess -d 21 -c 3d_fullres"),
+        ("nnUNetPlansPETCTMAE", "muduo plan -d 21 --preset petct_mae"),
+    ],
+)
+def test_missing_plans_are_answered_with_the_command_that_makes_plans_of_this_name(tmp_path: Path, name, command):
+    with pytest.raises(UserError, match=f"{name}.json .*make them with `{command}`"):
+        read_plans(tmp_path / "Dataset021_Tiny", name)
+
+
 def test_plans_are_read(tmp_path: Path):
     folder = tmp_path / "Dataset021_Tiny"
     folder.mkdir()

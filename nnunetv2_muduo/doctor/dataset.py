@@ -6,6 +6,7 @@ from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration
+from nnunetv2_muduo.presets import planning_command
 from nnunetv2_muduo.settings import Settings
 
 
@@ -41,7 +42,7 @@ def check_plans(
     number = int(preprocessed_folder.name[7:10])
     file = preprocessed_folder / f"{plans_identifier}.json"
     if not file.is_file():
-        return fail("plans", f"{file} is missing", f"nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres"), None
+        return fail("plans", f"{file} is missing", planning_command(number, plans_identifier)), None
     try:
         plans = read_plans_file(file)
         check_configuration(plans, configuration)
