@@ -33,6 +33,7 @@ from nnunetv2_muduo.mae_training.refusals import (
 )
 from nnunetv2_muduo.mae_training.step import mean_loss, seeded_generator, shown_to_network
 from nnunetv2_muduo.mae_training.streams import TRAINING_STREAM, VALIDATION_SEED, VALIDATION_STREAM, Streams
+from nnunetv2_muduo.package_versions import installed_version
 from nnunetv2_muduo.pretraining import PROVENANCE_KEY, block_mask, reconstruction_loss
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
@@ -63,6 +64,7 @@ class MAETrainer(nnUNetTrainer):
         self.continues = plans.get("continue_training", False)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.settings = settings
+        self.muduo_version, self.nnunet_version = map(installed_version, ("nnunetv2-muduo", "nnunetv2"))  # debug.json
         self.num_epochs = settings.num_epochs
         self.num_iterations_per_epoch = settings.iterations_per_epoch
         self.num_val_iterations_per_epoch = settings.val_iterations_per_epoch

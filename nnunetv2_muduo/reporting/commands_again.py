@@ -1,8 +1,10 @@
 """The stock commands that train and predict with a model again."""
 
+import json
 from shlex import quote
 
-from nnunetv2_muduo.nnunet_folders import DEFAULT_PLANS
+from nnunetv2_muduo.nnunet_folders import DEFAULT_CONFIGURATION, DEFAULT_PLANS
+from nnunetv2_muduo.reporting.settings_rows import table_of
 from nnunetv2_muduo.reporting.training import FINAL, Training
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
@@ -20,8 +22,23 @@ def commands_again(training: Training) -> list[str]:
     on = ["-device", device] if device in ("cpu", "mps") else []
     train = ["nnUNetv2_train", training.dataset, training.configuration, training.fold, *trainer, *plans, *on]
     lines = ['export nnUNet_extTrainer="$(muduo trainers)"'] if _is_ours(training.trainer) else []
+    lines += _set_again(training, plans)
     lines.append(_line(train) + ("" if training.finished or not training.checkpoint else " --c"))
     return [*lines, *_use(training, trainer, plans, on)]
+
+
+def _set_again(training: Training, plans: list[str]) -> list[str]:
+    """What puts the settings that the training was made with into the plans, which may have others by now."""
+    if not _is_ours(training.trainer):
+        return []
+    prefixes = {"mae": "mae."} if training.is_pretraining else {"muduo": ""}
+    given = [
+        f"{prefix}{key}={json.dumps(value)}"
+        for table, prefix in prefixes.items()
+        for key, value in table_of(training.plans, table).items()
+    ]
+    configuration = [] if training.configuration == DEFAULT_CONFIGURATION else ["-c", training.configuration]
+    return [_line(["muduo", "plan", "-d", training.dataset, *configuration, *plans, "--set", *given])] if given else []
 
 
 def _use(training: Training, trainer: list[str], plans: list[str], on: list[str]) -> list[str]:

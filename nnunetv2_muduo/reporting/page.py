@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.package_versions import installed_versions
 from nnunetv2_muduo.reporting.cases import case_pictures
 from nnunetv2_muduo.reporting.chart import chart, legend_sample
 from nnunetv2_muduo.reporting.commands_again import commands_again
@@ -16,7 +17,7 @@ from nnunetv2_muduo.reporting.evaluations import EvaluatedFolder
 from nnunetv2_muduo.reporting.headline import headline
 from nnunetv2_muduo.reporting.panels import newest_report, panel_groups
 from nnunetv2_muduo.reporting.pictures import Picture, embed, found_pictures, read_picture
-from nnunetv2_muduo.reporting.settings_rows import plan_rows, setting_rows, side_by_side, version_rows, versions_here
+from nnunetv2_muduo.reporting.settings_rows import plan_rows, setting_rows, side_by_side, version_rows
 from nnunetv2_muduo.reporting.tables import DICE, METRICS, Table, case_table, metric_table, source_table
 from nnunetv2_muduo.reporting.training import Training
 
@@ -70,7 +71,7 @@ def write_report(
             for table, rows in setting_rows(trainings).items()
         },
         "versions": side_by_side(version_rows(trainings), names),
-        "versions_here": versions_here(),
+        "versions_here": installed_versions(),
         "commands": [(training.name, commands_again(training)) for training in trainings],
         "notes": notes,
         "written": f"{datetime.now():%Y-%m-%d %H:%M}",

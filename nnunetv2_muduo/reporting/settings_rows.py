@@ -1,18 +1,15 @@
 """Settings, plan and versions of trainings, side by side."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.reporting.training import Training
 from nnunetv2_muduo.settings import Settings
 
-_PACKAGES = ("nnunetv2-muduo", "nnunetv2", "torch", "dynamic-network-architectures")
 _STOCK = "nnUNetTrainer"
 _TOO_MUCH = 1e300  # whole numbers beyond are no floating ones
 
@@ -45,7 +42,7 @@ def setting_rows(trainings: Sequence[Training]) -> dict[str, list[Row]]:
     rows = {}
     for table, known in tables.items():
         uses = [_uses(training, table) for training in trainings]
-        given = [_table_of(training.plans, table) for training in trainings]
+        given = [table_of(training.plans, table) for training in trainings]
         if any(uses):
             defaults = {item.name: item.default for item in fields(known)}
             rows[table] = _rows(defaults, given, uses)
@@ -67,21 +64,17 @@ def plan_rows(trainings: Sequence[Training]) -> list[Row]:
 
 
 def version_rows(trainings: Sequence[Training]) -> list[Row]:
-    """What each training was run with, as far as nnU-Net wrote it down."""
-    keys = {"torch": "torch_version", "cuDNN": "cudnn_version", "device": "device", "GPU": "gpu_name"}
+    """What each training was run with, as far as it was written down: nnU-Net's version by our trainers alone."""
+    keys = {
+        "nnunetv2-muduo": "muduo_version",
+        "nnunetv2": "nnunet_version",
+        "torch": "torch_version",
+        "cuDNN": "cudnn_version",
+        "device": "device",
+        "GPU": "gpu_name",
+    }
     rows = [Row(name, tuple(_told(t.debug.get(key)) for t in trainings)) for name, key in keys.items()]
     return [row for row in rows if any(row.values)]
-
-
-def versions_here() -> dict[str, str]:
-    """What the report is written with."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _told(text: str | None) -> str:
@@ -89,7 +82,8 @@ def _told(text: str | None) -> str:
     return "" if text in (None, "None") else str(text)
 
 
-def _table_of(plans: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+def table_of(plans: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+    """The settings in plans, "muduo" or "mae"; empty where there are none, or no table."""
     settings = plans.get(table)
     return settings if isinstance(settings, Mapping) else {}
 

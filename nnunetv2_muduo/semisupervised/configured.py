@@ -11,6 +11,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
 from nnunetv2_muduo.files import clear_away_left_behind, replacing
+from nnunetv2_muduo.package_versions import installed_version
 from nnunetv2_muduo.semisupervised.freshness import refuse_cut_short
 from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
@@ -41,6 +42,7 @@ class ConfiguredTrainer(nnUNetTrainer):
         self.continues = plans.get("continue_training", False)  # nnU-Net takes it out
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.settings = settings
+        self.muduo_version, self.nnunet_version = map(installed_version, ("nnunetv2-muduo", "nnunetv2"))  # debug.json
         set_run_length(self, settings, epochs=self.epochs_asked_for())
         if settings.optimizer == "adamw":
             self.initial_lr = ADAMW_LEARNING_RATE

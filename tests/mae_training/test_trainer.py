@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,12 @@ def test_labelled_and_unlabelled_cases_are_trained_on_alike_and_one_is_held_out(
     trainer.initialize()
     assert trainer.cases.counts() == {"labelled": 2, "unlabelled": 2, "held_out": 1}
     assert len(trainer.cases.training) == 3
+
+
+def test_versions_are_written_down_beside_what_nnunet_writes_down(started):
+    told = json.loads(Path(started.output_folder, "debug.json").read_text())
+    assert told["muduo_version"] == version("nnunetv2-muduo")
+    assert told["nnunet_version"] == version("nnunetv2")
 
 
 def test_no_label_is_ever_read(dataset):

@@ -1,8 +1,11 @@
+import shlex
+
 import pytest
-from trained_folders import DATASET, log_text, logged, write_fold
+from trained_folders import DATASET, PLANS, log_text, logged, write_fold
 
 from nnunetv2_muduo.reporting.commands_again import commands_again
 from nnunetv2_muduo.reporting.training import read_training
+from nnunetv2_muduo.settings import parse_assignment
 
 
 def commands(tmp_path, **kwargs):
@@ -12,6 +15,7 @@ def commands(tmp_path, **kwargs):
 def test_our_trainers_need_nnunet_to_be_told_where_they_are(tmp_path):
     assert commands(tmp_path) == [
         'export nnUNet_extTrainer="$(muduo trainers)"',
+        f"muduo plan -d {DATASET} --set keep_fraction=0.25 num_epochs=4",
         f"nnUNetv2_train {DATASET} 3d_fullres 0 -tr nnUNetTrainerMuDuo -device cpu",
         f"nnUNetv2_predict -i IN -o OUT -d {DATASET} -c 3d_fullres -f 0 -tr nnUNetTrainerMuDuo -device cpu",
     ]
@@ -25,8 +29,15 @@ def test_stock_trainer_and_plans_are_not_named_and_others_are(tmp_path):
 
 def test_unfinished_training_is_continued_and_its_checkpoint_named(tmp_path):
     lines = commands(tmp_path, checkpoint="checkpoint_latest.pth", log=logged(2))
-    assert lines[1].endswith(" --c")
-    assert "-chk checkpoint_latest.pth" in lines[2]
+    assert lines[-2].endswith(" --c")
+    assert "-chk checkpoint_latest.pth" in lines[-1]
+
+
+def test_settings_are_given_as_the_command_that_sets_them_reads_them(tmp_path):
+    settings = {"ct_teacher": None, "mirroring": False, "fusion": "mean", "pet_teacher": "my teacher.pth"}
+    line = commands(tmp_path, plans={**PLANS, "muduo": settings})[1]
+    words = shlex.split(line)
+    assert dict(map(parse_assignment, words[words.index("--set") + 1 :])) == settings
 
 
 def test_pretrained_weights_are_handed_on(tmp_path):
