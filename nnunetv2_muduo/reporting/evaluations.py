@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.result_files import METHODS
 from nnunetv2_muduo.json_files import read_table
+from nnunetv2_muduo.reporting.tables import PairedDifference
 from nnunetv2_muduo.reporting.validation import Scores, scores_of
 
 
@@ -18,11 +21,15 @@ class EvaluatedFolder:
         folder: that folder.
         methods: name -> what was found.
         num_cases: of the first method.
+        missed: what distances of missed and made-up organs count as, "diagonal" or "exclude"; "" where it is not told.
+        differences: that differences.json tells of these methods.
     """
 
     folder: Path
     methods: dict[str, Scores]
     num_cases: int
+    missed: str = ""
+    differences: tuple[PairedDifference, ...] = ()
 
 
 def read_evaluations(folders: Sequence[Path]) -> list[EvaluatedFolder]:
@@ -37,7 +44,7 @@ def read_evaluations(folders: Sequence[Path]) -> list[EvaluatedFolder]:
 def _read(folder: Path) -> EvaluatedFolder:
     try:
         return _understood(folder)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         raise UserError(
             f"{folder} holds results that cannot be understood ({type(error).__name__}: {error}); evaluate again."
         ) from error
@@ -56,9 +63,14 @@ def _understood(folder: Path) -> EvaluatedFolder:
         name: scores_of(content, _by_label(content["muduo"]["organs"]), file_ending=_ending(content))
         for name, content in zip(_names(ours), ours.values(), strict=True)
     }
-    first = _baseline(folder)
+    told = _differences(folder)
+    first = told[0].baseline if told else None
+    differences = tuple(
+        row for row in told if row.method in methods and row.baseline in methods
+    )  # not an earlier call's
     ordered = dict(sorted(methods.items(), key=lambda item: item[0] != first))
-    return EvaluatedFolder(folder, ordered, len(next(iter(ordered.values())).cases))
+    missed = str(next(iter(ours.values()))["muduo"].get("missed", ""))
+    return EvaluatedFolder(folder, ordered, len(next(iter(ordered.values())).cases), missed, differences)
 
 
 def _summaries(folder: Path) -> list[Path]:
@@ -78,11 +90,27 @@ def _names(results: Mapping[Path, Mapping]) -> list[str]:
     ]
 
 
-def _baseline(folder: Path) -> str | None:
-    """The method that the others were compared with."""
+def _differences(folder: Path) -> list[PairedDifference]:
+    """All that the folder tells, of whatever methods."""
     path = folder / "differences.json"
     rows = read_table(path).get("differences", []) if path.is_file() else []
-    return rows[0].get("baseline") if rows else None
+    return [
+        PairedDifference(
+            str(row["method"]),
+            str(row["baseline"]),
+            str(row["metric"]),
+            str(row["organ"]),
+            mean=_number(row["mean"]),
+            low=_number(row["low"]),
+            high=_number(row["high"]),
+            cases=int(row["cases"]),
+        )
+        for row in rows
+    ]
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
 
 
 def _by_label(organs: dict[str, str]) -> dict[str, str]:

@@ -18,7 +18,15 @@ from nnunetv2_muduo.reporting.headline import headline
 from nnunetv2_muduo.reporting.panels import newest_report, panel_groups
 from nnunetv2_muduo.reporting.pictures import Picture, embed, found_pictures, read_picture
 from nnunetv2_muduo.reporting.settings_rows import plan_rows, setting_rows, side_by_side, version_rows
-from nnunetv2_muduo.reporting.tables import DICE, METRICS, Table, case_table, metric_table, source_table
+from nnunetv2_muduo.reporting.tables import (
+    DICE,
+    METRICS,
+    Table,
+    case_table,
+    difference_table,
+    metric_table,
+    source_table,
+)
 from nnunetv2_muduo.reporting.training import Training
 
 # readable on white and on black, in print, and on a grey scan; green is the reference's
@@ -100,6 +108,7 @@ def _validation_tables(trainings: Sequence[Training]) -> list[Table]:
 
 def _evaluation_tables(evaluated: EvaluatedFolder) -> list[Table]:
     tables = [metric_table(evaluated.methods, metric) for metric in METRICS]
+    tables += [difference_table(evaluated.differences, metric) for metric in METRICS]
     return [table for table in (*tables, case_table(evaluated.methods)) if table is not None]
 
 

@@ -64,6 +64,28 @@ class Metric:
     better: int
 
 
+@dataclass(frozen=True)
+class PairedDifference:
+    """One organ of one method against another, as differences.json of `muduo evaluate` has it.
+
+    Attributes:
+        method, baseline: names; method minus baseline.
+        metric: its key.
+        organ: name, or "mean".
+        mean, low, high: over the cases, and the interval's ends; NaN for none.
+        cases: that count.
+    """
+
+    method: str
+    baseline: str
+    metric: str
+    organ: str
+    mean: float
+    low: float
+    high: float
+    cases: int
+
+
 DICE = Metric("Dice", "Dice", 3, 1)
 METRICS = (
     DICE,
@@ -102,6 +124,28 @@ def metric_table(scores: Mapping[str, Scores | None], metric: Metric, *, suffix:
         columns = ("reference", *columns)
         rows = [(name, (reference[name], *cells)) for name, cells in rows]
     return Table(f"{metric.caption}{suffix}", columns, tuple(rows))
+
+
+def difference_table(found: Sequence[PairedDifference], metric: Metric) -> Table | None:
+    """Organs down, methods across, each with its interval; None where no difference is of this metric."""
+    ours = {(each.organ, each.method): each for each in found if each.metric == metric.key and np.isfinite(each.mean)}
+    if not ours:
+        return None
+    organs, methods = (tuple(dict.fromkeys(key[place] for key in ours)) for place in (0, 1))
+    cells = [(organ, tuple(_difference(ours.get((organ, method)), metric) for method in methods)) for organ in organs]
+    baseline = next(iter(ours.values())).baseline
+    caption = f"Difference to {baseline} case by case, with 95 % interval: {metric.caption}"
+    return Table(caption, methods, tuple(cells))
+
+
+def _difference(found: PairedDifference | None, metric: Metric) -> Cell:
+    if found is None:
+        return Cell(np.nan, "\N{EN DASH}")
+    mean, low, high = (
+        f"{value:+.{metric.digits}f}".replace("-", "\N{MINUS SIGN}") for value in (found.mean, found.low, found.high)
+    )
+    text = f"{mean} [{low}, {high}]" if np.isfinite(found.low) else mean
+    return Cell(found.mean, text, difference=f"{found.cases} case{'s' * (found.cases != 1)}")
 
 
 def case_table(scores: Mapping[str, Scores | None]) -> Table | None:

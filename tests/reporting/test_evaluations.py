@@ -9,7 +9,7 @@ from evaluated_folders import write_study
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.reporting.evaluations import read_evaluations
-from nnunetv2_muduo.reporting.tables import METRICS, metric_table
+from nnunetv2_muduo.reporting.tables import METRICS, difference_table, metric_table
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,31 @@ def test_tables_hold_what_the_evaluation_wrote(evaluated, metric):
     for organ, key in told["muduo"]["organs"].items():
         expected = told["mean"][key].get(metric.key, np.nan)
         np.testing.assert_equal(dict(table.rows)[organ][column].value, expected)
+
+
+def test_paired_differences_are_those_that_the_evaluation_wrote(evaluated):
+    (found,) = read_evaluations([evaluated])
+    told = {
+        row["organ"]: row
+        for row in json.loads((evaluated / "differences.json").read_text())["differences"]
+        if row["metric"] == "Dice"
+    }
+    table = difference_table(found.differences, METRICS[0])
+    assert table.columns == ("exact",)
+    assert "Difference to poor case by case" in table.caption
+    for organ, (cell,) in table.rows:
+        assert cell.value == told[organ]["mean"]
+        assert f"[{told[organ]['low']:+.3f}, {told[organ]['high']:+.3f}]" in cell.text.replace("\N{MINUS SIGN}", "-")
+        assert cell.difference == "3 cases"
+    assert table.rows[-1][0] == "mean"
+
+
+@pytest.mark.parametrize("damage", [[3], [{"method": "exact"}], 7, [{"mean": "a"}]])
+def test_differences_that_were_damaged_are_refused(evaluated, tmp_path, damage):
+    shutil.copytree(evaluated, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "differences.json").write_text(json.dumps({"differences": damage}))
+    with pytest.raises(UserError, match="evaluate again"):
+        read_evaluations([tmp_path])
 
 
 def test_volumes_stand_beside_the_references(evaluated):
