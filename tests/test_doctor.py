@@ -161,6 +161,17 @@ def test_no_scans_fail_with_where_to_put_them(tiny: Tiny):
     assert "does not exist" in check_scans(tiny.raw, DATASET_JSON).found
 
 
+def test_links_to_nothing_are_counted_among_the_bad_scans(tiny: Tiny):
+    for case, mark in (("a", Mark.WARN), ("b", Mark.FAIL)):
+        file = tiny.raw / "imagesUn" / f"{case}_0001.nii.gz"
+        file.unlink()
+        file.symlink_to("not mounted.nii.gz")
+        check = check_scans(tiny.raw, DATASET_JSON)
+        assert mark_of(check) is mark
+        assert "a (a_0001.nii.gz is a link to not mounted.nii.gz" in check.found
+    assert "none of 2" in check.found
+
+
 def test_bad_scans_are_named_with_their_reason_and_do_not_stop_the_good_ones(tiny: Tiny):
     tiny.write("lonely", 0)
     tiny.write("shifted", 0)

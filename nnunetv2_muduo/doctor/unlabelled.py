@@ -19,7 +19,7 @@ def check_scans(raw_folder: Path, dataset_json: Mapping) -> Check:
     folder, ending = raw_folder / "imagesUn", dataset_json["file_ending"]
     wanted = len(dataset_json.get("channel_names", dataset_json.get("modality", {})))
     scans, strays = find_scans(folder, ending) if folder.is_dir() else ({}, {})
-    if not scans:
+    if not scans and not strays:
         found = f"{folder} {'holds no scans' if folder.is_dir() else 'does not exist'}"
         return fail("unlabelled scans", found, f"put scans there as {{case}}_0000{ending}, {{case}}_0001{ending}, ...")
     bad = dict(strays)

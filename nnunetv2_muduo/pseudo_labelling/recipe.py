@@ -153,7 +153,8 @@ def find_unlabelled(folder: Path, ending: str) -> tuple[dict[str, tuple[Path, ..
         raise UserError(f"There is no folder {folder}; put the unlabelled scans there or name another with -i.")
     scans, problems = find_scans(folder, ending)
     if not scans:
-        raise UserError(f"There is nothing to label: {folder} holds no scan {{case}}_0000{ending}.")
+        why = "".join(f"; {name}: {reason}" for name, reason in sorted(problems.items())[:1])
+        raise UserError(f"There is nothing to label: {folder} holds no scan {{case}}_0000{ending}{why}.")
     return scans, problems
 
 

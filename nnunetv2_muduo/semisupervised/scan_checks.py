@@ -1,5 +1,7 @@
 """Finding unlabelled scans, and telling the good from the bad by name and reason."""
 
+import os
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +30,8 @@ def find_scans(folder: Path, file_ending: str) -> tuple[dict[str, tuple[Path, ..
         file_ending: of the dataset, such as ".nii.gz"; other files are ignored.
 
     Returns:
-        case -> files in the order of their channel numbers, and name -> reason for what cannot be a scan.
+        case -> files in the order of their channel numbers, and name -> reason for what cannot be a scan, or not
+        today: links to files that are not there.
     """
     names = subfiles(str(folder), suffix=file_ending, join=False, sort=True)
     scans: dict[str, tuple[Path, ...]] = {}
@@ -43,7 +46,22 @@ def find_scans(folder: Path, file_ending: str) -> tuple[dict[str, tuple[Path, ..
     for case in [case for case in scans if case.endswith("_seg")]:
         del scans[case]
         strays[case] = "the name ends in _seg, which nnU-Net uses for labels; rename the scan"
-    return scans, strays
+    away = dangling_scans(folder, file_ending)
+    return {case: files for case, files in scans.items() if case not in away}, strays | away
+
+
+def dangling_scans(folder: Path, file_ending: str) -> dict[str, str]:
+    """Case -> reason, for scans with a file that is a link to nothing, as to a disk that is not mounted.
+
+    They are no scans that are gone: what was made of them is worth keeping until they are back.
+    """
+    away: dict[str, str] = {}
+    for file in sorted(folder.iterdir()):
+        if file.name.endswith(file_ending) and file.is_symlink() and not os.path.exists(file):  # which never raises
+            case = re.sub(r"_\d{4}$", "", file.name.removesuffix(file_ending))
+            reason = f"{file.name} is a link to {os.readlink(file)}, which is not there; mount it or mend the link"
+            away.setdefault(case, reason)
+    return away
 
 
 def read_scan(

@@ -24,6 +24,11 @@ def cache_folder_of(trainer: "SemiSupervisedTrainer") -> Path:
     return caches_of(trainer.unlabelled_scans.folder) / output.parent.name / output.name
 
 
+def preprocessed_cases(folder: Path) -> list[str]:
+    """All that lie in a folder; more than those to train with where a scan is a link that leads nowhere today."""
+    return sorted(file.stem for file in folder.glob("*.pkl"))
+
+
 @contextmanager
 def _disk_is_told_of(folder: Path) -> Iterator[None]:
     try:
@@ -39,7 +44,7 @@ def prepare_teacher_cache(trainer: "SemiSupervisedTrainer", teaching: Teaching) 
     """Bring the trainer's cache up to date and return its folder; several processes share the cases among them."""
     folder, scans = cache_folder_of(trainer), trainer.unlabelled_scans
     with processes_of(trainer) as processes, _disk_is_told_of(folder):
-        processes.first_does(lambda: remove_other_cases(folder, scans.identifiers))
+        processes.first_does(lambda: remove_other_cases(folder, preprocessed_cases(scans.folder)))
         build_teacher_cache(
             teaching,
             UnlabelledDataLoader(

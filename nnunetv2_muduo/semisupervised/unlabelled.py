@@ -1,6 +1,6 @@
 """The folder imagesUn, preprocessed with the dataset's own plans beside the labelled cases."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from nnunetv2_muduo.semisupervised.freshness import (
     source_stamp,
 )
 from nnunetv2_muduo.semisupervised.raw_intensities import check_schemes
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+from nnunetv2_muduo.semisupervised.scan_checks import dangling_scans, find_scans
 from nnunetv2_muduo.semisupervised.unlabelled_case import CaseJob, preprocess_case
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.worker_pool import run_jobs
@@ -64,8 +64,9 @@ def preprocess_unlabelled(
     """Bring the preprocessed unlabelled cases up to date with imagesUn and the plans.
 
     What is up to date is skipped; what changed (a file's size or time of change, or the plans where preprocessing
-    depends on them) is done again; what has no scan any more is removed. Each case is written aside and put in place
-    whole, so the work can be interrupted at any time and goes on from there.
+    depends on them) is done again; what has no scan any more is removed, unless the scan is a link that leads nowhere
+    just now. Each case is written aside and put in place whole, so the work can be interrupted at any time and goes on
+    from there.
 
     Args:
         dataset_name: as in Dataset221_AutoPET, for messages.
@@ -85,7 +86,7 @@ def preprocess_unlabelled(
     scans, bad = _find_unlabelled(dataset_name, raw_folder, dataset_json, preprocessed_folder / "splits_final.json")
     folder = unlabelled_folder(plans, configuration, preprocessed_folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_cases_other_than(scans, folder, log)
+    _remove_cases_other_than({*scans, *_away(raw_folder, dataset_json)}, folder, log)
     fresh = {case for case, files in scans.items() if is_fresh(folder, case, source_stamp(files, fingerprint))}
     with _partial_folder(folder) as partial_folder:
         jobs = [
@@ -128,6 +129,11 @@ def _find_unlabelled(
     """Scans to preprocess, and name -> reason for those that are left out already."""
     folder, file_ending = raw_folder / IMAGES_FOLDER, dataset_json["file_ending"]
     scans, bad = find_scans(folder, file_ending) if folder.is_dir() else ({}, {})
+    if not scans and bad and bad == _away(raw_folder, dataset_json):
+        raise UserError(
+            f"All {len(bad)} unlabelled scan(s) of {folder} are links to nothing: {min(bad.values())}. "
+            "What is preprocessed of them is kept."
+        )
     if not scans and not bad:
         files = ", ".join(
             f"{{case}}_{index:04d}{file_ending} ({name})" for index, name in enumerate(channel_names(dataset_json))
@@ -146,15 +152,21 @@ def _find_unlabelled(
     return scans, bad
 
 
+def _away(raw_folder: Path, dataset_json: dict) -> dict[str, str]:
+    """Case -> reason, of scans that are links to nothing."""
+    folder = raw_folder / IMAGES_FOLDER
+    return dangling_scans(folder, dataset_json["file_ending"]) if folder.is_dir() else {}
+
+
 def _labelled_cases(raw_folder: Path, dataset_json: dict) -> set[str]:
     if "dataset" in dataset_json:  # nnU-Net's other way of naming training cases, file by file
         return set(dataset_json["dataset"])
     images = raw_folder / "imagesTr"
     if not images.is_dir():
         return set()
-    return {
-        str(case) for case in get_identifiers_from_splitted_dataset_folder(str(images), dataset_json["file_ending"])
-    }
+    ending = dataset_json["file_ending"]
+    present = get_identifiers_from_splitted_dataset_folder(str(images), ending)
+    return {*map(str, present), *dangling_scans(images, ending)}
 
 
 def _run(jobs: list[CaseJob], *, num_processes: int, progress: bool) -> dict[str, str]:
@@ -164,7 +176,7 @@ def _run(jobs: list[CaseJob], *, num_processes: int, progress: bool) -> dict[str
     return {outcome.case: outcome.reason for outcome in shown if outcome.reason is not None}
 
 
-def _remove_cases_other_than(scans: Mapping[str, object], folder: Path, log: Callable[[str], object]) -> None:
+def _remove_cases_other_than(scans: Collection[str], folder: Path, log: Callable[[str], object]) -> None:
     wanted = {file for case in scans for file in case_files(folder, case)}
     unwanted = [file for pattern in ("*.b2nd", "*.pkl") for file in folder.glob(pattern) if file not in wanted]
     for file in unwanted:  # images come first, so that no moment shows half a case

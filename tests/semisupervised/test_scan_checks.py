@@ -55,6 +55,18 @@ def test_a_name_that_nnunet_takes_for_labels_is_refused(tiny_dataset):
     assert "_seg" in strays["pat_seg"]
 
 
+@pytest.mark.parametrize("channel", [0, 1])
+def test_a_scan_with_a_link_to_nothing_is_told_by_name_and_target(tiny_dataset, channel):
+    for case in ("a", "b"):
+        tiny_dataset.write_scan(case, channels=[noise(), noise()])
+    file = tiny_dataset.raw / "imagesUn" / f"a_000{channel}.nii.gz"
+    file.unlink()
+    file.symlink_to("/mnt/pet/a.nii.gz")
+    scans, strays = find_scans(tiny_dataset.raw / "imagesUn", ".nii.gz")
+    assert list(scans) == ["b"]
+    assert f"{file.name} is a link to /mnt/pet/a.nii.gz" in strays["a"]
+
+
 @pytest.mark.parametrize("reader", [SimpleITKIO(), NibabelIO()])
 def test_a_good_scan_is_read_as_nnunet_reads_it(tiny_dataset, reader):
     tiny_dataset.write_scan("case")

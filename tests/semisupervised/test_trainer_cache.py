@@ -10,7 +10,7 @@ from trainable_dataset import TrainableDataset
 from nnunetv2_muduo.doctor.teacher_cache import check_teacher_cache
 from nnunetv2_muduo.semisupervised import teacher_cache
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase
-from nnunetv2_muduo.semisupervised.trainer_cache import cache_folder_of
+from nnunetv2_muduo.semisupervised.trainer_cache import cache_folder_of, preprocessed_cases
 from nnunetv2_muduo.teachers import ClickUNet
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 
@@ -27,6 +27,12 @@ SETTINGS = {
     "consistency_weight": 1.0,
     "ramp_fraction": 0,
 }
+
+
+def test_a_cached_case_is_worth_keeping_as_long_as_its_preprocessed_scan_lies_there(tmp_path: Path):
+    for name in ("pat 1.v2.pkl", "pat 1.v2.b2nd", "pat 1.v2_seg.b2nd", "b.b2nd"):
+        (tmp_path / name).touch()
+    assert preprocessed_cases(tmp_path) == ["pat 1.v2"]
 
 
 class WatchedTrainer(nnUNetTrainerMuDuo):
