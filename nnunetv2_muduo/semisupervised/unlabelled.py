@@ -1,7 +1,6 @@
 """The folder imagesUn, preprocessed with the dataset's own plans beside the labelled cases."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,13 +87,14 @@ def preprocess_unlabelled(
     folder.mkdir(parents=True, exist_ok=True)
     _remove_cases_other_than({*scans, *_away(raw_folder, dataset_json)}, folder, log)
     fresh = {case for case, files in scans.items() if is_fresh(folder, case, source_stamp(files, fingerprint))}
-    with _partial_folder(folder) as partial_folder:
-        jobs = [
-            CaseJob(case, files, folder, partial_folder, plans, configuration, dataset_json, channels, fingerprint)
-            for case, files in scans.items()
-            if case not in fresh
-        ]
-        bad |= _run(jobs, num_processes=num_processes, progress=progress)
+    clear_away_left_behind(folder)
+    if stale := {case: files for case, files in scans.items() if case not in fresh}:  # or the folder may be read-only
+        with private_folder(folder) as partial_folder:
+            jobs = [
+                CaseJob(case, files, folder, partial_folder, plans, configuration, dataset_json, channels, fingerprint)
+                for case, files in stale.items()
+            ]
+            bad |= _run(jobs, num_processes=num_processes, progress=progress)
     for case in bad.keys() & scans.keys():
         remove_case(folder, case)
     good = [case for case in scans if case not in bad]
@@ -184,14 +184,6 @@ def _remove_cases_other_than(scans: Collection[str], folder: Path, log: Callable
     gone = sorted(file.stem for file in unwanted if file.suffix == ".pkl")
     if gone:
         log(f"Removed preprocessed cases whose scan is gone: {', '.join(gone)}")
-
-
-@contextmanager
-def _partial_folder(folder: Path) -> Iterator[Path]:
-    """A folder for cases in the making, of this run alone; nnU-Net does not look into it."""
-    clear_away_left_behind(folder)
-    with private_folder(folder) as partial:
-        yield partial
 
 
 def _report(summary: UnlabelledSummary, images: Path, log: Callable[[str], object]) -> None:

@@ -1,6 +1,8 @@
+import errno
 import json
 import os
 import pickle
+import tempfile
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -123,6 +125,17 @@ def test_what_is_up_to_date_is_skipped_without_being_touched(tiny_dataset):
     assert (second.done, second.skipped) == ((), ("a", "b"))
     assert state(tiny_dataset) == before
     assert sorted(before) == ["a.b2nd", "a.pkl", "a_seg.b2nd", "b.b2nd", "b.pkl", "b_seg.b2nd"]
+
+
+def test_a_folder_that_must_not_be_written_to_will_do_where_everything_is_up_to_date(tiny_dataset, monkeypatch):
+    tiny_dataset.write_scan("a")
+    tiny_dataset.preprocess()
+
+    def read_only(**_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", read_only)
+    assert tiny_dataset.preprocess().skipped == ("a",)
 
 
 def test_a_changed_scan_is_done_again(tiny_dataset):
