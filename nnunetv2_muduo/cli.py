@@ -1,16 +1,18 @@
 """The `muduo` command: each subcommand is a few lines over the package's public functions."""
 
 import argparse
-import errno
 import io
+import os
+import stat
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from nnunetv2_muduo.commands import COMMANDS
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, system_sentence
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+NO_READER = 141  # 128 + SIGPIPE, likewise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,9 +23,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success, 1 where a check of `muduo doctor` failed, 2 for a mistake of the user's (one
-        sentence on stderr, no traceback), 130 when interrupted. argparse itself exits with 2 for a wrong command line.
+        sentence on stderr, no traceback) or where the system refuses a file, 130 when interrupted, 141 where nobody
+        reads what is printed any more. argparse itself exits with 2 for a wrong command line.
     """
     _print_whatever_comes()
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # here, where it can be caught that the reader has left
+    except BrokenPipeError:
+        if not (pipes := [stream for stream in (sys.stdout, sys.stderr) if _is_pipe(stream)]):
+            raise
+        _print_nothing_more(pipes)
+        return NO_READER
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parsed = build_parser().parse_args(arguments)
     try:
         return parsed.run(parsed) or 0
@@ -31,14 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ERROR: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno not in _NO_PLACE:
+        if (sentence := system_sentence(error)) is None:
             raise
-        where = f"{error.filename} cannot be written or read" if error.filename else "A file cannot be written or read"
-        print(f"ERROR: {where}: {error.strerror}; make room, or allow it.", file=sys.stderr)
+        print(f"ERROR: {sentence}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    """Whether a stream goes to another program, as in `muduo weights | head -1`."""
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _print_nothing_more(pipes: Sequence[TextIO]) -> None:
+    """Or Python tries to write at its end what is left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in pipes:
+        os.dup2(nowhere, stream.fileno())
 
 
 def _print_whatever_comes() -> None:

@@ -1,5 +1,33 @@
-"""The one exception a user meets: a clear sentence naming the thing and the remedy."""
+"""What a user meets instead of a traceback: a clear sentence naming the thing and the remedy."""
+
+import errno
+
+_MAKE_ROOM = "make room, or allow it"
+_REMEDIES = {
+    errno.EEXIST: "choose another name, or move away what has this one",
+    errno.ENOTDIR: "a file is where a folder is needed: choose another name, or move it away",
+    errno.EISDIR: "a folder is where a file is needed: choose another name, or move it away",
+    errno.ENOTEMPTY: "choose another name, or move away what is in it",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOENT: "check that it is there and called so",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM), _MAKE_ROOM),
+}
 
 
 class UserError(Exception):
     """A mistake of the user's or of their data; the command line prints its message and exits with code 2."""
+
+
+def is_no_place(error: BaseException) -> bool:
+    """Whether the system refuses to write: the disk is full, or must not be written to."""
+    return isinstance(error, OSError) and _REMEDIES.get(error.errno or 0) == _MAKE_ROOM
+
+
+def system_sentence(error: OSError) -> str | None:
+    """What to tell a user of what the system says about a file; None where that names none and there is room."""
+    is_named = isinstance(error.filename, str | bytes) and error.filename
+    if not is_named and not is_no_place(error):
+        return None
+    name = error.filename.decode(errors="backslashreplace") if isinstance(error.filename, bytes) else error.filename
+    remedy = _REMEDIES.get(error.errno or 0, "check the path")
+    return f"{name if is_named else 'A file'} cannot be written or read: {error.strerror or error}; {remedy}."

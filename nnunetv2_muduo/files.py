@@ -1,5 +1,6 @@
 """Files are written in a folder of their own and moved out, so that nobody ever reads half a file."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -68,6 +69,26 @@ def _refusal_to_write(folder: Path) -> OSError | None:
     except OSError as error:
         return error
     return None
+
+
+def check_can_write(path: Path) -> None:
+    """Learn before long work, not after it, whether a file can be written; nothing is left of the trial.
+
+    Args:
+        path: of the file; the folders above it need not exist.
+
+    Raises:
+        OSError: naming what is in the way.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
+    with systems_reason(path), private_folder(above) as private:
+        place = private.joinpath(*path.absolute().relative_to(above).parts)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,59 @@ def test_full_disk_is_one_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err.startswith("ERROR: /data/a.nii.gz cannot be written or read: No space left on")
     monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(FileNotFoundError(errno.ENOENT, "bug"))),))
     with pytest.raises(FileNotFoundError):
+        cli.main(["try"])
+
+
+def test_whatever_the_system_says_of_a_file_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    (tmp_path / "file").touch()
+    for path, told in (
+        (tmp_path / "file" / "below", "file is where a folder is needed"),
+        (tmp_path, "folder is where a file is needed"),
+        (tmp_path / ("n" * 300), "choose a shorter name"),
+        (tmp_path / "missing" / "below", "check that it is there"),
+    ):
+        monkeypatch.setattr(cli, "COMMANDS", (command_that(lambda arguments, path=path: path.write_text("")),))
+        assert cli.main(["try"]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"ERROR: {path} cannot be written or read: ")
+        assert told in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["export", "-d", "221", "-o"], ["clicks", "-d", "221", "--teacher", "standin_ct", "-o"], ["demo", "--out"]],
+    ids=lambda words: words[0],
+)
+def test_a_file_where_a_folder_is_to_be_is_one_sentence(
+    words: list[str], variables: Path, capsys: pytest.CaptureFixture
+):
+    (variables / "file").touch()
+    (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
+    trained = variables / "nnUNet_results" / "Dataset221_Tiny" / "nnUNetTrainerMuDuo__nnUNetPlans__3d_fullres"
+    (trained / "fold_0").mkdir(parents=True)
+    (trained / "fold_0" / "checkpoint_final.pth").touch()
+    assert cli.main([*words, str(variables / "file")]) == 2
+    assert f"ERROR: {variables / 'file'}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as shells on POSIX have them")
+@pytest.mark.parametrize("arguments", ["weights", "-h"])
+def test_a_reader_that_has_left_is_no_error(arguments: str):
+    code = f"import sys; from nnunetv2_muduo.cli import main; sys.exit(main(['{arguments}']))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode in (cli.NO_READER, 0)  # argparse itself does not mind
+
+
+def test_a_broken_pipe_that_is_not_the_terminals_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(BrokenPipeError(errno.EPIPE, "bug"))),))
+    monkeypatch.setattr(cli, "_is_pipe", lambda stream: False)
+    with pytest.raises(BrokenPipeError):
         cli.main(["try"])
 
 

@@ -2,12 +2,13 @@
 
 import errno
 import os
+import re
 import stat
 import tempfile
 
 import pytest
 
-from nnunetv2_muduo.files import can_link, clear_away_left_behind, file_stamp, link_or_copy, replacing
+from nnunetv2_muduo.files import can_link, check_can_write, clear_away_left_behind, file_stamp, link_or_copy, replacing
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -45,6 +46,25 @@ def test_a_library_that_fails_for_another_reason_is_heard(tmp_path):
     with pytest.raises(RuntimeError, match="unexpected pos"):
         fail_natively(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_is_tried_before_it_is_needed_and_nothing_is_left_of_it(tmp_path):
+    check_can_write(tmp_path / "new" / "deeper" / "a.csv")
+    (tmp_path / "a").write_text("old")
+    check_can_write(tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+    for path, reason in (
+        (tmp_path, errno.EISDIR),
+        (tmp_path / "a" / "b", errno.ENOTDIR),
+        (tmp_path / "a" / "b" / "c", errno.ENOTDIR),
+        (tmp_path / ("n" * 300), errno.ENAMETOOLONG),
+        (tmp_path / ("n" * 300) / "a", errno.ENAMETOOLONG),
+    ):
+        with pytest.raises(OSError, match=re.escape(os.strerror(reason))) as caught:
+            check_can_write(path)
+        assert caught.value.filename
+        assert ".partial" not in caught.value.filename
 
 
 def test_a_link_points_to_the_file_itself_from_anywhere(tmp_path, monkeypatch):

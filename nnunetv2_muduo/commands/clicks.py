@@ -41,6 +41,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> None:
     folder = nnunet_folder("nnUNet_raw") / find_dataset(arguments.d)
 
+    from nnunetv2_muduo.files import check_can_write
     from nnunetv2_muduo.interactive.click_settings import ClickSettings
     from nnunetv2_muduo.interactive.clicks_benchmark import run_clicks
     from nnunetv2_muduo.teachers.weights import load_teacher, locate_teacher, modality_of
@@ -49,6 +50,7 @@ def _run(arguments: Namespace) -> None:
     modality = modality_of(name, folder=weights, given=arguments.modality)
     settings = ClickSettings(tuple(arguments.clicks), arguments.seed, arguments.protocol, arguments.share_windows)
     output = arguments.o or Path(f"clicks_{Path(name).stem}")
+    check_can_write(output / "clicks.csv")
     summary = run_clicks(
         folder,
         load_teacher(name, folder=weights),

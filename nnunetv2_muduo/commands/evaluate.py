@@ -53,12 +53,15 @@ def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.evaluation.result_files import write_differences, write_evaluation, write_methods
     from nnunetv2_muduo.evaluation.result_tables import COMPARED, difference_tables, results_table
     from nnunetv2_muduo.evaluation.task import task_of
-    from nnunetv2_muduo.files import clear_away_left_behind, write_text
+    from nnunetv2_muduo.files import check_can_write, clear_away_left_behind, write_text
 
     folders = named_folders([*([arguments.predictions] if arguments.predictions else []), *arguments.compare])
     if not folders:
         raise UserError("There are no predictions to evaluate; give a folder of them, or several with --compare.")
     content = _dataset_json(arguments, next(iter(folders.values())))
+    places = {method: arguments.o / method if len(folders) > 1 else arguments.o for method in folders}
+    for place in places.values():
+        check_can_write(place / "summary.json")
     evaluations = evaluate_folders(
         arguments.reference,
         folders,
@@ -67,7 +70,6 @@ def _run(arguments: Namespace) -> None:
         only_predicted=arguments.chill,
         num_processes=arguments.np,
     )
-    places = {method: arguments.o / method if len(folders) > 1 else arguments.o for method in folders}
     clear_away_left_behind(arguments.o, *places.values())
     for method, evaluation in evaluations.items():
         write_evaluation(places[method], evaluation)

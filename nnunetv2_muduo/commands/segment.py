@@ -74,12 +74,15 @@ class _AddPoint(Action):
 def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.datasets.plausibility import intensity_warnings
     from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, read_intensities, write_image
+    from nnunetv2_muduo.files import check_can_write
 
     check_ending(arguments.o)
     if arguments.figure is not None and arguments.figure.suffix.lower() != ".png":
         raise UserError(f"--figure {arguments.figure} is drawn as PNG; let its name end in .png.")
     if arguments.o.exists() and arguments.scan.exists() and arguments.o.samefile(arguments.scan):
         raise UserError(f"-o {arguments.o} is the scan itself, which would be lost; choose another name for the mask.")
+    for file in filter(None, (arguments.o, arguments.figure)):
+        check_can_write(file)
     device = chosen_device(arguments.device)
     targets = _targets(arguments)
     image = read_intensities(arguments.scan, series=arguments.series)

@@ -54,6 +54,14 @@ def test_nnunet_and_muduo_take_the_dataset(project, capsys):
     _maybe_copy_splits_file(*map(str, splits))  # stops where they differ
 
 
+def test_a_file_where_nnunets_folder_should_be_is_one_sentence(project, capsys):
+    source = write_release(project / "release", {str(number): [STUDY] for number in range(6)})
+    (project / "raw").rmdir()
+    (project / "raw").touch()
+    assert converted(source) == 2
+    assert f"ERROR: {project / 'raw'}" in capsys.readouterr().err
+
+
 def test_a_dry_run_tells_the_counts_and_writes_nothing(project, capsys):
     source = write_challenge(project / "source", [f"psma_{number}_2018-04-23" for number in range(6)])
     (source / "imagesTr" / "psma_0_2018-04-23_0001.nii.gz").unlink()

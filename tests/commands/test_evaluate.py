@@ -7,6 +7,7 @@ import pytest
 from evaluated_folders import DATASET, write_study
 
 from nnunetv2_muduo import cli
+from nnunetv2_muduo.evaluation import folders
 
 
 @pytest.fixture
@@ -47,6 +48,13 @@ def test_labels_come_from_the_dataset_where_one_is_named(study: Path, monkeypatc
     assert evaluate(study, str(study / "poor"), "-d", "221", "--organs", "lien") == 0
     assert list(json.loads((study / "out" / "summary.json").read_text())["mean"]) == ["2"]
     assert "lien,missed" in (study / "out" / "metrics.csv").read_text()
+
+
+def test_results_that_cannot_be_written_are_told_before_any_case_is_measured(study: Path, monkeypatch, capsys):
+    (study / "out").touch()
+    monkeypatch.setattr(folders, "run_jobs", lambda *_, **__: pytest.fail("measured all cases for nothing"))
+    assert evaluate(study, str(study / "poor")) == 2
+    assert f"ERROR: {study / 'out'} cannot be written or read: Not a directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

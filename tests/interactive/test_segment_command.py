@@ -48,6 +48,16 @@ def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys
     assert "tiny.pth" in said
 
 
+@pytest.mark.parametrize("option", ["-o", "--figure"])
+def test_a_place_that_cannot_be_written_to_is_told_before_the_teacher_works(scan, tmp_path, capsys, option):
+    (tmp_path / "file").touch()
+    places = {"-o": str(tmp_path / "mask.nii.gz"), "--figure": str(tmp_path / "mask.png")}
+    places[option] = places[option].replace("mask", "file/mask")
+    command = ["segment", str(scan), "--teacher", "no such teacher", "--point", "10", "12", "9"]
+    assert main([*command, *(word for pair in places.items() for word in pair)]) == 2
+    assert f"ERROR: {tmp_path / 'file'} cannot be written or read: Not a directory" in capsys.readouterr().err
+
+
 def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path):
     image = sitk.ReadImage(str(scan))
     rough = np.zeros((20, 24, 28), np.uint8)
