@@ -36,6 +36,7 @@ from nnunetv2_muduo.mae_training.streams import TRAINING_STREAM, VALIDATION_SEED
 from nnunetv2_muduo.package_versions import installed_version
 from nnunetv2_muduo.pretraining import PROVENANCE_KEY, block_mask, reconstruction_loss
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
+from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.settings import Settings
 
@@ -56,6 +57,7 @@ class MAETrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
+        answer_in_one_sentence()
         settings = MAESettings.from_plans(plans)
         refuse_unsupported(type(self).__name__, plans, configuration, fold)
         refuse_unconnected_processes()

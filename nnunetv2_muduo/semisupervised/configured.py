@@ -14,6 +14,7 @@ from nnunetv2_muduo.files import clear_away_left_behind, replacing
 from nnunetv2_muduo.package_versions import installed_version
 from nnunetv2_muduo.semisupervised.freshness import refuse_cut_short
 from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
+from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
@@ -37,6 +38,7 @@ class ConfiguredTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
+        answer_in_one_sentence()
         settings = Settings.from_plans(plans)  # first: a wrong setting is refused before anything is written
         refuse_unconnected_processes()
         self.continues = plans.get("continue_training", False)  # nnU-Net takes it out

@@ -11,6 +11,7 @@ from torch._dynamo import OptimizedModule
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
+from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
@@ -30,6 +31,7 @@ class PromptGeneratorTrainer(ConfiguredTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
+        answer_in_one_sentence()
         refuse_unsupported(type(self).__name__, plans, configuration, dataset_json)
         _, pet_channel = find_channels(dataset_json, Settings.from_plans(plans))
         super().__init__(plans, configuration, fold, dataset_json, device)

@@ -24,6 +24,7 @@ from nnunetv2_muduo.semisupervised.loading import (
     UnlabelledDataLoader,
     build_unlabelled_loader,
 )
+from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
@@ -68,6 +69,7 @@ class SemiSupervisedTrainer(EmaTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
+        answer_in_one_sentence()
         refuse_unsupported(type(self).__name__, plans, configuration, dataset_json)
         channels = find_channels(dataset_json, Settings.from_plans(plans))
         super().__init__(plans, configuration, fold, dataset_json, device)

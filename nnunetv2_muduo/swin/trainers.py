@@ -7,6 +7,7 @@ from torch import nn
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.refusals import refuse_to_segment
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
+from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.swin.building import build_swin, require_monai
 from nnunetv2_muduo.swin.refusals import refuse_unsupported
 from nnunetv2_muduo.swin_sizes import SIZES
@@ -29,6 +30,7 @@ class SwinNetworkTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
     ) -> None:
+        answer_in_one_sentence()
         require_monai()
         MAESettings.from_plans(plans)  # a wrong size is refused before anything is written
         refuse_unsupported(type(self).__name__, plans, configuration)

@@ -3,9 +3,9 @@
 Without the final validation, which is nnU-Net's, comes after the last checkpoint, and is done anew by each --c.
 """
 
-import errno
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from trainable_dataset import DATASET, SETTINGS, TrainableDataset
 
 from nnunetv2_muduo.distillation import consistency_weight
-from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.semisupervised import trainer as semisupervised_trainer
 from nnunetv2_muduo.trainer_folder import trainer_folder
@@ -33,7 +32,6 @@ _TRAINING = SETTINGS | {
     "teacher_cache": True,
     "cache_tiles": 2,
 }
-_NO_PLACE = (errno.ENOSPC, errno.EROFS)
 
 
 def training() -> Scenario:
@@ -60,6 +58,7 @@ def training() -> Scenario:
         damage=(f"{results}/*/fold_0/checkpoint_final.pth", f"{unlabelled}/*", f"{unlabelled}_teacher_cache/**/*.b2nd"),
         inputs=(f"{preprocessed}/nnUNetPlans_3d_fullres/*.b2nd", f"{preprocessed}/nnUNetPlans_3d_fullres/*.pkl"),
         joins=_joins,
+        mistake=1,
     )
 
 
@@ -87,7 +86,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _train(folder: Path) -> int:
-    """What `nnUNetv2_train ... --c` does; of an error its sentence, where it has one."""
+    """What `nnUNetv2_train ... --c` does."""
     for variable in FOLDER_VARIABLES:
         os.environ[variable] = str(folder / variable)
     os.environ |= {"nnUNet_extTrainer": str(trainer_folder()), "nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}
@@ -98,14 +97,9 @@ def _train(folder: Path) -> int:
 
     try:
         run_training(DATASET, "3d_fullres", 0, STUDENT, continue_training=True, device=torch.device("cpu"))
-    except UserError as error:
-        print(f"ERROR: {error}")
-        return 2
-    except OSError as error:  # of a file that is nnU-Net's own
-        if error.errno not in _NO_PLACE:
-            raise
-        print(f"ERROR: {error}")
-        return 2
+    except Exception as error:
+        sys.excepthook(type(error), error, error.__traceback__)  # as Python does with what nobody catches
+        return 1
     return 0
 
 

@@ -21,7 +21,6 @@ from small_disk import fill
 KINDS = ("kill", "torn", "full", "damaged", "read-only", "cut input", "clock")
 _IN_THE_MAKING = (".partial-*", ".downloading-*")
 _TWO_DAYS_AGO = time.time() - 2 * 86400
-_ALLOWED_ENDINGS = (0, 2)  # done, or one sentence
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Scenario:
         damage: globs of finished files that are cut short afterwards: noticed, and made again or told.
         inputs: globs of the inputs that are cut short: told, and nothing else suffers.
         joins: looks at what a fault left and returns what tells, after the next run, where that does not go on from it.
+        mistake: exit code of one sentence.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Scenario:
     damage: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     joins: Callable[[Path], Callable[[], list[str]]] = lambda folder: list
+    mistake: int = 2
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def trial(bench: Bench, fault: Fault) -> list[str]:
         return _cut_input(bench, fault)
     with bench.faulty_disk(fault):
         ended = bench.run(fault)
-    problems = _badly_told(ended, fault)
+    problems = _badly_told(ended, fault, mistake=bench.scenario.mistake)
     between, times = bench.result(), bench.times()
     wanted = bench.reference.result
     problems += [
@@ -254,7 +255,7 @@ def _damaged_result(bench: Bench, fault: Fault) -> list[str]:
     ended = bench.run()
     if ended.code == 0:
         return _differences(bench)
-    problems = _badly_told(ended, fault)
+    problems = _badly_told(ended, fault, mistake=bench.scenario.mistake)
     return problems if file.name in ended.text else [*problems, f"{file.name} is not named: {ended.sentence[:300]}"]
 
 
@@ -266,7 +267,7 @@ def _cut_input(bench: Bench, fault: Fault) -> list[str]:
     _cut(file, fault.share)
     ended = bench.run()
     problems = [] if file.name in ended.text else [f"{file.name} is not named: {ended.text[-600:]}"]
-    problems += _badly_told(ended, fault)
+    problems += _badly_told(ended, fault, mistake=bench.scenario.mistake)
     file.write_bytes(whole)
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     again = bench.run()
@@ -287,13 +288,13 @@ def _cut(file: Path, share: float) -> None:
     os.truncate(file, int(share * file.stat().st_size))
 
 
-def _badly_told(ended: Ended, fault: Fault) -> list[str]:
+def _badly_told(ended: Ended, fault: Fault, *, mistake: int) -> list[str]:
     """A traceback, or an ending that is neither success nor one sentence."""
     if fault.kind in ("kill", "torn", "clock"):
         gone = ended.code in (-signal.SIGKILL, 0)
         return [] if gone else [f"ended with {ended.code} before it was killed: {ended.text[-800:]}"]
     problems = [f"a traceback: {ended.text[-1500:]}"] if "Traceback" in ended.text else []
-    if ended.code not in _ALLOWED_ENDINGS:
+    if ended.code not in (0, mistake):
         problems.append(f"ended with {ended.code}: {ended.sentence[:300]}")
     elif ended.code and not re.search(r"^ERROR: .", ended.text, re.MULTILINE):
         problems.append(f"no sentence: {ended.sentence[:300]}")
