@@ -79,7 +79,11 @@ def install_case(
         partial: folder on the same file system that holds them.
         record: JSON file that tells what the case consists of; it is announced before and written after the files.
         content: of the record; its "files" are those given.
+
+    Raises:
+        UserError: where a folder of the dataset is a link that leads out of it; nothing is changed then.
     """
+    _refuse_folders_elsewhere(dataset, files)
     remove_case(dataset, record)
     write_text(record, json.dumps({"unfinished": list(files)}) + "\n")
     try:
@@ -95,8 +99,14 @@ def install_case(
 
 
 def remove_case(dataset: Path, record: Path) -> None:
-    """Take away the files that an earlier run wrote or was about to write for a case; its record stays."""
-    for name in announced_files(record):
+    """Take away the files that an earlier run wrote or was about to write for a case; its record stays.
+
+    Raises:
+        UserError: where a folder of the dataset is a link that leads out of it; nothing is changed then.
+    """
+    names = announced_files(record)
+    _refuse_folders_elsewhere(dataset, names)
+    for name in names:
         (dataset / name).unlink(missing_ok=True)
 
 
@@ -126,12 +136,25 @@ def _stays_inside(name: Any) -> bool:
     return isinstance(name, str) and name.count("/") == 1 and all(map(is_plain_name, name.split("/")))
 
 
+def _refuse_folders_elsewhere(dataset: Path, names: Collection[str]) -> None:
+    """Nothing is written or deleted beyond the dataset's folder: what lies there may be anybody's."""
+    home = dataset.resolve()
+    for folder in sorted({(dataset / name).parent for name in names}):
+        if not folder.resolve().is_relative_to(home):
+            raise UserError(
+                f"{folder} is a link that leads out of the dataset, to {folder.resolve()}, where nothing is written or "
+                "deleted; make it a folder, or let the whole dataset be a link."
+            )
+
+
 def check_place_is_free(dataset: Path, files: Collection[str], *, record: Path, remedy: str) -> None:
     """Nothing that was not made for this case is ever replaced.
 
     Raises:
-        UserError: naming the first file that is in the way, and the remedy.
+        UserError: naming the first file that is in the way, and the remedy; or a folder of the dataset that is a link
+            and leads out of it.
     """
+    _refuse_folders_elsewhere(dataset, files)
     if _is_damaged(record):
         return  # the case was made here, and which files were its own nobody knows any more
     ours = announced_files(record)

@@ -69,6 +69,44 @@ def test_a_record_leads_to_no_file_outside_of_the_dataset(tmp_path, content):
     assert set(announced_files(record)) <= {"imagesTr/c"}
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder with somebody's file, which imagesTs of the dataset is a link to."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "keep.txt").write_text("anybody's")
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "imagesTs").symlink_to(tmp_path / "elsewhere")
+    return tmp_path / "elsewhere"
+
+
+def test_nothing_is_deleted_through_a_folder_that_is_a_link_out_of_the_dataset(tmp_path, elsewhere):
+    install(tmp_path, "imagesTr/c")
+    record = tmp_path / "records" / "c.json"
+    record.write_text(json.dumps({"unfinished": ["imagesTr/c", "imagesTs/keep.txt"]}))
+    with pytest.raises(UserError, match=r"imagesTs is a link that leads out .*elsewhere.* make it a folder"):
+        remove_case(tmp_path / "dataset", record)
+    with pytest.raises(UserError, match="imagesTs is a link"):
+        install(tmp_path, "imagesTr/c")
+    assert (elsewhere / "keep.txt").read_text() == "anybody's"
+    assert in_place(tmp_path) == ["dataset/imagesTr/c"]
+
+
+def test_nothing_is_written_through_one(tmp_path, elsewhere):
+    with pytest.raises(UserError, match="imagesTs is a link"):
+        install(tmp_path, "imagesTs/c", "imagesTr/c")
+    with pytest.raises(UserError, match="imagesTs is a link"):
+        check_place_is_free(tmp_path / "dataset", ["imagesTs/d"], record=tmp_path / "d.json", remedy="go away")
+    assert [path.name for path in elsewhere.iterdir()] == ["keep.txt"]
+    assert in_place(tmp_path) == []
+
+
+def test_a_dataset_that_is_a_link_as_a_whole_is_as_good_as_any(tmp_path):
+    (tmp_path / "other disk").mkdir()
+    (tmp_path / "dataset").symlink_to(tmp_path / "other disk")
+    install(tmp_path, "imagesTr/c")
+    assert (tmp_path / "other disk" / "imagesTr" / "c").is_file()
+
+
 def test_files_of_others_are_in_the_way_and_own_ones_are_not(tmp_path):
     install(tmp_path, "imagesTr/c")
     record = tmp_path / "records" / "c.json"
