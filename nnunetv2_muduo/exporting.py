@@ -16,7 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import private_folder, replacing, write_text
+from nnunetv2_muduo.files import replacing, replacing_folder, take_back, write_text
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY as PRETRAINING_STATE_KEY
 from nnunetv2_muduo.nnunet_files import read_dataset_json, read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder
@@ -86,18 +86,16 @@ def export_model(
     Raises:
         UserError: when there is no such model, fold or checkpoint, when its network is not the planned one or does not
             segment, or when `output` holds this model already.
+        OSError: naming the model folder or the zip file, where there is no room for it.
     """
     dataset_name = find_dataset(str(dataset))
     source = _source_folder(nnunet_folder("nnUNet_results") / dataset_name, trainer, f"{plans_name}__{configuration}")
     chosen = _folds(source, folds, checkpoint)
     target = output / dataset_name / f"{PLAIN_TRAINER}__{plans_name}__{configuration}"
+    take_back(target)
     _refuse_existing(target, overwrite)
-    with private_folder(target.parent) as private:
-        partial = private / target.name
+    with replacing_folder(target) as partial:
         _write_model(source, partial, folds=chosen, checkpoint=checkpoint, trainer=trainer, log=log)
-        if target.exists():
-            shutil.rmtree(target)
-        partial.rename(target)
     log(f"Model folder: {target}")
     zip_file = _zip(target, output) if make_zip else None
     if zip_file is not None:
@@ -154,7 +152,8 @@ def _write_model(
         _check_network(content, plans, dataset_json, trainer)
         _copy([f"fold_{fold}/{name}" for name in _FOLD_FILES], source, target)
         (target / f"fold_{fold}").mkdir(exist_ok=True)
-        torch.save(_plain_checkpoint(content), target / f"fold_{fold}" / checkpoint)
+        with replacing(target / f"fold_{fold}" / checkpoint) as partial:
+            torch.save(_plain_checkpoint(content), partial)
     results = f"crossval_results_folds_{'_'.join(folds)}"
     _copy(["dataset_fingerprint.json", *(f"{results}/{name}" for name in _POSTPROCESSING_FILES)], source, target)
     origin = {"trainer": trainer, "nnunetv2-muduo": version("nnunetv2-muduo"), "muduo": settings}

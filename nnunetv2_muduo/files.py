@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nnunetv2_muduo.errors import is_no_place
+
 PARTIAL_PREFIX = ".partial-"  # of folders that hold what is in the making
 _DAY_IN_SECONDS = 86400.0
 _PROBE_IN_BYTES = 1 << 20
@@ -22,7 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: where there is no room or it must not be written, whatever the library that writes raises.
     """
-    with systems_reason(path), private_folder(path.parent) as folder:
+    # asked for inside, too: as long as what was half written lies there, a full disk is still full
+    with systems_reason(path), private_folder(path.parent) as folder, systems_reason(path):
         yield folder / path.name
         os.replace(folder / path.name, path)
 
@@ -52,7 +55,7 @@ def systems_reason(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if PARTIAL_PREFIX in str(error.filename):
+        if PARTIAL_PREFIX in str(error.filename) or (error.filename is None and is_no_place(error)):
             error.filename = str(path)
         raise
     except RuntimeError as error:
@@ -89,6 +92,38 @@ def check_can_write(path: Path) -> None:
         place = private.joinpath(*path.absolute().relative_to(above).parts)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` at which to make a folder, which comes to `path` on success; see `replacing`.
+
+    The folder that was there is set aside for that moment; if a kill comes just then, `take_back` puts it in place.
+    """
+    with systems_reason(path), private_folder(path.parent) as private, systems_reason(path):
+        yield private / path.name
+        aside = _aside(path)
+        if path.exists():
+            path.rename(aside)
+        try:
+            (private / path.name).rename(path)
+        finally:
+            take_back(path)
+
+
+def take_back(path: Path) -> None:
+    """Put in place what `replacing_folder` had set aside, or clear it away where the new folder is there."""
+    aside = _aside(path)
+    if not aside.is_dir():
+        return
+    if path.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        aside.rename(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".earlier-{path.name}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,8 +1,10 @@
 import copy
+import errno
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -188,6 +190,37 @@ def test_only_finished_folds_are_exported_unless_another_checkpoint_is_named(mod
     assert best.folds == ("1",)
     assert [path.name for path in best.folder.rglob("*.pth")] == ["checkpoint_best.pth"]
     assert "-chk checkpoint_best.pth" in best.predict_command()
+
+
+def test_a_full_disk_names_the_model_folder_and_keeps_the_earlier_export(model, tmp_path, monkeypatch):
+    model.add_fold("0")
+    exported = export(model, tmp_path)
+    before = (exported.folder / "exported_from.json").read_bytes()
+
+    def fail(content, path) -> None:
+        Path(path).write_text("half")
+        raise RuntimeError("unexpected pos 576 vs 534")  # what torch says to a full disk
+
+    def refused(**_) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fail)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    with pytest.raises(OSError, match="No space left") as caught:
+        export(model, tmp_path, overwrite=True)
+    assert caught.value.filename == str(exported.folder)
+    assert (exported.folder / "exported_from.json").read_bytes() == before
+    assert [path.name for path in exported.folder.parent.iterdir()] == [exported.folder.name]
+
+
+def test_an_export_that_was_killed_while_it_replaced_another_gives_that_back(model, tmp_path):
+    model.add_fold("0")
+    folder = export(model, tmp_path).folder
+    folder.rename(folder.with_name(f".earlier-{folder.name}"))
+    with pytest.raises(UserError, match="exists already"):
+        export(model, tmp_path)
+    assert export(model, tmp_path, overwrite=True).folder == folder
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_a_network_that_is_not_the_planned_one_is_refused_and_nothing_stays_behind(model, tmp_path):

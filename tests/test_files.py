@@ -1,14 +1,46 @@
 """Files are written whole, linked or copied."""
 
 import errno
+import io
 import os
 import re
 import stat
+import subprocess
+import sys
 import tempfile
 
 import pytest
 
-from nnunetv2_muduo.files import can_link, check_can_write, clear_away_left_behind, file_stamp, link_or_copy, replacing
+from nnunetv2_muduo.files import (
+    can_link,
+    check_can_write,
+    clear_away_left_behind,
+    file_stamp,
+    link_or_copy,
+    replacing,
+    replacing_folder,
+    take_back,
+)
+
+REPLACING_KILLED = """
+import os, shutil
+from pathlib import Path
+from nnunetv2_muduo.files import replacing_folder
+
+rename, done = Path.rename, []
+
+def counted(self, target):
+    if len(done) == {renamed}:
+        os._exit(9)
+    done.append(target)
+    return rename(self, target)
+
+Path.rename = counted
+shutil.rmtree = lambda *_, **__: os._exit(9)
+with replacing_folder(Path({folder!r})) as partial:
+    partial.mkdir()
+    (partial / "a").write_text("new")
+"""
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -40,6 +72,52 @@ def test_a_library_that_cannot_write_is_answered_with_the_systems_reason(tmp_pat
         fail_natively(tmp_path / "a")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_is_asked_while_what_was_half_written_still_fills_it(tmp_path, monkeypatch):
+    """In a moment the half file is gone, and with it the reason."""
+
+    def full_until_the_half_is_gone(*, dir, **_):  # noqa: A002
+        if list(tmp_path.glob(".partial-*/a")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return io.BytesIO()
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full_until_the_half_is_gone)
+    with pytest.raises(OSError, match="No space left"):
+        fail_natively(tmp_path / "a")
+
+
+def test_a_full_disk_that_names_no_file_gets_the_name(tmp_path):
+    def fail() -> None:
+        with replacing(tmp_path / "a"):
+            raise OSError(errno.ENOSPC, "No space left on device")  # what writing to an open file says
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        fail()
+    assert caught.value.filename == str(tmp_path / "a")
+
+
+def replace_folder(path, text: str) -> None:
+    with replacing_folder(path) as partial:
+        partial.mkdir()
+        (partial / "a").write_text(text)
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    for text in ("old", "new"):
+        replace_folder(tmp_path / "folder", text)
+        assert (tmp_path / "folder" / "a").read_text() == text
+        assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2])
+def test_a_folder_is_never_lost_whenever_its_replacement_is_killed(tmp_path, renamed):
+    replace_folder(tmp_path / "folder", "old")
+    child = REPLACING_KILLED.format(renamed=renamed, folder=str(tmp_path / "folder"))
+    assert subprocess.run([sys.executable, "-c", child], check=False).returncode == 9
+    take_back(tmp_path / "folder")
+    assert (tmp_path / "folder" / "a").read_text() == ("new" if renamed == 2 else "old")
+    assert not list(tmp_path.glob(".earlier-*"))
 
 
 def test_a_library_that_fails_for_another_reason_is_heard(tmp_path):
