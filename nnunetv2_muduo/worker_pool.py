@@ -1,13 +1,16 @@
 """One function over many jobs, in processes of their own, that survives neither a crash nor Ctrl-C in silence."""
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
@@ -62,10 +65,10 @@ def read_ahead(function: Callable[[Job], Result], jobs: Sequence[Job], *, num_pr
 
 @contextmanager
 def _workers(num_processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Spawned processes, none of which is left behind whatever happens."""
+    """Spawned processes, none of which is left behind whatever happens, not even if this one is killed."""
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
-        num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent
+        num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_the_parent
     )
     finished = False
     try:
@@ -82,8 +85,16 @@ def _workers(num_processes: int) -> Iterator[ProcessPoolExecutor]:
         _end(workers, patience_in_s=_MOST_SECONDS_TO_END if finished else 0)
 
 
-def _leave_interrupts_to_the_parent(*_: Any) -> None:
+def _follow_the_parent(*_: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # or Ctrl-C prints a traceback for every worker
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """A parent that is killed tells nobody, and a worker would wait for its next job for good."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _end(workers: Sequence[BaseProcess], *, patience_in_s: float) -> None:

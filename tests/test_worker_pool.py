@@ -2,8 +2,11 @@ import math
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +58,30 @@ def test_an_interrupt_leaves_no_worker_behind():
         list(run_jobs(time.sleep, [60, 60], num_processes=2))
     assert multiprocessing.active_children() == []
     assert time.monotonic() - started < 30
+
+
+A_PARENT = """
+import time
+from nnunetv2_muduo.worker_pool import run_jobs
+
+def work(seconds):
+    print("at work", flush=True)
+    time.sleep(seconds)
+
+if __name__ == "__main__":
+    list(run_jobs(work, [600, 600], num_processes=2))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
+def test_a_parent_that_is_killed_leaves_no_worker_behind(tmp_path: Path):
+    (tmp_path / "parent.py").write_text(A_PARENT)
+    parent = subprocess.Popen([sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert [parent.stdout.readline() for _ in range(2)] == ["at work\n"] * 2
+    finally:
+        parent.kill()
+    parent.communicate(timeout=30)  # returns once the last process is gone that could still print
 
 
 @pytest.mark.parametrize("processes", [0, 1, 2])
