@@ -278,8 +278,8 @@ def planned_for_host(transpose: tuple[int, ...] = (0, 1, 2)) -> dict:
 
 def test_host_memory_is_held_against_the_largest_scan():
     def judge(available: float, processes: int = 8) -> Check:
-        need = HostNeed("a_0000.nii.gz", (619, 400, 400), 6.5, 7.5, 6.0, 13.0)
-        return judge_host(need, available, processes=processes)
+        need = HostNeed("a_0000.nii.gz", (619, 400, 400), 6.5, 7.5, 6.0, 6.0)
+        return judge_host(need, available, processes=processes, exports=3)
 
     assert mark_of(judge(64)) is Mark.OK
     assert mark_of(judge(7)) is Mark.WARN  # it cannot predict
@@ -287,6 +287,29 @@ def test_host_memory_is_held_against_the_largest_scan():
     assert mark_of(few) is Mark.WARN
     assert "nnUNet_def_n_proc=3" in few.remedy
     assert mark_of(judge(24, processes=3)) is Mark.OK
+
+
+@pytest.mark.parametrize(
+    ("available", "mark", "remedy"),
+    [(40, Mark.OK, ""), (27, Mark.WARN, "give it -nps 2"), (10, Mark.WARN, "may not fit with one process")],
+)
+def test_masks_of_stock_prediction_are_held_against_the_memory(available: float, mark: Mark, remedy: str):
+    need = HostNeed("a_0000.nii.gz", (619, 400, 400), 6.5, 6.1, 6.4, 13.3)
+    check = judge_host(need, available, processes=1, exports=3)
+    assert mark_of(check) is mark
+    assert remedy in check.remedy
+    assert "nnUNet_def_n_proc" not in check.remedy
+
+
+def test_scans_to_test_on_count_for_the_memory_as_well(tiny: Tiny):
+    tiny.write("large", 0, shape=(4, 6, 80))
+    (tiny.raw / "imagesTs").mkdir()
+    (tiny.raw / "imagesUn" / "large_0000.nii.gz").rename(tiny.raw / "imagesTs" / "large_0000.nii.gz")
+    need = estimate_host_need(
+        tiny.raw, plans=planned_for_host(), configuration="3d_fullres", dataset_json=DATASET_JSON
+    )
+    assert need is not None
+    assert need.scan == "large_0000.nii.gz"
 
 
 def test_largest_scan_is_found_by_its_header_in_the_axes_of_the_plans(tiny: Tiny):

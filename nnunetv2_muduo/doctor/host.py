@@ -12,7 +12,9 @@ from nnunetv2_muduo.doctor.unlabelled import HEADER_FORMATS, read_grid
 
 NAME = "host memory"
 GIB = 1024**3
-EXPORT_PROCESSES = 8  # nnU-Net's own number, for preprocessing as well, where nnUNet_def_n_proc does not say
+IMAGE_FOLDERS = ("imagesTr", "imagesUn", "imagesTs")
+# nnU-Net's own numbers where these variables do not say: of preprocessing and a validation's masks; of prediction's
+DEFAULTS = {"nnUNet_def_n_proc": 8, "nnUNet_nps": 3}
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,23 @@ class HostNeed:
 def check_host(
     raw_folder: Path, *, plans: dict, configuration: str, dataset_json: Mapping, available: int | None
 ) -> list[Check]:
-    """The largest scan of imagesTr and imagesUn against `available` bytes; empty where either is not known."""
+    """The largest scan of `IMAGE_FOLDERS` against `available` bytes; empty where either is not known."""
     need = estimate_host_need(raw_folder, plans=plans, configuration=configuration, dataset_json=dataset_json)
     if need is None or available is None:
         return []
-    return [judge_host(need, available / GIB, processes=_processes())]
+    processes, exports = map(_processes, DEFAULTS)
+    return [judge_host(need, available / GIB, processes=processes, exports=exports)]
 
 
-def judge_host(need: HostNeed, available: float, *, processes: int) -> Check:
-    """Memory of the machine, in GiB, against what `processes` of nnU-Net's at work at the same time take."""
+def judge_host(need: HostNeed, available: float, *, processes: int, exports: int) -> Check:
+    """Memory of the machine, in GiB, against what nnU-Net's processes at work at the same time take.
+
+    Args:
+        need: of one process.
+        available: memory in GiB.
+        processes: that preprocess, or write the masks of a validation.
+        exports: that write the masks of `nnUNetv2_predict`.
+    """
     found = (
         f"{available:.1f} GiB; about, for each process, with the largest scan ({need.scan}, "
         f"{' x '.join(map(str, need.shape))}): preprocessing {need.preprocessing:.1f} GiB, predicting "
@@ -58,13 +68,27 @@ def judge_host(need: HostNeed, available: float, *, processes: int) -> Check:
     fitting = int(available // largest)
     if max(largest, need.prediction) > available:
         return warn(NAME, found, "use a machine with more memory, or crop the scan")
+    remedies = []
     if fitting < processes:
-        remedy = (
+        remedies.append(
             f"{processes} of them at once may not fit: export nnUNet_def_n_proc={fitting}, and -np {fitting} for "
             "muduo preprocess-unlabelled"
         )
-        return warn(NAME, found, remedy)
-    return ok(NAME, found)
+    if remedy := _remedy_of_predicting(int(available // need.stock_export), exports):
+        remedies.append(remedy)
+    return warn(NAME, found, "; ".join(remedies)) if remedies else ok(NAME, found)
+
+
+def _remedy_of_predicting(fitting: int, exports: int) -> str:
+    """What to do about the masks of `nnUNetv2_predict`; "" where as many processes fit as write them."""
+    if fitting >= exports:
+        return ""
+    if fitting:
+        return f"nnUNetv2_predict writes {exports} masks at once, which may not fit: give it -nps {fitting}"
+    return (
+        "nnUNetv2_predict may not fit with one process that writes masks (-nps 1) either: plan at a spacing near the "
+        "scans' own, or predict on a machine with more memory"
+    )
 
 
 def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dataset_json: Mapping) -> HostNeed | None:
@@ -105,7 +129,7 @@ def _grids(
     ending, grids = dataset_json["file_ending"], []
     if ending not in HEADER_FORMATS:
         return []
-    for folder in ("imagesTr", "imagesUn"):
+    for folder in IMAGE_FOLDERS:
         for file in sorted((raw_folder / folder).glob(f"*_0000{ending}")):
             try:
                 size, spacing = np.reshape(read_grid(file)[:6], (2, 3))
@@ -116,6 +140,6 @@ def _grids(
     return grids
 
 
-def _processes() -> int:
-    value = os.environ.get("nnUNet_def_n_proc", "")
-    return int(value) if value.isdecimal() and int(value) else EXPORT_PROCESSES
+def _processes(variable: str) -> int:
+    value = os.environ.get(variable, "")
+    return int(value) if value.isdecimal() and int(value) else DEFAULTS[variable]
