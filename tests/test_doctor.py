@@ -13,6 +13,7 @@ from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code, gp
 from nnunetv2_muduo.doctor import dataset as dataset_checks
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.doctor.disk import GIB, bytes_to_write, check_disk
+from nnunetv2_muduo.doctor.examination import examine_dataset
 from nnunetv2_muduo.doctor.folders import check_folder
 from nnunetv2_muduo.doctor.gpu import GpuNeed, estimate_need, judge_memory, rule_of_thumb
 from nnunetv2_muduo.doctor.host import HostNeed, estimate_host_need, judge_host
@@ -105,6 +106,25 @@ def test_regions_fail_and_the_ignore_label_is_no_organ():
     assert dataset_checks.check_labels(DATASET_JSON).found == "2 organ(s): liver, spleen"
     regions = {**DATASET_JSON, "labels": {"background": 0, "whole": [1, 2], "core": 2}}
     assert mark_of(dataset_checks.check_labels(regions)) is Mark.FAIL
+
+
+def test_left_and_right_are_not_to_be_mirrored():
+    content = DATASET_JSON | {"labels": {"background": 0, "left kidney": 1, "right kidney": 2}}
+    (mirrored,) = dataset_checks.check_sides(content, Settings(), command="muduo plan -d 221")
+    assert mark_of(mirrored) is Mark.WARN
+    assert "left kidney and right kidney" in mirrored.found
+    assert mirrored.remedy == "muduo plan -d 221 --set mirroring=false"
+    (other,) = dataset_checks.check_sides(content, Settings(mirroring=False), command="muduo plan -d 221")
+    assert mark_of(other) is Mark.OK
+    assert dataset_checks.check_sides(DATASET_JSON, Settings(), command="") == []
+
+
+def test_plans_of_another_name_are_named_in_the_remedy(tiny: Tiny):
+    content = DATASET_JSON | {"labels": {"background": 0, "kidney_left": 1, "kidney_right": 2}}
+    (tiny.preprocessed / "Ours.json").write_bytes((tiny.preprocessed / "nnUNetPlans.json").read_bytes())
+    checks = examine_dataset(tiny.raw, tiny.preprocessed, content, "3d_fullres", "Ours")
+    (sides,) = [check for check in checks if check.name == "left and right"]
+    assert sides.remedy == "muduo plan -d 221 -p Ours --set mirroring=false"
 
 
 def test_plans_show_their_settings(tiny: Tiny):
@@ -305,9 +325,7 @@ def test_scans_to_test_on_count_for_the_memory_as_well(tiny: Tiny):
     tiny.write("large", 0, shape=(4, 6, 80))
     (tiny.raw / "imagesTs").mkdir()
     (tiny.raw / "imagesUn" / "large_0000.nii.gz").rename(tiny.raw / "imagesTs" / "large_0000.nii.gz")
-    need = estimate_host_need(
-        tiny.raw, plans=planned_for_host(), configuration="3d_fullres", dataset_json=DATASET_JSON
-    )
+    need = estimate_host_need(tiny.raw, plans=planned_for_host(), configuration="3d_fullres", dataset_json=DATASET_JSON)
     assert need is not None
     assert need.scan == "large_0000.nii.gz"
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nnunetv2_muduo.datasets.sides import left_and_right, told_pairs
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import read_plans_file
@@ -31,6 +32,24 @@ def check_labels(dataset_json: dict) -> Check:
         return fail("labels", found, "give every label of dataset.json one integer; pseudo-labels come organ by organ")
     organs = [name for name in labels if name not in ("background", "ignore")]
     return ok("labels", f"{len(organs)} organ(s): {', '.join(organs)}")
+
+
+def check_sides(dataset_json: dict, settings: Settings, *, command: str) -> list[Check]:
+    """Whether a training mirrors organs that have a label for each side; no check where there are none.
+
+    Args:
+        dataset_json: with the labels.
+        settings: of the plans.
+        command: `muduo plan` of these plans.
+    """
+    if not (pairs := left_and_right(dataset_json["labels"])):
+        return []
+    name, found = "left and right", told_pairs(pairs)
+    if settings.mirroring:
+        return [
+            warn(name, f"{found} are mirrored into each other (setting mirroring)", f"{command} --set mirroring=false")
+        ]
+    return [ok(name, f"{found} are not mirrored")]
 
 
 def check_plans(
