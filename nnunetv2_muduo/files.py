@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnunetv2_muduo.errors import is_no_place
@@ -75,7 +75,7 @@ def _refusal_to_write(folder: Path) -> OSError | None:
 
 
 def check_can_write(path: Path) -> None:
-    """Learn before long work, not after it, whether a file can be written; nothing is left of the trial.
+    """Learn before long work, not after it, whether a file can be written; nothing is left of the trial, ever.
 
     Args:
         path: of the file; the folders above it need not exist.
@@ -85,13 +85,14 @@ def check_can_write(path: Path) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    above = next(folder for folder in path.absolute().parents if folder.exists())
+    above = next(folder for folder in path.absolute().parents if os.path.exists(folder))
     if not above.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
-    with systems_reason(path), private_folder(above) as private:
-        place = private.joinpath(*path.absolute().relative_to(above).parts)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
+    for name in path.absolute().relative_to(above).parts:
+        with suppress(FileNotFoundError):
+            os.lstat(above / name)  # which says so of a name that is too long
+    if refusal := _refusal_to_write(above):
+        raise OSError(refusal.errno, refusal.strerror, str(path))
 
 
 @contextmanager

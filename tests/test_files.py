@@ -145,6 +145,19 @@ def test_a_place_is_tried_before_it_is_needed_and_nothing_is_left_of_it(tmp_path
         assert ".partial" not in caught.value.filename
 
 
+def test_trying_a_place_makes_no_folder_that_a_kill_could_leave_and_tells_of_a_full_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: pytest.fail("a kill would leave it"))
+    check_can_write(tmp_path / "new" / "a")
+
+    def refused(**_) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    with pytest.raises(OSError, match="Read-only") as caught:
+        check_can_write(tmp_path / "new" / "a")
+    assert caught.value.filename == str(tmp_path / "new" / "a")
+
+
 def test_a_link_points_to_the_file_itself_from_anywhere(tmp_path, monkeypatch):
     (tmp_path / "source").write_text("content")
     monkeypatch.chdir(tmp_path)
