@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # here, where it can be caught that the reader has left
+            _flush()
     except BrokenPipeError:
         if not (pipes := [stream for stream in (sys.stdout, sys.stderr) if _is_pipe(stream)]):
             raise
@@ -54,6 +54,16 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _flush() -> None:
+    """Here, where it can be caught that the reader has left; of anything else Python tells at its end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def _is_pipe(stream: TextIO) -> bool:

@@ -140,6 +140,16 @@ def test_a_reader_that_has_left_is_no_error(arguments: str):
     assert done.returncode in (cli.NO_READER, 0)  # argparse itself does not mind
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_behind_the_output_is_no_traceback():
+    code = "import sys; from nnunetv2_muduo.cli import main; sys.exit(main(['trainers']))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_broken_pipe_that_is_not_the_terminals_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(BrokenPipeError(errno.EPIPE, "bug"))),))
     monkeypatch.setattr(cli, "_is_pipe", lambda stream: False)
