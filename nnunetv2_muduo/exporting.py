@@ -16,7 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import replacing, replacing_folder, take_back, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, replacing, replacing_folder, take_back, write_text
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY as PRETRAINING_STATE_KEY
 from nnunetv2_muduo.nnunet_files import read_dataset_json, read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder
@@ -92,6 +92,7 @@ def export_model(
     source = _source_folder(nnunet_folder("nnUNet_results") / dataset_name, trainer, f"{plans_name}__{configuration}")
     chosen = _folds(source, folds, checkpoint)
     target = output / dataset_name / f"{PLAIN_TRAINER}__{plans_name}__{configuration}"
+    clear_away_left_behind(output, target.parent)
     take_back(target)
     _refuse_existing(target, overwrite)
     with replacing_folder(target) as partial:

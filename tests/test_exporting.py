@@ -213,6 +213,18 @@ def test_a_full_disk_names_the_model_folder_and_keeps_the_earlier_export(model, 
     assert [path.name for path in exported.folder.parent.iterdir()] == [exported.folder.name]
 
 
+def test_what_a_killed_export_left_is_cleared_away_after_a_day(model, tmp_path):
+    model.add_fold("0")
+    folder = tmp_path / "out put" / DATASET
+    old, young, zipped = folder / ".partial-1-old", folder / ".partial-1-young", folder.parent / ".partial-1-zip"
+    for left in (old, young, zipped):
+        left.mkdir(parents=True)
+    for left in (old, zipped):
+        os.utime(left, (0, 0))
+    export(model, tmp_path)
+    assert [left.exists() for left in (old, young, zipped)] == [False, True, False]
+
+
 def test_an_export_that_was_killed_while_it_replaced_another_gives_that_back(model, tmp_path):
     model.add_fold("0")
     folder = export(model, tmp_path).folder

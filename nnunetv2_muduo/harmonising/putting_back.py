@@ -10,6 +10,7 @@ from tqdm import tqdm
 from nnunetv2_muduo.datasets.scan_grid import onto_grid, snapped
 from nnunetv2_muduo.datasets.scan_io import FORMATS, grid_differences, read_image, write_image
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import clear_away_left_behind
 from nnunetv2_muduo.harmonising.record import CaseRecord, read_records
 
 
@@ -60,6 +61,7 @@ def put_all_back(
         raise UserError(f"No file in {masks} is called like one of the {len(records)} cases of {record_file}.")
     if strangers := [file.name for file in files if _case(file) and file not in known]:
         log(f"{len(strangers)} file(s) are called like no case of {record_file.name}: {', '.join(strangers)}.")
+    clear_away_left_behind(output)
     written = []
     for file, record in tqdm(known.items(), desc="putting back", unit="mask", disable=not progress):
         try:

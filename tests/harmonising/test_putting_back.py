@@ -1,6 +1,7 @@
 """Masks back on the scans' own grids."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,15 @@ def test_a_folder_of_predictions_is_put_back_by_name(predicted):
     strange, wrong = told
     assert strange == "1 file(s) are called like no case of harmonised.json: stranger.nii.gz."
     assert wrong.startswith("wrong.nii.gz: SKIPPED")
+
+
+def test_what_a_killed_run_left_is_cleared_away_after_a_day(predicted):
+    old, young = (predicted / "out" / f".partial-1-{age}" for age in ("old", "young"))
+    for left in (old, young):
+        left.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    put_all_back(predicted / "masks", predicted / "harmonised.json", predicted / "out", log=str, progress=False)
+    assert [left.exists() for left in (old, young)] == [False, True]
 
 
 def test_one_file_will_do(predicted):
