@@ -36,10 +36,7 @@ COMMAND = Command(
         "unlabelled scans, what is preprocessed, disk and GPU memory. Each line is ok, warn or FAIL, with a remedy.\n"
         "Exit code: 1 when a check failed, 0 when there are at most warnings."
     ),
-    example=(
-        "  muduo doctor -d 221\n"
-        "  muduo doctor -d 500 -p nnUNetPlansPETCTMAE -tr nnUNetTrainerPETCTMAE      # before pretraining"
-    ),
+    example=("  muduo doctor -d 221\n  muduo doctor -d 500 -p nnUNetPlansPETCTMAE -tr nnUNetTrainerPETCTMAE"),
     add_arguments=_add_arguments,
     run=_run,
 )
