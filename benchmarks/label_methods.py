@@ -128,6 +128,7 @@ MAIN: dict[str, Method] = {
     "supervised-mae": Method("supervised from MAE weights", SUPERVISED, pretrained=True),
     "supervised-held-out": Method("supervised, 2 more labelled cases", SUPERVISED, split="with held out"),
     "supervised-long": Method("supervised, four times the steps", SUPERVISED, longer=4),
+    "muduo-long": Method("MuDuo, four times the steps", MUDUO, OURS, longer=4),
 }
 ABLATIONS: dict[str, Method] = {
     "muduo-no-report": _ours("teachers trusted on every organ", reliability="none"),
