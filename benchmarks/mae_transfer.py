@@ -5,8 +5,8 @@
 Pretrains on 40 unlabelled scans (organ maps 000-039): on both channels, on CT alone and on PET alone, the other channel
 hidden. Transfers to 3 and to 5 labelled scans (drawn from maps 040-051) of organs and of lesions, by linear probing
 and by fine-tuning, and tests on 12 other scans (052-063). Scratch means random features under the probe, and nnU-Net's
-own initial weights in fine-tuning. All runs of a kind have equal iterations. Repeat the command to continue; what is
-finished is kept in OUT.
+own initial weights in fine-tuning. All runs of a kind have equal iterations, and all seeds begin at the same
+pretraining. Repeat the command to continue; what is finished is kept in OUT.
 """
 
 import argparse
