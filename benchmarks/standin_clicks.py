@@ -45,7 +45,10 @@ def table_rows(found: Mapping[str, ClickSummary]) -> list[list[str]]:
         for organ in LARGE_ORGANS
         for modality, summary in found.items()
     }
-    best = [max((last[organ, modality] for modality in found), key=lambda dice: dice[-2]) for organ in LARGE_ORGANS]
+    best = [
+        max((last[organ, modality] for modality in found), key=lambda dice: dice[clicks.index(5)])
+        for organ in LARGE_ORGANS
+    ]
     means = np.mean(best, axis=0)
     return [*rows, ["**mean**", "the better", *(f"**{means[k]:.3f}**" for k in range(len(clicks)))]]
 

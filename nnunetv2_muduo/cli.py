@@ -3,7 +3,7 @@
 import argparse
 import io
 import os
-import stat
+import select
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             _flush()
     except BrokenPipeError:
-        if not (pipes := [stream for stream in (sys.stdout, sys.stderr) if _is_pipe(stream)]):
+        if not (pipes := [stream for stream in (sys.stdout, sys.stderr) if _has_lost_its_reader(stream)]):
             raise
         _print_nothing_more(pipes)
         return NO_READER
@@ -66,13 +66,14 @@ def _flush() -> None:
         pass
 
 
-def _is_pipe(stream: TextIO) -> bool:
-    """Whether a stream goes to another program, as in `muduo weights | head -1`."""
+def _has_lost_its_reader(stream: TextIO) -> bool:
+    """Whether a stream goes to another program that has ended, as in `muduo weights | head -1`."""
     try:
-        mode = os.fstat(stream.fileno()).st_mode
-    except (OSError, ValueError):
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (OSError, ValueError, AttributeError):  # AttributeError: no poll on this system
         return False
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _print_nothing_more(pipes: Sequence[TextIO]) -> None:

@@ -117,7 +117,9 @@ def take_back(path: Path) -> None:
     aside = _aside(path)
     if not aside.is_dir():
         return
-    if path.exists():
+    if path.exists() and aside.is_symlink():
+        aside.unlink()
+    elif path.exists():
         shutil.rmtree(aside, ignore_errors=True)
     else:
         aside.rename(path)

@@ -120,8 +120,8 @@ def complete_folder(folder: Path, dataset_name: str) -> None:
         UserError: if there is neither, or the raw one is malformed.
     """
     path = folder / "dataset.json"
-    raw = Path(os.environ.get("nnUNet_raw", "")) / dataset_name / "dataset.json"  # it need not be set
-    if path.is_file() and not raw.is_file():
+    raw = os.environ.get("nnUNet_raw")  # it need not be set
+    if path.is_file() and not (raw and (Path(raw) / dataset_name / "dataset.json").is_file()):
         return
     content = _raw_dataset_json(dataset_name)
     content.setdefault("labels", {"background": 0})

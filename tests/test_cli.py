@@ -152,9 +152,11 @@ def test_a_full_disk_behind_the_output_is_no_traceback():
 
 def test_a_broken_pipe_that_is_not_the_terminals_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cli, "COMMANDS", (command_that(raising(BrokenPipeError(errno.EPIPE, "bug"))),))
-    monkeypatch.setattr(cli, "_is_pipe", lambda stream: False)
-    with pytest.raises(BrokenPipeError):
-        cli.main(["try"])
+    read, write = os.pipe()  # with a reader that is still there
+    with os.fdopen(read), os.fdopen(write, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(BrokenPipeError):
+            cli.main(["try"])
 
 
 def test_interruption_has_the_exit_code_of_shells(monkeypatch: pytest.MonkeyPatch):

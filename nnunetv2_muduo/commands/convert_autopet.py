@@ -87,7 +87,7 @@ def _next(number: int, labels: Iterable[str]) -> str:
 
     command = f"Next: nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres --verify_dataset_integrity"
     if pairs := left_and_right(labels):
-        command += f" && muduo plan -d {number} --set mirroring=false ({told_pairs(pairs)} are mirror images)"
+        command += f" && muduo plan -d {number} --set mirroring=false  # {told_pairs(pairs)} are mirror images"
     return command
 
 

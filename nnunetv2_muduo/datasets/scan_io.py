@@ -68,9 +68,10 @@ def _check_number_of_axes(path: Path) -> None:
     if path.suffix not in (".mha", ".mhd"):
         return
     with path.open("rb") as file:
-        claimed = re.search(rb"^NDims\s*=\s*([-+]?\d+)", file.read(_HEADER_IN_BYTES), re.MULTILINE)
-    if claimed and not 1 <= int(claimed[1]) <= _MOST_AXES:
-        raise UserError(f"{path} cannot be read as an image: it claims {int(claimed[1])} axes; copy it again.")
+        header = file.read(_HEADER_IN_BYTES)
+    claimed = [int(number) for number in re.findall(rb"^[ \t]*NDims\s*[=:]\s*([-+]?\d+)", header, re.MULTILINE)]
+    if wrong := [number for number in claimed if not 1 <= number <= _MOST_AXES]:
+        raise UserError(f"{path} cannot be read as an image: it claims {wrong[0]} axes; copy it again.")
 
 
 def image_like(array: NDArray, image: sitk.Image) -> sitk.Image:

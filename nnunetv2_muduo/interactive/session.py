@@ -19,7 +19,8 @@ class PromptSession:
     """What a user sees of a promptable teacher: prompts in, a mask of the scan out, better with every prompt.
 
     The first prompt is sent with a zero mask, every later one with the previous logits (the scheme both teachers were
-    trained with). Points all in the middle of one window are asked for there, as published. A mask that touches a face
+    trained with). Points all in the middle of one window are asked for there, as published; later ones in
+    every window that has answered and holds them, too. A mask that touches a face
     of its window is followed into the next window, half a window further, which is prompted with the logits known so
     far and a point in the middle of the mask known so far; where windows overlap their logits are blended.
 

@@ -97,8 +97,9 @@ def lay_out(
 ) -> PseudoDataset:
     """Write nnUNet_raw/DatasetYYY_Name: pseudo-labelled and labelled cases, for stock planning and training.
 
-    Images are symbolic links where the file system has them. If the source has splits, the new dataset gets its own:
-    the folds validate on the same labelled cases as the source's, and all train on every pseudo-labelled case.
+    Images are symbolic links where the file system has them. The new dataset's folds validate on the same labelled
+    cases as the source's, or as nnU-Net would draw them, and all train on every pseudo-labelled case; see
+    `write_splits`.
 
     Args:
         result: of `pseudo_label`.
@@ -280,7 +281,8 @@ def write_dataset_json(folder: Path, source: Mapping, *, labels: Mapping[str, in
 def write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequence[str]) -> None:
     """The source's folds, with every pseudo-labelled case to train on: validation on guesses would mean little.
 
-    Where the source has none yet, those that nnU-Net would make of its labelled cases.
+    Where the source has none yet, those that nnU-Net would make of its labelled cases, or, of a single one, a fold that
+    trains and validates on it. Nothing is written where nnUNet_preprocessed is not set.
     """
     preprocessed = os.environ.get("nnUNet_preprocessed")
     if not preprocessed:
@@ -290,8 +292,8 @@ def write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequ
         folds = read_splits(path)
     elif len(labelled) > 1:
         folds = generate_crossval_split(sorted(labelled), seed=12345, n_splits=min(5, len(labelled)))
-    else:
-        return
+    else:  # the one there is says little, and guesses nothing
+        folds = [{"train": list(labelled), "val": list(labelled)}]
     known = set(labelled)
     splits = [
         {"train": sorted([*(set(fold["train"]) & known), *pseudo]), "val": sorted(set(fold["val"]) & known)}

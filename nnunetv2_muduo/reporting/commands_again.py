@@ -4,7 +4,7 @@ import json
 from shlex import quote
 
 from nnunetv2_muduo.nnunet_folders import DEFAULT_CONFIGURATION, DEFAULT_PLANS
-from nnunetv2_muduo.reporting.settings_rows import table_of
+from nnunetv2_muduo.reporting.settings_rows import table_of, uses_settings
 from nnunetv2_muduo.reporting.training import FINAL, Training
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
@@ -28,13 +28,16 @@ def commands_again(training: Training) -> list[str]:
 
 
 def _set_again(training: Training, plans: list[str]) -> list[str]:
-    """What puts the settings that the training was made with into the plans, which may have others by now."""
+    """What puts the settings that the training was given into the plans, which may have others by now.
+
+    Settings that the training left at their defaults, and the plans do not by now, stay as the plans have them.
+    """
     if not _is_ours(training.trainer):
         return []
-    prefixes = {"mae": "mae."} if training.is_pretraining else {"muduo": ""}
     given = [
         f"{prefix}{key}={json.dumps(value)}"
-        for table, prefix in prefixes.items()
+        for table, prefix in {"muduo": "", "mae": "mae."}.items()
+        if uses_settings(training, table)
         for key, value in table_of(training.plans, table).items()
     ]
     configuration = [] if training.configuration == DEFAULT_CONFIGURATION else ["-c", training.configuration]

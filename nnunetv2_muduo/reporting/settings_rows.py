@@ -41,7 +41,7 @@ def setting_rows(trainings: Sequence[Training]) -> dict[str, list[Row]]:
     tables: dict[str, type] = {"muduo": Settings, "mae": MAESettings}
     rows = {}
     for table, known in tables.items():
-        uses = [_uses(training, table) for training in trainings]
+        uses = [uses_settings(training, table) for training in trainings]
         given = [table_of(training.plans, table) for training in trainings]
         if any(uses):
             defaults = {item.name: item.default for item in fields(known)}
@@ -88,7 +88,7 @@ def table_of(plans: Mapping[str, Any], table: str) -> Mapping[str, Any]:
     return settings if isinstance(settings, Mapping) else {}
 
 
-def _uses(training: Training, table: str) -> bool:
+def uses_settings(training: Training, table: str) -> bool:
     """Whether a trainer looks at a table of its plans; the size of a SwinUNETR stands with the pretraining's."""
     if not training.plans or training.trainer == _STOCK:
         return False

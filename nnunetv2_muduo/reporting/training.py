@@ -92,12 +92,11 @@ def read_training(folder: Path, name: str) -> Training:
             "nnUNet_results/Dataset221_X/nnUNetTrainerMuDuo__nnUNetPlans__3d_fullres/fold_0."
         )
     notes: list[str] = []
-    begun_again = _begun_again(folder, notes)
     logs = read_log_texts(
         path.read_text(encoding="utf-8", errors="replace")
         for path in sorted(folder.glob("training_log_*.txt"), key=_when_begun)
-        if not begun_again or path.stat().st_mtime > (folder / FINAL).stat().st_mtime
     )
+    begun_again = _begun_again(folder, logs, notes)
     file, content = _newest_checkpoint(folder, CHECKPOINTS[1:] if begun_again else CHECKPOINTS, notes)
     arguments = content.get("init_args") or {}
     plans = arguments.get("plans") or understood_plans(_table(folder.parent / "plans.json", notes), "plans.json", notes)
@@ -108,7 +107,7 @@ def read_training(folder: Path, name: str) -> Training:
     task = task_in_order(dataset_json)
     logged = _best_log(content, logs, notes)
     parts = _named_parts(folder, content, plans)
-    finished = file == FINAL or (file is None and logs.done) or ((folder / FINAL).is_file() and not begun_again)
+    finished = not begun_again and ((folder / FINAL).is_file() or (file is None and logs.done))
     training = Training(
         name=name,
         folder=folder,
@@ -139,18 +138,15 @@ def is_fold(folder: Path) -> bool:
     return any(folder.glob("checkpoint_*.pth")) or any(folder.glob("training_log_*.txt"))
 
 
-def _begun_again(folder: Path, notes: list[str]) -> bool:
-    """Whether a training without --c is under way where an earlier one came to its end: nnU-Net ends with the final."""
-    final, others = folder / FINAL, [folder / name for name in CHECKPOINTS[1:]]
-    if not final.is_file():
-        return False
-    newer = [path for path in others if path.is_file() and path.stat().st_mtime > final.stat().st_mtime]
-    if newer:
+def _begun_again(folder: Path, logs: LogText, notes: list[str]) -> bool:
+    """Whether a training is under way, or was broken off, in the folder of one that came to its end before."""
+    begun = (folder / FINAL).is_file() and bool(logs.logged.get("train_losses")) and not logs.done
+    if begun:
         notes.append(
-            f"{FINAL} is older than {newer[0].name}: a training was begun again in this folder, and is what is shown; "
-            "the final checkpoint and the validation are still those of the earlier one."
+            f"The log goes on after {FINAL} was written: a training was begun again in this folder, and is what is "
+            "shown; the final checkpoint and the validation are still those of the earlier one."
         )
-    return bool(newer)
+    return begun
 
 
 def _newest_checkpoint(folder: Path, names: Sequence[str], notes: list[str]) -> tuple[str | None, dict[str, Any]]:

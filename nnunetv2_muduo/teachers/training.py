@@ -148,8 +148,8 @@ def _check_losses(run: _Run) -> None:
     if len(recent) == _MOST_STEPS_LOST and not any(map(math.isfinite, recent)):
         raise UserError(
             f"the last {_MOST_STEPS_LOST} losses, up to step {run.state.step}, or their gradients were not finite: "
-            "look for voxels that are in the scans, or train with a smaller learning rate or in float32, in another "
-            "folder"
+            "look for voxels of the scans that are far from any HU or SUV, or train with a smaller learning rate or in "
+            "float32, in another folder"
         )
 
 

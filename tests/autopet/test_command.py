@@ -58,7 +58,7 @@ def test_next_comes_no_mirroring_where_left_and_right_are_labels():
     plain = convert_autopet._next(221, ["background", "liver"])
     assert plain == "Next: nnUNetv2_plan_and_preprocess -d 221 -c 3d_fullres --verify_dataset_integrity"
     assert convert_autopet._next(221, ["liver", "kidney_left", "kidney_right"]) == (
-        f"{plain} && muduo plan -d 221 --set mirroring=false (kidney_left and kidney_right are mirror images)"
+        f"{plain} && muduo plan -d 221 --set mirroring=false  # kidney_left and kidney_right are mirror images"
     )
 
 

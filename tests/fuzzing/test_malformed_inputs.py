@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ SAMPLE = 28
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
 
 
+@pytest.mark.skipif(find_spec("pydicom") is None, reason="DICOM scans are among the inputs, and need pydicom")
 def test_no_malformed_input_of_a_sample_ends_in_anything_but_a_result_or_a_sentence():
     done = subprocess.run(  # a process of its own: it forks, which threads that other tests have started do not survive
         [sys.executable, str(ROOT / "benchmarks" / "malformed_inputs.py"), "--sample", str(SAMPLE)],

@@ -287,13 +287,13 @@ TRIALS = (
     _nifti(f"{FOLD}/validation/a.nii.gz", *_REPORT, "1", result="report.html"),
     *(
         _text_header(
-            f"scan.{ending}",
+            f"odd.{ending}",
             "segment",
-            f"scan.{ending}",
+            f"odd.{ending}",
             *_WINDOWS,
             *_HOW,
             result="mask.nii.gz",
-            names=("oint", "scan"),
+            names=("oint",),
         )
         for ending in ("mha", "nrrd")
     ),
@@ -306,7 +306,7 @@ TRIALS = (
         *_WINDOWS,
         *_HOW,
         result="mask.nii.gz",
-        names=("oint", "scan"),
+        names=("oint",),
     ),
     _dicom("scanner/two/PET", "harmonise", *scanner_words("PET"), names=("two",)),
     _checkpoint("teacher.pth", *_POINT, result="mask.nii.gz", names=("teacher",)),

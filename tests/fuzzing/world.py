@@ -152,7 +152,7 @@ def _other_formats(folder: Path) -> None:
     for key in scan.GetMetaDataKeys():  # NIfTI's, which would be most of the header
         scan.EraseMetaData(key)
     for ending in ("mha", "nrrd"):
-        sitk.WriteImage(scan, str(folder / f"scan.{ending}"), useCompression=True)
+        sitk.WriteImage(scan, str(folder / f"odd.{ending}"), useCompression=True)
     for name in ("one", "two"):
         case = folder / "scanner" / name
         dicom_series.write_pet_series(case / "PET", centre_folders.a_pet())

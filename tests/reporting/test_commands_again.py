@@ -21,6 +21,20 @@ def test_our_trainers_need_nnunet_to_be_told_where_they_are(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("trainer", "given"),
+    [
+        ("nnUNetTrainerPETCTSwin", ["num_epochs=3", 'mae.swin="base"']),
+        ("nnUNetTrainerPETCTMAE", ['mae.swin="base"']),
+        ("nnUNetTrainerMuDuo", ["num_epochs=3"]),
+    ],
+)
+def test_settings_are_those_of_the_tables_that_a_trainer_looks_at(tmp_path, trainer, given):
+    plans = {**PLANS, "muduo": {"num_epochs": 3}, "mae": {"swin": "base"}}
+    words = shlex.split(commands(tmp_path, trainer=trainer, plans=plans)[1])
+    assert words[words.index("--set") + 1 :] == given
+
+
 def test_stock_trainer_and_plans_are_not_named_and_others_are(tmp_path):
     stock, other = commands(tmp_path, trainer="nnUNetTrainer"), commands(tmp_path, trainer="X", plans_name="my plans")
     assert stock[0] == f"nnUNetv2_train {DATASET} 3d_fullres 0 -device cpu"

@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -61,12 +62,19 @@ def test_training_that_was_begun_again_is_shown_and_not_the_finished_one_before(
         "checkpoint_latest.pth"
     ).rename(folder / "checkpoint_latest.pth")
     (folder / "training_log_2026_1_3_10_00_00.txt").write_text(log_text(2, done=False, losses=7.0))
-    for age, name in enumerate(["training_log_2026_1_2_10_00_00.txt", "checkpoint_final.pth"]):
-        os.utime(folder / name, (STARTED + age, STARTED + age))
     training = read_training(folder, "mine")
     assert (training.checkpoint, training.epochs, training.finished) == ("checkpoint_latest.pth", 2, False)
     assert training.logged["train_losses"] == [7.0, 6.0]
     assert any("begun again" in note for note in training.notes)
+
+
+def test_finished_training_that_was_copied_is_finished_whatever_the_files_times(tmp_path):
+    folder = write_fold(tmp_path, log=logged(4), dice=DICE)
+    shutil.copyfile(folder / "checkpoint_final.pth", folder / "checkpoint_best.pth")
+    os.utime(folder / "checkpoint_final.pth", (STARTED, STARTED))
+    (folder / "training_log_2026_1_2_10_00_00.txt").write_text(log_text(4))
+    training = read_training(folder, "mine")
+    assert (training.checkpoint, training.finished, training.notes) == ("checkpoint_final.pth", True, ())
 
 
 def test_log_that_goes_further_than_the_checkpoint_is_drawn(tmp_path):

@@ -1,7 +1,6 @@
 """What each of two processes does in the test of pretraining on several GPUs; see `two_processes`."""
 
 import copy
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,11 +50,7 @@ def pretrain_and_resume(rank: int, plans: dict, dataset_json: dict, settings: di
         first.run_training()
     resumed = trainer(continues=True)
     latest = Path(first.output_folder) / "checkpoint_latest.pth"
-    for _ in range(600):  # the first process may still be writing it
-        if latest.is_file():
-            break
-        time.sleep(0.1)
-    dist.barrier()
+    dist.barrier()  # the first process may still be writing it
     resumed.load_checkpoint(str(latest))
     before, after = _weights(first).clone(), _weights(resumed).clone()
     resumed.run_training()
