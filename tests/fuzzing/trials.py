@@ -293,7 +293,7 @@ TRIALS = (
             *_WINDOWS,
             *_HOW,
             result="mask.nii.gz",
-            names=("oint",),
+            names=("oint", "'target'"),
         )
         for ending in ("mha", "nrrd")
     ),
@@ -306,7 +306,7 @@ TRIALS = (
         *_WINDOWS,
         *_HOW,
         result="mask.nii.gz",
-        names=("oint",),
+        names=("oint", "'target'"),
     ),
     _dicom("scanner/two/PET", "harmonise", *scanner_words("PET"), names=("two",)),
     _checkpoint("teacher.pth", *_POINT, result="mask.nii.gz", names=("teacher",)),
