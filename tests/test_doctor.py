@@ -16,7 +16,6 @@ from nnunetv2_muduo.doctor.disk import GIB, bytes_to_write, check_disk
 from nnunetv2_muduo.doctor.examination import examine_dataset
 from nnunetv2_muduo.doctor.folders import check_folder
 from nnunetv2_muduo.doctor.gpu import GpuNeed, estimate_need, judge_memory, rule_of_thumb
-from nnunetv2_muduo.doctor.host import HostNeed, estimate_host_need, judge_host
 from nnunetv2_muduo.doctor.teachers import check_teacher
 from nnunetv2_muduo.doctor.trainer import check_look_up, check_trainer, check_variable
 from nnunetv2_muduo.doctor.unlabelled import check_scans, judge_fresh
@@ -287,66 +286,6 @@ def test_rule_of_thumb_grows_with_patches_and_released_teachers():
     assert estimate(6, 0).student == pytest.approx(2 * estimate(2, 0).student)
     assert estimate(None, 0) == estimate(2, 0)
     assert estimate(2, 2).teachers - estimate(2, 0).teachers == pytest.approx(2 * 100.5e6 * 4 / GIB)
-
-
-# Host
-
-
-def planned_for_host(transpose: tuple[int, ...] = (0, 1, 2)) -> dict:
-    return {**PLANS, "transpose_forward": list(transpose)}
-
-
-def test_host_memory_is_held_against_the_largest_scan():
-    def judge(available: float, processes: int = 8) -> Check:
-        need = HostNeed("a_0000.nii.gz", (619, 400, 400), 6.5, 7.5, 6.0, 6.0)
-        return judge_host(need, available, processes=processes, exports=3)
-
-    assert mark_of(judge(64)) is Mark.OK
-    assert mark_of(judge(7)) is Mark.WARN  # it cannot predict
-    few = judge(24)
-    assert mark_of(few) is Mark.WARN
-    assert "nnUNet_def_n_proc=3" in few.remedy
-    assert mark_of(judge(24, processes=3)) is Mark.OK
-
-
-@pytest.mark.parametrize(
-    ("available", "mark", "remedy"),
-    [(40, Mark.OK, ""), (27, Mark.WARN, "give it -nps 2"), (10, Mark.WARN, "may not fit with one process")],
-)
-def test_masks_of_stock_prediction_are_held_against_the_memory(available: float, mark: Mark, remedy: str):
-    need = HostNeed("a_0000.nii.gz", (619, 400, 400), 6.5, 6.1, 6.4, 13.3)
-    check = judge_host(need, available, processes=1, exports=3)
-    assert mark_of(check) is mark
-    assert remedy in check.remedy
-    assert "nnUNet_def_n_proc" not in check.remedy
-
-
-def test_scans_to_test_on_count_for_the_memory_as_well(tiny: Tiny):
-    tiny.write("large", 0, shape=(4, 6, 80))
-    (tiny.raw / "imagesTs").mkdir()
-    (tiny.raw / "imagesUn" / "large_0000.nii.gz").rename(tiny.raw / "imagesTs" / "large_0000.nii.gz")
-    need = estimate_host_need(tiny.raw, plans=planned_for_host(), configuration="3d_fullres", dataset_json=DATASET_JSON)
-    assert need is not None
-    assert need.scan == "large_0000.nii.gz"
-
-
-def test_largest_scan_is_found_by_its_header_in_the_axes_of_the_plans(tiny: Tiny):
-    plans = planned_for_host((2, 0, 1))
-    tiny.write("large", 0, shape=(4, 6, 80))
-    need = estimate_host_need(tiny.raw, plans=plans, configuration="3d_fullres", dataset_json=DATASET_JSON)
-    assert need is not None
-    assert need.scan == "large_0000.nii.gz"
-    assert need.shape == (80, 4, 6)
-    assert need.preprocessing > 0
-
-
-def test_no_scan_no_prediction(tiny: Tiny):
-    for file in (tiny.raw / "imagesUn").iterdir():
-        file.unlink()
-    found = estimate_host_need(
-        tiny.raw, plans=planned_for_host(), configuration="3d_fullres", dataset_json=DATASET_JSON
-    )
-    assert found is None
 
 
 # The whole

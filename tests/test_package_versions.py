@@ -6,7 +6,7 @@ from nnunetv2_muduo.package_versions import PACKAGES, installed_version, install
 
 
 def test_what_is_not_installed_is_said_to_be_so():
-    assert installed_version("no-such-package-anywhere") == "not installed"
+    assert installed_version("no-such-package-anywhere") is None
 
 
 def test_python_and_all_packages_are_told():

@@ -3,9 +3,9 @@
 import platform
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
 from nnunetv2_muduo.doctor.check import Check, fail, ok
+from nnunetv2_muduo.package_versions import installed_version
 
 OLDEST_PYTHON = (3, 10)
 OLDEST_TORCH = (2, 6)
@@ -18,8 +18,8 @@ def check_versions() -> list[Check]:
     """Python, nnU-Net, torch, and torchvision together with torch."""
     return [
         check_python(sys.version_info[:2]),
-        check_nnunet(_installed("nnunetv2")),
-        check_torch(_installed("torch")),
+        check_nnunet(installed_version("nnunetv2")),
+        check_torch(installed_version("torch")),
         check_torchvision(),
     ]
 
@@ -57,7 +57,7 @@ def check_torchvision() -> Check:
 
     A CPU build of one next to a CUDA build of the other fails with "operator torchvision::nms does not exist".
     """
-    found = _installed("torchvision")
+    found = installed_version("torchvision")
     if found is None:
         return fail("torchvision", "not installed", "pip install torch torchvision")
     try:
@@ -66,13 +66,6 @@ def check_torchvision() -> Check:
     except Exception as error:  # a mismatch shows in many ways
         return fail("torchvision", f"{found} does not work with this torch: {error}", REINSTALL_TORCH)
     return ok("torchvision", f"{torchvision.__version__}, works with torch {torch.__version__}")
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _numbers(text: str) -> tuple[int, int]:

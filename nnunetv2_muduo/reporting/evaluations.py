@@ -65,9 +65,7 @@ def _understood(folder: Path) -> EvaluatedFolder:
     }
     told = _differences(folder)
     first = told[0].baseline if told else None
-    differences = tuple(
-        row for row in told if row.method in methods and row.baseline in methods
-    )  # not an earlier call's
+    differences = tuple(row for row in told if {row.method, row.baseline} <= methods.keys())  # not an earlier call's
     ordered = dict(sorted(methods.items(), key=lambda item: item[0] != first))
     missed = str(next(iter(ours.values()))["muduo"].get("missed", ""))
     return EvaluatedFolder(folder, ordered, len(next(iter(ordered.values())).cases), missed, differences)

@@ -7,21 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from planned_dataset import unet_plans
-from trainable_dataset import DATASET, PATCH, SPACING_IN_MM, TrainableDataset
+from trainable_dataset import DATASET, PATCH, PRETRAINING, SPACING_IN_MM, TrainableDataset
 
 from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
 from nnunetv2_muduo.mae_training import gathering
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAE import nnUNetTrainerPETCTMAE
 
-MAE = {
-    "block": [4, 4, 4],
-    "num_epochs": 2,
-    "iterations_per_epoch": 2,
-    "val_iterations_per_epoch": 2,
-    "batch_size": 2,
-    "held_out": 0.25,
-    "seed": 0,
-}
+MAE = PRETRAINING | {"seed": 0}
 
 
 class PretrainingDataset:

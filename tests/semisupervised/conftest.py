@@ -57,6 +57,10 @@ class TinyDataset:
     def configuration(self) -> dict:
         return self.plans["configurations"]["3d_fullres"]
 
+    def state(self) -> dict[str, tuple[int, int]]:
+        """Name -> inode and time of change of every preprocessed unlabelled file: the same where none was touched."""
+        return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in self.unlabelled.iterdir()}
+
     def write_channel(self, array: np.ndarray, file: Path, **geometry) -> Path:
         """Geometry: spacing, origin as SimpleITK wants them, (x, y, z)."""
         image = SimpleITK.GetImageFromArray(array)

@@ -4,7 +4,6 @@ import os
 import pickle
 import tempfile
 from copy import deepcopy
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised import unlabelled, unlabelled_case
+from nnunetv2_muduo.semisupervised import unlabelled
 
 SCHEMES = ("CTNormalization", "ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization")
 
@@ -21,10 +20,6 @@ SCHEMES = ("CTNormalization", "ZScoreNormalization", "NoNormalization", "Rescale
 def load(dataset, case):
     image, mask, _, properties = nnUNetDatasetBlosc2(str(dataset.unlabelled)).load_case(case)
     return image[:], mask[:], properties
-
-
-def state(dataset) -> dict[str, tuple[int, int]]:
-    return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in dataset.unlabelled.iterdir()}
 
 
 def touch(file, seconds: int = 5):
@@ -119,11 +114,11 @@ def test_what_is_up_to_date_is_skipped_without_being_touched(tiny_dataset):
     for case in ("a", "b"):
         tiny_dataset.write_scan(case)
     first = tiny_dataset.preprocess()
-    before = state(tiny_dataset)
+    before = tiny_dataset.state()
     second = tiny_dataset.preprocess()
     assert (first.done, first.skipped) == (("a", "b"), ())
     assert (second.done, second.skipped) == ((), ("a", "b"))
-    assert state(tiny_dataset) == before
+    assert tiny_dataset.state() == before
     assert sorted(before) == ["a.b2nd", "a.pkl", "a_seg.b2nd", "b.b2nd", "b.pkl", "b_seg.b2nd"]
 
 
@@ -197,53 +192,8 @@ def test_a_case_whose_scan_vanished_is_removed(tiny_dataset):
         file.unlink()
     messages: list[str] = []
     assert tiny_dataset.preprocess(log=messages.append).identifiers == ("b",)
-    assert sorted(state(tiny_dataset)) == ["b.b2nd", "b.pkl", "b_seg.b2nd"]
+    assert sorted(tiny_dataset.state()) == ["b.b2nd", "b.pkl", "b_seg.b2nd"]
     assert any("gone: a" in message for message in messages)
-
-
-def store_elsewhere(dataset, *cases: str):
-    """Scans on another disk, which the function that is returned takes away and brings back."""
-    disk, away = dataset.folder / "disk", dataset.folder / "not mounted"
-    disk.mkdir()
-    for file in [file for case in cases for file in (dataset.raw / "imagesUn").glob(f"{case}_*")]:
-        file.rename(disk / file.name)
-        file.symlink_to(disk / file.name)
-    return lambda mounted: away.rename(disk) if mounted else disk.rename(away)
-
-
-def test_a_scan_that_is_a_link_to_nothing_is_named_and_its_preprocessed_case_kept(tiny_dataset):
-    for case in ("a", "b"):
-        tiny_dataset.write_scan(case)
-    mount = store_elsewhere(tiny_dataset, "a")
-    tiny_dataset.preprocess()
-    before = state(tiny_dataset)
-    mount(False)
-    summary = tiny_dataset.preprocess()
-    assert summary.identifiers == ("b",)
-    assert f"a_0000.nii.gz is a link to {tiny_dataset.folder / 'disk' / 'a_0000.nii.gz'}" in summary.bad["a"]
-    assert state(tiny_dataset) == before
-    mount(True)
-    assert tiny_dataset.preprocess().skipped == ("a", "b")
-
-
-def test_links_to_nothing_alone_are_said_to_be_just_that(tiny_dataset):
-    for case in ("a", "b"):
-        tiny_dataset.write_scan(case)
-    mount = store_elsewhere(tiny_dataset, "a", "b")
-    tiny_dataset.preprocess()
-    before = state(tiny_dataset)
-    mount(False)
-    with pytest.raises(UserError, match=r"All 2 unlabelled scan\(s\).*a_0000.nii.gz is a link to .*kept"):
-        tiny_dataset.preprocess()
-    assert state(tiny_dataset) == before
-
-
-def test_a_labelled_case_that_is_a_link_to_nothing_is_not_used_as_unlabelled(tiny_dataset):
-    for case in ("a", "b"):
-        tiny_dataset.write_scan(case)
-    (tiny_dataset.raw / "imagesTr").mkdir()
-    (tiny_dataset.raw / "imagesTr" / "a_0000.nii.gz").symlink_to("not mounted.nii.gz")
-    assert "already labelled" in tiny_dataset.preprocess().bad["a"]
 
 
 @pytest.mark.parametrize("missing", ["a.b2nd", "a_seg.b2nd", "a.pkl"])
@@ -252,7 +202,7 @@ def test_half_a_case_is_done_again(tiny_dataset, missing):
     tiny_dataset.preprocess()
     (tiny_dataset.unlabelled / missing).unlink()
     assert tiny_dataset.preprocess().done == ("a",)
-    assert len(state(tiny_dataset)) == 3
+    assert len(tiny_dataset.state()) == 3
 
 
 def test_a_broken_properties_file_is_done_again(tiny_dataset):
@@ -315,7 +265,7 @@ def test_a_scan_that_became_bad_loses_its_preprocessed_case(tiny_dataset):
     tiny_dataset.preprocess()
     (tiny_dataset.raw / "imagesUn" / "a_0000.nii.gz").write_text("no image")
     assert tiny_dataset.preprocess().identifiers == ("b",)
-    assert sorted(state(tiny_dataset)) == ["b.b2nd", "b.pkl", "b_seg.b2nd"]
+    assert sorted(tiny_dataset.state()) == ["b.b2nd", "b.pkl", "b_seg.b2nd"]
 
 
 def test_a_labelled_case_that_no_fold_uses_may_serve_as_unlabelled(tiny_dataset):
@@ -363,64 +313,6 @@ def test_an_unknown_configuration_is_named_with_the_known(tiny_dataset):
     arguments = {**tiny_dataset.arguments(), "configuration": "3d_ful"}
     with pytest.raises(UserError, match=r"3d_ful'.*3d_fullres"):
         unlabelled.preprocess_unlabelled("Dataset900_Tiny", num_processes=1, **arguments)
-
-
-def test_the_work_goes_on_after_an_interrupt(tiny_dataset, monkeypatch):
-    for case in ("a", "b", "c"):
-        tiny_dataset.write_scan(case)
-    save_case = nnUNetDatasetBlosc2.save_case
-
-    def save_half_a_case(data, seg, properties, output_filename_truncated, **options):
-        if output_filename_truncated.endswith("b"):
-            np.save(output_filename_truncated + ".b2nd", data)
-            raise KeyboardInterrupt
-        save_case(data, seg, properties, output_filename_truncated, **options)
-
-    monkeypatch.setattr(unlabelled_case, "nnUNetDatasetBlosc2", SimpleNamespace(save_case=save_half_a_case))
-    with pytest.raises(KeyboardInterrupt):
-        tiny_dataset.preprocess()
-    assert sorted(state(tiny_dataset)) == ["a.b2nd", "a.pkl", "a_seg.b2nd"]
-    monkeypatch.undo()
-    summary = tiny_dataset.preprocess()
-    assert (summary.done, summary.skipped) == (("b", "c"), ("a",))
-
-
-def test_what_a_killed_run_left_behind_is_cleared_away_after_a_day(tiny_dataset):
-    tiny_dataset.write_scan("a")
-    old, young = (tiny_dataset.unlabelled / f".partial-{age}" for age in ("old", "young"))
-    for folder in (old, young):
-        folder.mkdir(parents=True)
-        (folder / "a.b2nd").write_text("half")
-    os.utime(old, (0, 0))
-    tiny_dataset.preprocess()
-    assert not old.exists()
-    assert young.exists()
-
-
-def test_a_case_that_another_run_finished_meanwhile_is_kept(tiny_dataset, monkeypatch):
-    tiny_dataset.write_scan("a")
-    other_run = unlabelled.preprocess_case
-
-    def be_late(job):
-        other_run(job)
-        before = state(tiny_dataset)
-        outcome = other_run(job)
-        assert state(tiny_dataset) == before
-        return outcome
-
-    monkeypatch.setattr(unlabelled, "preprocess_case", be_late)
-    assert tiny_dataset.preprocess().done == ("a",)
-
-
-def test_a_full_disk_is_no_fault_of_the_scan(tiny_dataset, monkeypatch):
-    tiny_dataset.write_scan("a")
-
-    def no_space(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(unlabelled_case, "nnUNetDatasetBlosc2", SimpleNamespace(save_case=no_space))
-    with pytest.raises(UserError, match=r"a into .*No space left"):
-        tiny_dataset.preprocess()
 
 
 def test_plans_and_dataset_are_not_changed(tiny_dataset):

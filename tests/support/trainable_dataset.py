@@ -28,6 +28,14 @@ SETTINGS = {
     "ct_teacher": "standin_ct",
     "pet_teacher": "standin_pet",
 }
+PRETRAINING = {
+    "block": [4, 4, 4],
+    "num_epochs": 2,
+    "iterations_per_epoch": 2,
+    "val_iterations_per_epoch": 2,
+    "batch_size": 2,
+    "held_out": 0.25,
+}
 
 
 class TrainableDataset:
