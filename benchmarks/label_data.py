@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from finetune_data import organ_numbers
-from label_methods import SPLITS, Size, Split
+from label_methods import SPLITS, Size, Split, Unlabelled
 from standin_pool import ORGAN_MAP_NAMES, TARGETS
 from tqdm import tqdm
 
@@ -151,31 +151,32 @@ def _folds(cases: Deal) -> list[dict[str, list[str]]]:
     return folds
 
 
-def self_training_name(seed: int, budget: int) -> str:
-    return f"Dataset{800 + 10 * seed + BUDGETS.index(budget)}_SelfTraining"
+def more_labels_name(seed: int, budget: int, unlabelled: Unlabelled) -> str:
+    number = 10 * seed + BUDGETS.index(budget)
+    return f"Dataset{900 + number}_AllLabels" if unlabelled == "true labels" else f"Dataset{800 + number}_SelfTraining"
 
 
-def write_self_training(pool: Path, raw: Path, predictions: Path, *, seed: int, budget: int) -> None:
-    """A stock dataset of a budget's labelled cases and of the unlabelled scans with predicted labels; one fold.
+def write_more_labels(pool: Path, raw: Path, labels: Path, *, seed: int, budget: int, unlabelled: Unlabelled) -> None:
+    """A stock dataset of a budget's labelled cases and of the unlabelled scans with their labels in a folder; one fold.
 
     Plans and statistics are those of the seed's own dataset, so that network and normalisation are the same.
     """
     from nnunetv2.experiment_planning.plan_and_preprocess_api import preprocess_dataset
 
-    name, cases = self_training_name(seed, budget), deal(seed)
+    name, cases = more_labels_name(seed, budget, unlabelled), deal(seed)
     preprocessed = Path(os.environ["nnUNet_preprocessed"])
     folder, prepared = raw / name, preprocessed / name
     done = prepared / "planned.txt"
     if done.is_file():
         return
-    known, predicted = (*cases.labelled[:budget], *cases.held_out), cases.unlabelled
-    for case in (*known, *predicted):
+    known, others = (*cases.labelled[:budget], *cases.held_out), cases.unlabelled
+    for case in (*known, *others):
         for channel in range(2):
             file = f"{case}_{channel:04d}.nii.gz"
             _link(pool / "imagesTr" / file, folder / "imagesTr" / file)
-        source = pool / "labelsTr" if case in known else predictions
+        source = pool / "labelsTr" if case in known else labels
         _link(source / f"{case}.nii.gz", folder / "labelsTr" / f"{case}.nii.gz")
-    finish_dataset(folder, labelled=len(known) + len(predicted), description=_DESCRIPTION, labels=ORGANS)
+    finish_dataset(folder, labelled=len(known) + len(others), description=_DESCRIPTION, labels=ORGANS)
     prepared.mkdir(parents=True, exist_ok=True)
     original = preprocessed / dataset_name(seed)
     plans: dict[str, Any] = json.loads((original / f"{PLANS}.json").read_text())
@@ -184,7 +185,7 @@ def write_self_training(pool: Path, raw: Path, predictions: Path, *, seed: int, 
         source = folder if file == "dataset.json" else original
         write_text(prepared / file, (source / file).read_text())
     preprocess_dataset(int(name[7:10]), PLANS, (CONFIGURATION,), (1,))
-    folds = [{"train": [*cases.labelled[:budget], *predicted], "val": list(cases.held_out)}]
+    folds = [{"train": [*cases.labelled[:budget], *others], "val": list(cases.held_out)}]
     write_text(prepared / "splits_final.json", json.dumps(folds, indent=2))
     write_text(done, "planned\n")
 

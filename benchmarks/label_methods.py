@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from nnunetv2_muduo.presets import load_preset
 
 Split: TypeAlias = Literal["held out", "on training cases", "with held out"]
+Unlabelled: TypeAlias = Literal["without labels", "predicted labels", "true labels"]
 SPLITS: tuple[Split, ...] = ("held out", "on training cases", "with held out")
 MUDUO, SUPERVISED = "nnUNetTrainerMuDuo", "nnUNetTrainerMuDuoSupervised"
 
@@ -80,7 +81,8 @@ class Method:
         trainer: class that nnU-Net finds by this name.
         settings: for plans["muduo"], beside the size's schedule.
         pretrained: start from a masked autoencoder of the unlabelled scans.
-        self_training: train on the unlabelled scans as the supervised student labels them, too.
+        unlabelled: "predicted labels": train on the unlabelled scans as the supervised student labels them, too;
+            "true labels": as they truly are, which is what labelling them all would bring.
         split: which cases are trained on and which the teacher report is made on. "held out": two labelled cases beyond
             the budget, on which nothing is trained; "on training cases": on the budget's own; "with held out": the two
             are trained on as well, which a comparison owes to methods that report on them.
@@ -91,7 +93,7 @@ class Method:
     trainer: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     pretrained: bool = False
-    self_training: bool = False
+    unlabelled: Unlabelled = "without labels"
     split: Split = "held out"
     longer: int = 1
 
@@ -118,7 +120,7 @@ def _ours(title: str, **changes: Any) -> Method:
 MAIN: dict[str, Method] = {
     "supervised": Method("supervised", SUPERVISED),
     "muduo": Method("MuDuo", MUDUO, OURS),
-    "self-training": Method("self-training", SUPERVISED, self_training=True),
+    "self-training": Method("self-training", SUPERVISED, unlabelled="predicted labels"),
     "mean-teacher": Method("Mean Teacher", "nnUNetTrainerMeanTeacher", AT_ONCE),
     "ua-mt": Method("UA-MT", "nnUNetTrainerUAMT", AT_ONCE),
     "cps": Method("CPS", "nnUNetTrainerCPS", AT_ONCE),
@@ -129,6 +131,10 @@ MAIN: dict[str, Method] = {
     "supervised-held-out": Method("supervised, 2 more labelled cases", SUPERVISED, split="with held out"),
     "supervised-long": Method("supervised, four times the steps", SUPERVISED, longer=4),
     "muduo-long": Method("MuDuo, four times the steps", MUDUO, OURS, longer=4),
+    "all-labels": Method("supervised, all scans labelled", SUPERVISED, unlabelled="true labels"),
+    "all-labels-long": Method(
+        "supervised, all scans labelled, four times the steps", SUPERVISED, unlabelled="true labels", longer=4
+    ),
 }
 ABLATIONS: dict[str, Method] = {
     "muduo-no-report": _ours("teachers trusted on every organ", reliability="none"),

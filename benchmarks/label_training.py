@@ -23,8 +23,8 @@ from label_data import (
     dataset_name,
     deal,
     fold_of,
-    self_training_name,
-    write_self_training,
+    more_labels_name,
+    write_more_labels,
 )
 from label_methods import MUDUO, Method, Size
 from machine import describe_machine
@@ -93,7 +93,7 @@ def identity(run: Run, workshop: Workshop) -> dict[str, Any]:
         "settings": settings,
         "size": asdict(workshop.size),
         "weights": weights,
-        "starts from": {"pretrained": method.pretrained, "self_training": method.self_training, "split": method.split},
+        "starts from": {"pretrained": method.pretrained, "unlabelled": method.unlabelled, "split": method.split},
     }
     return json.loads(json.dumps(identical))
 
@@ -124,9 +124,9 @@ def train(run: Run, workshop: Workshop) -> tuple[Path, float]:
     """The model folder of a run and the seconds of its training; trained where it is not there."""
     method, size = workshop.methods[run.method], workshop.size
     dataset, fold = dataset_name(run.seed), fold_of(run.budget, method.split)
-    if method.self_training:
+    if method.unlabelled != "without labels":
         label_the_unlabelled(run, workshop)
-        dataset, fold = self_training_name(run.seed, run.budget), 0
+        dataset, fold = more_labels_name(run.seed, run.budget, method.unlabelled), 0
     settings = method.settings_in(size, seed=run.seed)
     weights = pretrained(run.seed, workshop) if method.pretrained else None
     trainer = make_trainer(
@@ -249,7 +249,14 @@ def pretrained(seed: int, workshop: Workshop) -> Path:
 
 
 def label_the_unlabelled(run: Run, workshop: Workshop) -> None:
-    """What stock commands do: predict the unlabelled scans with the supervised student, take that for labels."""
+    """A dataset in which the unlabelled scans have labels: predicted, as stock commands would do it, or true."""
+    kind = workshop.methods[run.method].unlabelled
+    labels = workshop.pool / "labelsTr" if kind == "true labels" else predicted_labels(run, workshop)
+    write_more_labels(workshop.pool, workshop.raw, labels, seed=run.seed, budget=run.budget, unlabelled=kind)
+
+
+def predicted_labels(run: Run, workshop: Workshop) -> Path:
+    """Folder of what the supervised student of a budget and seed predicts for the unlabelled scans."""
     predictions = workshop.out / "predictions" / f"{run.budget}_{run.seed}"
     cases = deal(run.seed).unlabelled
     if not all((predictions / f"{case}.nii.gz").is_file() for case in cases):
@@ -260,7 +267,7 @@ def label_the_unlabelled(run: Run, workshop: Workshop) -> None:
         for case, labels, properties in predictions_of(predictor, workshop.pool, cases):
             with replacing(predictions / f"{case}.nii.gz") as partial:
                 writer.write_seg(labels, str(partial), properties)
-    write_self_training(workshop.pool, workshop.raw, predictions, seed=run.seed, budget=run.budget)
+    return predictions
 
 
 def test(model: Path, workshop: Workshop, *, seed: int, out: Path) -> dict[str, Any]:

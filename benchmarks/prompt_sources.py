@@ -6,7 +6,8 @@ Scans, supervised student and prompt generator are those of `label_efficiency.py
 continues it). Patches are of the five labelled cases that a budget of 5 leaves aside, on which nothing is trained.
 Prompts come from the prompt generator, from the student, or from the mean of both; both teachers get them. For each
 threshold on the overlap with the prompt, the mean Dice of what is kept. Writes
-benchmarks/results/prompt_sources_SIZE.{md,json}.
+benchmarks/results/prompt_sources_SIZE.{md,json}, with `--student supervised-long`
+prompt_sources_SIZE_long.{md,json}.
 """
 
 import argparse
@@ -40,9 +41,9 @@ THRESHOLDS = (0.0, 0.2, 0.3, 0.4)
 OF_WHOM = ("prompt", "student", "ct", "pet", "mean of both", "by their errors", "mean with the student")
 
 
-def prepared_trainer(seed: int, workshop: Workshop) -> Any:
-    """A MuDuo trainer with teachers and prompt generator, and the supervised student in its student's place."""
-    supervised, _ = train(Run("supervised", BUDGET, seed), workshop)
+def prepared_trainer(student: str, seed: int, workshop: Workshop) -> Any:
+    """A MuDuo trainer with teachers and prompt generator, and in its student's place the student of a method."""
+    trained, _ = train(Run(student, BUDGET, seed), workshop)
     settings = {**workshop.size.schedule(seed=seed), **OURS, "min_prompt_iou": 0.0}
     fold = fold_of(BUDGET, "held out")
     trainer = make_trainer(
@@ -50,7 +51,7 @@ def prepared_trainer(seed: int, workshop: Workshop) -> Any:
     )
     give_prompt_generator(trainer, Run("muduo", BUDGET, seed), workshop)
     trainer.initialize()
-    checkpoint = torch.load(supervised / f"fold_{fold}" / "checkpoint_final.pth", weights_only=False)
+    checkpoint = torch.load(trained / f"fold_{fold}" / "checkpoint_final.pth", weights_only=False)
     trainer.network.load_state_dict(checkpoint["network_weights"])
     trainer.network.eval()
     trainer.load_teachers()
@@ -150,14 +151,19 @@ def table_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
+    parser.add_argument(
+        "--student", choices=("supervised", "supervised-long"), default="supervised", help="whose answers and prompts"
+    )
     parser.add_argument("--patches", type=int, default=48, help="of each seed")
     return parser.parse_args()
 
 
-def measure(seed: int, workshop: Workshop, number: int, show: Callable[[str], object]) -> list[dict[str, Any]]:
+def measure(
+    student: str, seed: int, workshop: Workshop, number: int, show: Callable[[str], object]
+) -> list[dict[str, Any]]:
     """All rows of a seed."""
-    with printing_to(workshop.out / "logs" / f"sources_{seed}.txt"):
-        trainer = prepared_trainer(seed, workshop)
+    with printing_to(workshop.out / "logs" / f"sources_{student}_{seed}.txt"):
+        trainer = prepared_trainer(student, seed, workshop)
         cases = deal(seed)
         trainer.ct_share = share_of_ct(trainer, patches_of(trainer, cases.held_out, 12))
         batches = patches_of(trainer, cases.labelled[BUDGET : 2 * BUDGET], number)
@@ -172,11 +178,15 @@ def main() -> None:
     """Train what is missing, ask, and write the table."""
     arguments = parse()
     workshop = prepare(arguments)
-    rows = [row for seed in arguments.seeds for row in measure(seed, workshop, arguments.patches, tqdm.write)]
+    rows = []
+    for seed in arguments.seeds:
+        rows += measure(arguments.student, seed, workshop, arguments.patches, tqdm.write)
+    longer = arguments.student.removeprefix("supervised").replace("-", "_")
     write_results(
-        Path(arguments.results) / f"prompt_sources_{workshop.size.name}",
+        Path(arguments.results) / f"prompt_sources_{workshop.size.name}{longer}",
         title="Mean Dice of organs found in patches of unseen cases, by the source of the prompts and the least "
-        f"overlap with them; {BUDGET} labelled scans, simulated images on real anatomy, seeds {arguments.seeds}",
+        f"overlap with them; student: {workshop.methods[arguments.student].title}; {BUDGET} labelled scans, simulated "
+        f"images on real anatomy, seeds {arguments.seeds}",
         header=["prompts", "overlap", "kept", *OF_WHOM],
         rows=table_rows(rows),
         record={
