@@ -2,10 +2,10 @@
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
 from pathlib import Path
 
 from nnunetv2_muduo.commands.command import Command
+from nnunetv2_muduo.commands.next_step import plan_and_preprocess
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -78,17 +78,7 @@ def _run(arguments: Namespace) -> None:
         overwrite=arguments.overwrite,
     )
     print(told(summary, plan))
-    print(_next(int(dataset.name[7:10]), plan.labels))
-
-
-def _next(number: int, labels: Iterable[str]) -> str:
-    """The commands that come next."""
-    from nnunetv2_muduo.datasets.sides import left_and_right, told_pairs
-
-    command = f"Next: nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres --verify_dataset_integrity"
-    if pairs := left_and_right(labels):
-        command += f" && muduo plan -d {number} --set mirroring=false  # {told_pairs(pairs)} are mirror images"
-    return command
+    print(plan_and_preprocess(int(dataset.name[7:10]), plan.labels))
 
 
 COMMAND = Command(

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_muduo.commands.command import Command
+from nnunetv2_muduo.commands.next_step import plan_and_preprocess
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.json_files import read_table
 
 if TYPE_CHECKING:
     from nnunetv2_muduo.harmonising.recipe import Summary
@@ -84,7 +86,7 @@ def _run(arguments: Namespace) -> None:
 def _next_step(summary: "Summary") -> str:
     number = int(summary.dataset.name[7:10])
     if summary.labelled_in_all:
-        return f"Next: nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres --verify_dataset_integrity"
+        return plan_and_preprocess(number, read_table(summary.dataset / "dataset.json")["labels"])
     return f"The dataset has no labelled cases: add some, or see `muduo plan -h` for plans without (-d {number})."
 
 

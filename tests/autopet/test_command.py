@@ -54,14 +54,6 @@ def test_nnunet_and_muduo_take_the_dataset(project, capsys):
     _maybe_copy_splits_file(*map(str, splits))  # stops where they differ
 
 
-def test_next_comes_no_mirroring_where_left_and_right_are_labels():
-    plain = convert_autopet._next(221, ["background", "liver"])
-    assert plain == "Next: nnUNetv2_plan_and_preprocess -d 221 -c 3d_fullres --verify_dataset_integrity"
-    assert convert_autopet._next(221, ["liver", "kidney_left", "kidney_right"]) == (
-        f"{plain} && muduo plan -d 221 --set mirroring=false  # kidney_left and kidney_right are mirror images"
-    )
-
-
 def test_a_file_where_nnunets_folder_should_be_is_one_sentence(project, capsys):
     source = write_release(project / "release", {str(number): [STUDY] for number in range(6)})
     (project / "raw").rmdir()

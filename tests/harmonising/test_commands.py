@@ -40,13 +40,15 @@ def test_cropped_there_and_back(raw, tmp_path, capsys):
 def test_the_next_step_after_a_centre_without_labels_is_that_of_the_whole_dataset(raw, tmp_path, capsys):
     write_case(tmp_path / "north" / "p1", label=True)
     write_case(tmp_path / "south" / "p2")
-    command = ["-d", "Dataset230_X", "--preset", "autopet", "--labels", "lesion=1", "-np", "1"]
+    command = ["-d", "Dataset230_X", "--preset", "autopet", "--labels", "kidney_left=1", "kidney_right=2", "-np", "1"]
     assert cli.main(["harmonise", str(tmp_path / "south"), *command]) == 0
     assert "The dataset has no labelled cases" in capsys.readouterr().out
     assert cli.main(["harmonise", str(tmp_path / "north"), *command]) == 0
     capsys.readouterr()
     assert cli.main(["harmonise", str(tmp_path / "south"), *command]) == 0
-    assert "Next: nnUNetv2_plan_and_preprocess -d 230" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Next: nnUNetv2_plan_and_preprocess -d 230" in printed
+    assert "muduo plan -d 230 --set mirroring=false" in printed
 
 
 @pytest.mark.parametrize(
