@@ -107,6 +107,9 @@ class Method:
 # up over all of 30,000 steps to a tenth.
 AT_ONCE = {"consistency_weight": 1.0, "ramp_fraction": 0.3}
 GENTLE = {"consistency_weight": 0.1, "ramp_fraction": 0.3}
+# The averaged student is as good a voice as each teacher where trainings are long, and three are better than two.
+VOTE = {"student_share": 0.333, "reliability": "none"}
+MUTUAL = {"student_share": 0.333, "student_prompt_share": 0.5, "reliability": "gate"}
 TEACHERS = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet", "grid": "1.5mm"}  # tiles of the teachers' spacing
 OURS = {**TEACHERS, **load_preset("few_labels").muduo}
 _SCHEDULE = ("num_epochs", "iterations_per_epoch", "unlabelled_batch_size")  # equal for all methods here
@@ -131,6 +134,15 @@ MAIN: dict[str, Method] = {
     "supervised-held-out": Method("supervised, 2 more labelled cases", SUPERVISED, split="with held out"),
     "supervised-long": Method("supervised, four times the steps", SUPERVISED, longer=4),
     "muduo-long": Method("MuDuo, four times the steps", MUDUO, OURS, longer=4),
+    "muduo-vote": Method("MuDuo, the student votes", MUDUO, {**OURS, **VOTE}),
+    "muduo-vote-long": Method("MuDuo, the student votes, four times the steps", MUDUO, {**OURS, **VOTE}, longer=4),
+    "muduo-mutual": Method("MuDuo, the student votes and prompts", MUDUO, {**OURS, **MUTUAL}),
+    "muduo-mutual-long": Method(
+        "MuDuo, the student votes and prompts, four times the steps",
+        MUDUO,
+        {**OURS, **MUTUAL},
+        longer=4,
+    ),
     "all-labels": Method("supervised, all scans labelled", SUPERVISED, unlabelled="true labels"),
     "all-labels-long": Method(
         "supervised, all scans labelled, four times the steps", SUPERVISED, unlabelled="true labels", longer=4

@@ -41,8 +41,13 @@ class Settings:
         min_prompt_iou: least overlap (soft IoU) of the teachers' mean with the prompt generator's mask; 0 (published)
             switches it off. Stray voxels of the generator prompt the teachers for another organ: 0.2 rejects those.
         fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them.
+        student_share: weight of the averaged student's own answer in a pseudo-label, the teachers having the rest; it
+            grows with the ramp of the consistency weight. 0 (published): the teachers decide alone.
+        student_prompt_share: weight of the averaged student's own answer in what prompts the teachers, the prompt
+            generator having the rest; grows likewise. 0 (published): the generator prompts alone.
         reliability: "none" (published), or "report": an organ's consistency loss is weighted by how much better the
-            fused teachers are than the student on labelled patches.
+            fused teachers are than the student on labelled patches, or "gate": it counts in full where the
+            pseudo-labels are at least as good as the student there, and elsewhere not at all.
         consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.
         ramp_fraction: share of the training over which the weight ramps up; 0 means full weight at once.
         warmup_epochs: epochs on labelled patches alone before the teachers come in.
@@ -89,7 +94,9 @@ class Settings:
     min_iou: float = setting(0.0, Real(0.0, 1.0))
     min_prompt_iou: float = setting(0.0, Real(0.0, 1.0))
     fusion: str = setting("random", Choice(("random", "mean")))
-    reliability: str = setting("none", Choice(("none", "report")))
+    student_share: float = setting(0.0, Real(0.0, 1.0))
+    student_prompt_share: float = setting(0.0, Real(0.0, 1.0))
+    reliability: str = setting("none", Choice(("none", "report", "gate")))
     consistency_weight: float = setting(0.1, Real(0.0, 100.0))
     ramp_fraction: float = setting(1.0, Real(0.0, 1.0))
     warmup_epochs: int = setting(0, Whole(0))
@@ -164,6 +171,11 @@ def _check_together(settings: Settings) -> None:
     if settings.ct_channel is not None and settings.ct_channel == settings.pet_channel:
         raise UserError(
             f"Settings 'ct_channel' and 'pet_channel' are both {settings.ct_channel}, but must name different channels."
+        )
+    if settings.teacher_cache and settings.student_prompt_share > 0:
+        raise UserError(
+            "Settings 'teacher_cache' and 'student_prompt_share' do not go together: what the student prompts changes "
+            "with it and cannot be computed beforehand. Set teacher_cache=false or student_prompt_share=0."
         )
     if settings.num_epochs is not None and settings.warmup_epochs >= settings.num_epochs:
         raise UserError(

@@ -24,8 +24,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 GROUPS: Mapping[str, Sequence[str]] = {
     "Who teaches, and how they are asked": (
         *("ct_teacher", "pet_teacher", "grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy"),
+        "student_prompt_share",
     ),
-    "Which answers count": ("keep_fraction", "min_iou", "min_prompt_iou", "fusion", "reliability"),
+    "Which answers count": ("keep_fraction", "min_iou", "min_prompt_iou", "fusion", "student_share", "reliability"),
     "How much they weigh, and when": ("consistency_weight", "ramp_fraction", "warmup_epochs", "unlabelled_batch_size"),
     "Length and optimiser": (
         *("num_epochs", "iterations_per_epoch", "val_iterations_per_epoch", "prompt_epochs", "optimizer", "initial_lr"),

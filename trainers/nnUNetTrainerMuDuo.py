@@ -16,7 +16,7 @@ from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
 from nnunetv2_muduo.semisupervised.stored_evidence import from_stored
 from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
-from nnunetv2_muduo.semisupervised.teaching import TeacherLabels, Teaching
+from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, TeacherLabels, Teaching
 from nnunetv2_muduo.semisupervised.trainer import Consistency
 from nnunetv2_muduo.semisupervised.trainer_cache import prepare_teacher_cache
 from nnunetv2_muduo.teachers.weights import load_teacher
@@ -89,6 +89,7 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             keep_fraction=self.settings.keep_fraction,
             min_iou=self.settings.min_iou,
             organ_weights=self.organ_weights,
+            **said.vote,
         )
         log: dict[str, float | np.ndarray] = {
             "consistency_losses": float(result.loss.detach()),
@@ -98,10 +99,24 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
         }
         return Consistency(result.loss, log)
 
+    @property
+    def needs_ema(self) -> bool:
+        """The student takes part in the teaching with its average."""
+        return self.settings.student_share > 0 or self.settings.student_prompt_share > 0
+
+    def own_answer(self, clean: Tensor) -> OwnAnswer | None:
+        if not self.needs_ema:
+            return None
+        ramp, settings = self.ramp_now() or 0.0, self.settings
+        probabilities = self.ema_logits(clean).softmax(1)[:, 1:]
+        return OwnAnswer(probabilities, ramp * settings.student_share, ramp * settings.student_prompt_share)
+
     def _ask_teachers(self, unlabelled: dict, student: Tensor) -> TeacherLabels:
-        if self.cache_folder is not None:
-            return self.teaching.conclude(from_stored(unlabelled["evidence"], self.device), student)
-        return self.teaching.label(self.patches_of(unlabelled), student)
+        if self.cache_folder is None:
+            patches = self.patches_of(unlabelled)
+            return self.teaching.label(patches, student, self.own_answer(patches.clean))
+        own = self.own_answer(unlabelled["clean"].to(self.device, non_blocking=True))
+        return self.teaching.conclude(from_stored(unlabelled["evidence"], self.device), student, own)
 
     def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
         if self.cache_folder is None:

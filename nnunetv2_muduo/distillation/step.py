@@ -40,6 +40,8 @@ def distil(
     keep_fraction: float = 0.5,
     min_iou: float = 0.0,
     organ_weights: Tensor | None = None,
+    own: Tensor | None = None,
+    own_share: float = 0.0,
 ) -> DistillationResult:
     """Consensus filter, fusion and consistency loss of a batch of unlabelled patches (arXiv 2606.15611).
 
@@ -57,18 +59,24 @@ def distil(
         keep_fraction: share of the batch to keep per organ, in (0, 1].
         min_iou: least agreement of a pseudo-label that is kept.
         organ_weights: [K] weights of at least 0, or None for 1 each.
+        own: [B, K, Z, Y, X] probabilities of the averaged student, which vote on the pseudo-label, but neither on what
+            is valid nor on what is kept; None: the teachers decide alone.
+        own_share: their weight in [0, 1]; the teachers have the rest.
 
     Raises:
         ValueError: when both teachers are missing or shapes do not fit.
     """
     first, second = both_streams(p_ct, p_pet)
     _check(student, first, second, valid, mix, organ_weights)
+    if own is not None and own.shape != student.shape:
+        raise ValueError(f"student and own differ in shape: {[tuple(student.shape), tuple(own.shape)]}")
     with torch.autocast(student.device.type, enabled=False):
         student, first, second = _full_precision(student), _full_precision(first), _full_precision(second)
         with torch.no_grad():
             iou = torch.where(valid, soft_iou(first, second), -1.0)
             kept = consensus_filter(iou, valid, keep_fraction=keep_fraction, min_iou=min_iou)
-            pseudo_label = fuse(first, second, torch.full_like(iou, 0.5) if mix is None else mix)
+            even = torch.full_like(iou, 0.5)
+            pseudo_label = fuse(first, second, even if mix is None else mix, own=own, own_share=own_share)
         loss, organ_loss = _mean_over_kept(consistency_loss(student, pseudo_label), kept, organ_weights)
     return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label, organ_loss=organ_loss)
 

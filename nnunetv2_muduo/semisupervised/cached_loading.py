@@ -13,8 +13,9 @@ from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 class CachedDataLoader(UnlabelledDataLoader):
     """As `UnlabelledDataLoader`, but each patch is one of the tiles of its case, drawn at random.
 
-    A batch is {"image", "evidence", "keys", "tiles"}: the student's augmented view, name -> [B, ...] of the stored
-    evidence (see `stored_evidence`), the names of the cases and the numbers of the tiles. Raw intensities are not made.
+    A batch is {"image", "clean", "evidence", "keys", "tiles"}: the student's augmented view, the same without
+    augmentation, name -> [B, ...] of the stored evidence (see `stored_evidence`), the names of the cases and the
+    numbers of the tiles. Raw intensities are not made.
 
     Args:
         cache_folder: holds the cached cases.
@@ -27,13 +28,21 @@ class CachedDataLoader(UnlabelledDataLoader):
 
     def generate_train_batch(self) -> dict:
         keys = self.get_indices()
-        images, tiles, evidence = [], [], []
+        images, clean_patches, tiles, evidence = [], [], [], []
         for key in keys:
             cached = CachedCase(self.cache_folder / key)
             tile = int(self.generator.integers(len(cached)))
             with torch.no_grad():
-                images.append(self._student_view(*self.crop(self.open_case(key), cached.centres[tile])))
+                clean, mask = self.crop(self.open_case(key), cached.centres[tile])
+                images.append(self._student_view(clean, mask))
+            clean_patches.append(clean)
             tiles.append(tile)
             evidence.append(cached.tile(tile))
         stacked = {name: torch.from_numpy(np.stack([arrays[name] for arrays in evidence])) for name in evidence[0]}
-        return {"image": torch.stack(images), "evidence": stacked, "keys": keys, "tiles": tiles}
+        return {
+            "image": torch.stack(images),
+            "clean": torch.stack(clean_patches),
+            "evidence": stacked,
+            "keys": keys,
+            "tiles": tiles,
+        }

@@ -22,9 +22,13 @@ class EmaTrainer(ConfiguredTrainer):
     nnUNetv2_predict and -pretrained_weights read; the student's own weights lie beside it for resuming.
     """
 
-    needs_ema = False  # whether a training is taught by the average, whatever it predicts with
     ema: EmaCopy | None = None
     schedule = (*ConfiguredTrainer.schedule, "ema_decay", "predict_with")  # the best checkpoint is the best of one
+
+    @property
+    def needs_ema(self) -> bool:
+        """Whether a training is taught by the average, whatever it predicts with."""
+        return False
 
     def initialize(self) -> None:
         super().initialize()

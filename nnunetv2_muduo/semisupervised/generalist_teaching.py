@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, TeacherLabels, Teaching
+from nnunetv2_muduo.semisupervised.teaching import Evidence, OwnAnswer, Patches, TeacherLabels, Teaching
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import PromptableTeacher
 
@@ -51,12 +51,13 @@ class GeneralistTeaching(Teaching):
         )
 
     @torch.inference_mode()
-    def label(self, patches: Patches, student: Tensor) -> TeacherLabels:
+    def label(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
         """Ask for every organ that the student sees (a voxel with a probability above one half).
 
         Args:
             patches: B patches.
             student: [B, K, Z, Y, X] the student's current probabilities of the organs.
+            own: takes no part here.
 
         Returns:
             The answer as that of the teacher whose modality it saw; the other is off.

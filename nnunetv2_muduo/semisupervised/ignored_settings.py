@@ -11,6 +11,8 @@ OF_TWO_TEACHERS = (
     "keep_fraction",
     "min_iou",
     "fusion",
+    "student_share",
+    "student_prompt_share",
     "prompt_epochs",
     "teacher_cache",
     "cache_tiles",

@@ -11,7 +11,9 @@ from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 class MeanTeacherTrainer(SemiSupervisedTrainer):
     """The average of the student answers for the clean patch with a little noise, the student for the augmented one."""
 
-    needs_ema = True
+    @property
+    def needs_ema(self) -> bool:
+        return True
 
     def initialize(self) -> None:
         super().initialize()

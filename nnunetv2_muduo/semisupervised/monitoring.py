@@ -45,6 +45,7 @@ class Monitor:
             batches,
             organs=trainer.organs,
             ignore_label=trainer.label_manager.ignore_label,
+            own_answer=trainer.own_answer,
         )
         trainer.print_to_log_file(f"Teacher report before epoch {trainer.current_epoch}:\n{report.as_table()}\n")
         write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
@@ -69,7 +70,7 @@ class Monitor:
         patches = Patches(unlabelled["clean"].to(trainer.device), unlabelled["raw"].to(trainer.device))
         with torch.inference_mode():
             logits = self._student(patches.clean).float()
-            said = teaching.label(patches, logits.softmax(1)[:, 1:])
+            said = teaching.label(patches, logits.softmax(1)[:, 1:], trainer.own_answer(patches.clean))
             found = said.valid[:, :, None, None, None]
             organs = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, 1, 1, 1)
             masks = {

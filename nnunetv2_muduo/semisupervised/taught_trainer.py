@@ -8,7 +8,7 @@ from nnunetv2_muduo.semisupervised.monitoring import Monitor
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
-from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, Teaching
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 
 
@@ -17,6 +17,10 @@ class TaughtTrainer(SemiSupervisedTrainer):
 
     epoch_log_keys = ("reliability", *(f"report_{source}" for source in SOURCES))
     teaching: Teaching
+
+    def own_answer(self, clean: Tensor) -> OwnAnswer | None:
+        """What the averaged student says about clean patches [B, C, Z, Y, X], where it takes part in the teaching."""
+        return None
 
     def start_monitor(self) -> None:
         self.organ_weights: Tensor | None = None  # [K], of the setting `reliability`
@@ -60,13 +64,15 @@ class TaughtTrainer(SemiSupervisedTrainer):
 
     def _log_report(self, report: TeacherReport | None) -> None:
         nothing = np.full(len(self.organs), np.nan)
-        self.log_epoch("reliability", nothing if report is None else report.reliability())
+        by_gates = self.settings.reliability == "gate"
+        weights = None if report is None else report.gates() if by_gates else report.reliability()
+        self.log_epoch("reliability", nothing if weights is None else weights)
         for source in SOURCES:
             self.log_epoch(f"report_{source}", nothing if report is None else report.dice[source])
 
     def _use_reliability(self) -> None:
         """The newest report's weights, found in the log so that a resumed training knows them too."""
-        if self.settings.reliability != "report":
+        if self.settings.reliability == "none":
             return
         logged = [np.asarray(value) for value in self.logger.get_value("reliability", step=None)]
         newest = next((value for value in reversed(logged) if np.isfinite(value).all()), None)

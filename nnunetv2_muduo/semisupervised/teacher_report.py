@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, Teaching
 
 SOURCES = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
 
@@ -37,6 +37,15 @@ class TeacherReport:
         student, fused = self.dice["student"], self.dice["fused"]
         gain = (fused - student) / np.maximum(1.0 - student, 1e-6)
         return np.clip(np.nan_to_num(gain, nan=0.0), 0.0, 1.0)
+
+    def gates(self) -> np.ndarray:
+        """[K] weights: 1 where the fused pseudo-labels are at least as good as the student, 0 elsewhere.
+
+        An organ seen nowhere is not trusted (0), nor one that nobody finds.
+        """
+        student, fused = self.dice["student"], self.dice["fused"]
+        with np.errstate(invalid="ignore"):
+            return ((fused >= student) & (fused > 0)).astype(float)
 
     def as_table(self) -> str:
         """Markdown, a row per source."""
@@ -79,6 +88,7 @@ def make_teacher_report(
     *,
     organs: Sequence[str],
     ignore_label: int | None = None,
+    own_answer: Callable[[Tensor], OwnAnswer | None] = lambda clean: None,
 ) -> TeacherReport:
     """Let everyone segment the labelled patches.
 
@@ -88,11 +98,14 @@ def make_teacher_report(
         batches: pairs of patches and their labels [B, 1, Z, Y, X] (int, organ k is label k + 1).
         organs: names of the K organs.
         ignore_label: voxels with this label do not count.
+        own_answer: clean patches -> what the averaged student says, where it takes part.
     """
     counters = {source: DiceCounter(len(organs)) for source in SOURCES}
     seen: set[str] = set()
     for patches, labels in batches:
-        seen |= _count(teaching, student, patches, labels, counters=counters, ignore_label=ignore_label)
+        masks = _answers(teaching, student, patches, own_answer=own_answer)
+        seen |= _count(masks, labels, counters=counters, ignore_label=ignore_label)
+        del masks
         del patches, labels  # before the next ones are made
     nothing = np.full(len(organs), np.nan)
     return TeacherReport(
@@ -100,29 +113,36 @@ def make_teacher_report(
     )
 
 
-def _count(
+def _answers(
     teaching: Teaching,
     student: Callable[[Tensor], Tensor],
     patches: Patches,
-    labels: Tensor,
     *,
-    counters: dict[str, DiceCounter],
-    ignore_label: int | None,
-) -> set[str]:
-    """Add one batch to the counters; returns who had something to say. No tensor outlives it."""
+    own_answer: Callable[[Tensor], OwnAnswer | None],
+) -> dict[str, Tensor]:
+    """Source -> masks [B, K, Z, Y, X] (bool) of a batch, of those who have something to say."""
     logits = student(patches.clean).float()
-    probabilities = logits.softmax(1)[:, 1:]
-    said = teaching.label(patches, probabilities)
-    indices = torch.arange(1, logits.shape[1], device=labels.device).view(1, -1, 1, 1, 1)
-    counted = labels != ignore_label if ignore_label is not None else torch.ones_like(labels, dtype=torch.bool)
+    said = teaching.label(patches, logits.softmax(1)[:, 1:], own_answer(patches.clean))
     masks = {
         "ct_teacher": None if said.p_ct is None else said.p_ct > 0.5,
         "pet_teacher": None if said.p_pet is None else said.p_pet > 0.5,
         "fused": said.fused,
         "prompt_generator": said.generator,
-        "student": logits.argmax(1, keepdim=True) == indices,
+        "student": logits.argmax(1, keepdim=True) == _organ_numbers(logits.shape[1] - 1, logits.device),
     }
-    given = {source: mask for source, mask in masks.items() if mask is not None}
-    for source, mask in given.items():
-        counters[source].add(mask, labels == indices, counted)
-    return set(given)
+    return {source: mask for source, mask in masks.items() if mask is not None}
+
+
+def _count(
+    masks: dict[str, Tensor], labels: Tensor, *, counters: dict[str, DiceCounter], ignore_label: int | None
+) -> set[str]:
+    """Add one batch to the counters; returns whose answers were counted."""
+    counted = labels != ignore_label if ignore_label is not None else torch.ones_like(labels, dtype=torch.bool)
+    for source, mask in masks.items():
+        counters[source].add(mask, labels == _organ_numbers(mask.shape[1], labels.device), counted)
+    return set(masks)
+
+
+def _organ_numbers(organs: int, device: torch.device) -> Tensor:
+    """[1, K, 1, 1, 1] the labels 1 to K."""
+    return torch.arange(1, organs + 1, device=device).view(1, -1, 1, 1, 1)

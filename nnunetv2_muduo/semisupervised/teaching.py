@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +30,29 @@ class Patches:
 
 
 @dataclass(frozen=True)
+class OwnAnswer:
+    """What the averaged student says about a batch of patches, and how much that weighs.
+
+    Attributes:
+        probabilities: [B, K, Z, Y, X] of the organs.
+        label_share: its weight in pseudo-labels, in [0, 1]; the teachers have the rest.
+        prompt_share: its weight in prompts, in [0, 1]; the prompt generator has the rest.
+    """
+
+    probabilities: Tensor
+    label_share: float = 0.0
+    prompt_share: float = 0.0
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that can be said about a batch of patches without asking the student; the rest is `Teaching.conclude`.
 
     K organs; n cubes of each patch in a teacher's view (`TeacherView`), M the edge of its answers in voxels.
 
     Attributes:
-        generator: [B, Z, Y, X] integers, the prompt generator's label map (k is organ k, 0 none); None without one.
+        generator: [B, Z, Y, X] integers, the prompt generator's label map (k is organ k, 0 none), or what it and the
+            averaged student say together; None without a generator.
         ct: the encoded cubes of the CT, B * n of them or those that matter; None where the CT teacher is switched off
             or has answered already.
         ct_logits: [B*n, K, M, M, M] the CT teacher's answer to the generator's prompts; None where it waits for the
@@ -60,12 +77,14 @@ class TeacherLabels:
         p_pet: [B, K, Z, Y, X] probabilities of the PET teacher; None where it is switched off.
         generator: [B, K, Z, Y, X] bool, the prompt generator's organs; None where nothing needs it.
         valid: [B, K] bool, the organ was found in the patch, and the teachers' answer is about what was found.
+        own: the averaged student's answer; None where it has no vote.
     """
 
     p_ct: Tensor | None
     p_pet: Tensor | None
     generator: Tensor | None
     valid: Tensor
+    own: OwnAnswer | None = None
 
     @property
     def streams(self) -> tuple[Tensor, Tensor]:
@@ -73,10 +92,15 @@ class TeacherLabels:
         return both_streams(self.p_ct, self.p_pet)
 
     @property
+    def vote(self) -> dict[str, Any]:
+        """The averaged student's vote, as `distil` and `fuse` take it."""
+        return {} if self.own is None else {"own": self.own.probabilities, "own_share": self.own.label_share}
+
+    @property
     def fused(self) -> Tensor:
         """[B, K, Z, Y, X] bool, the mean of both teachers above one half; nothing of organs that are not valid."""
         even = torch.full_like(self.valid, 0.5, dtype=torch.float32)
-        return fuse(*self.streams, even) & self.valid[:, :, None, None, None]
+        return fuse(*self.streams, even, **self.vote) & self.valid[:, :, None, None, None]
 
 
 def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:
@@ -131,28 +155,32 @@ class Teaching:
             self.randomness.seed()
 
     @torch.inference_mode()
-    def label(self, patches: Patches, student: Tensor) -> TeacherLabels:
+    def label(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
         """Ask both teachers for every organ of every patch.
 
         Args:
             patches: B patches.
             student: [B, K, Z, Y, X] the student's current probabilities of the organs.
+            own: the averaged student's answer, where it takes part.
         """
         if self.prompt_generator is not None:
-            return self.conclude(self.gather(patches), student)
+            return self.conclude(self.gather(patches, own=own), student, own)
         found = (student > 0.5).flatten(1).any(1)  # spares encoding patches that nothing will be asked about
-        return self.conclude(self.gather(patches, worth_encoding=found), student)
+        return self.conclude(self.gather(patches, worth_encoding=found), student, own)
 
     @torch.inference_mode()
-    def gather(self, patches: Patches, *, worth_encoding: Tensor | None = None) -> Evidence:
-        """Whatever does not depend on the student.
+    def gather(
+        self, patches: Patches, *, worth_encoding: Tensor | None = None, own: OwnAnswer | None = None
+    ) -> Evidence:
+        """Whatever does not depend on the student, unless its own answer has a share in the prompts.
 
         Args:
             patches: B patches.
             worth_encoding: [B] bool, patches whose CT will be asked about; None: those in which the prompt generator
                 found something, or all where there is no generator.
+            own: the averaged student's answer, where it takes part.
         """
-        probabilities, labels = self._generate_prompts(patches.clean)
+        probabilities, labels = self._generate_prompts(patches.clean, own)
         masks = None
         if probabilities is not None and labels is not None:
             masks = _masks_of(labels, probabilities.shape[1])
@@ -166,12 +194,13 @@ class Teaching:
         return Evidence(labels, encoded, ct_logits, pet_logits, pet_asked)
 
     @torch.inference_mode()
-    def conclude(self, evidence: Evidence, student: Tensor) -> TeacherLabels:
+    def conclude(self, evidence: Evidence, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
         """Let the student prompt the CT teacher, where it has not answered yet, and bring everything to the patch.
 
         Args:
             evidence: of `gather`, about B patches.
             student: [B, K, Z, Y, X] the student's current probabilities of the organs.
+            own: the averaged student's answer, where it takes part.
         """
         generator = None if evidence.generator is None else _masks_of(evidence.generator, student.shape[1])
         found = student > 0.5 if generator is None else generator
@@ -187,15 +216,19 @@ class Teaching:
             p_pet = self.pet_view.back(evidence.pet_logits, evidence.pet_asked).sigmoid()
         if self.settings.min_prompt_iou > 0:
             valid = valid & (prompt_agreement(p_ct, p_pet, found) >= self.settings.min_prompt_iou)
-        return TeacherLabels(p_ct, p_pet, generator, valid)
+        return TeacherLabels(p_ct, p_pet, generator, valid, own)
 
-    def _generate_prompts(self, clean: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Probabilities [B, K, Z, Y, X] and label map [B, Z, Y, X] of the prompt generator."""
+    def _generate_prompts(self, clean: Tensor, own: OwnAnswer | None) -> tuple[Tensor | None, Tensor | None]:
+        """Probabilities [B, K, Z, Y, X] and label map [B, Z, Y, X] of the generator and the student's share in them."""
         if self.prompt_generator is None:
             return None, None
         with torch.autocast(clean.device.type, enabled=clean.device.type == "cuda"):
             logits = self.prompt_generator(clean)
-        return logits.float().softmax(1)[:, 1:], logits.argmax(1)
+        probabilities = logits.float().softmax(1)
+        if own is not None and own.prompt_share > 0:
+            background = 1 - own.probabilities.sum(1, keepdim=True)
+            probabilities = probabilities.lerp(torch.cat([background, own.probabilities], 1), own.prompt_share)
+        return probabilities[:, 1:], probabilities.argmax(1)
 
     def _on_cubes(self, valid: Tensor) -> Tensor:
         """[B, K] of patches -> [B*n, K] of the CT teacher's cubes."""

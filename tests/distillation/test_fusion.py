@@ -13,3 +13,11 @@ def test_mix_is_the_weight_of_the_ct_teacher():
 def test_exactly_one_half_is_background():
     half = torch.full((1, 1, 2, 2, 2), 0.5)
     assert not fuse(half, half, torch.tensor([[0.25]])).any()
+
+
+def test_the_student_votes_with_its_share_and_the_teachers_with_the_rest():
+    p_ct, p_pet, own = (torch.full((1, 1, 1, 1, 1), value) for value in (0.9, 0.5, 0.1))
+    mix = torch.tensor([[0.5]])  # teachers: 0.7
+    assert fuse(p_ct, p_pet, mix, own=own, own_share=0.3).all()  # 0.52
+    assert not fuse(p_ct, p_pet, mix, own=own, own_share=0.35).any()  # 0.49
+    assert fuse(p_ct, p_pet, mix, own=own).all()

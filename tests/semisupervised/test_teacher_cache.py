@@ -280,12 +280,13 @@ def test_the_loader_hands_out_tiles_with_their_evidence_and_the_students_view(sc
     seen = set()
     for _ in range(12):
         batch = next(loader)
-        assert set(batch) == {"image", "evidence", "keys", "tiles"}
+        assert set(batch) == {"image", "clean", "evidence", "keys", "tiles"}
         assert batch["image"].shape == (2, 2, *PATCH)
         for index, (key, tile) in enumerate(zip(batch["keys"], batch["tiles"], strict=True)):
             case = CachedCase(folder / key)
             clean, _ = loader.crop(loader.open_case(key), case.centres[tile])
             assert torch.equal(batch["image"][index], clean)
+            assert torch.equal(batch["clean"][index], clean)
             for name, values in case.tile(tile).items():
                 assert np.array_equal(batch["evidence"][name][index].numpy(), values)
                 assert batch["evidence"][name].device.type == "cpu"

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from nnunetv2_muduo.semisupervised.teacher_report import DiceCounter, TeacherReport, make_teacher_report
-from nnunetv2_muduo.semisupervised.teaching import Patches, TeacherLabels
+from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, TeacherLabels
 
 ORGANS = ("liver", "spleen")
 SHAPE = (4, 5, 6)
@@ -21,10 +21,10 @@ class KnowsLiver:
     def __init__(self, truth: torch.Tensor) -> None:
         self.liver = (truth == 1).float()
 
-    def label(self, patches: Patches, student: torch.Tensor) -> TeacherLabels:
+    def label(self, patches: Patches, student: torch.Tensor, own: OwnAnswer | None) -> TeacherLabels:
         p_ct = torch.cat([self.liver, torch.zeros_like(self.liver)], 1)
         valid = torch.tensor([[True, False]]).expand(len(self.liver), 2)
-        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), generator=p_ct > 0.5, valid=valid)
+        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), generator=p_ct > 0.5, valid=valid, own=own)
 
 
 @pytest.fixture
@@ -53,6 +53,12 @@ def test_report_gives_everyone_their_own_dice(truth):
     assert result.dice["fused"].tolist() == [1.0, 0.0]
 
 
+def test_what_is_fused_holds_the_students_vote(truth):
+    for share, dice in ((0.2, 1.0), (0.4, 0.0)):  # 0.8 * 0.7, 0.6 * 0.7 for the liver
+        nowhere = OwnAnswer(torch.zeros(2, 2, *SHAPE), label_share=share)
+        assert make(truth, truth, own_answer=lambda _, own=nowhere: own).dice["fused"][0] == dice
+
+
 def test_an_organ_in_no_patch_is_nan(truth):
     result = make(truth.clamp_max(1), truth.clamp_max(1))
     assert np.isnan(result.dice["student"][1])
@@ -74,6 +80,12 @@ def test_reliability_is_the_share_of_the_students_error_that_the_teachers_remove
 
 def test_a_teacher_worse_than_the_student_or_unseen_is_not_trusted():
     assert report([0.6, 0.9], [0.3, np.nan]).reliability().tolist() == [0.0, 0.0]
+
+
+def test_a_gate_is_open_where_pseudo_labels_are_at_least_as_good_as_the_student():
+    assert report([0.6, 0.9], [0.61, 0.89]).gates().tolist() == [1.0, 0.0]
+    assert report([0.6, np.nan], [0.6, np.nan]).gates().tolist() == [1.0, 0.0]
+    assert report([0.0, 0.0], [0.0, 0.1]).gates().tolist() == [0.0, 1.0]
 
 
 def test_a_perfect_student_needs_no_teacher():

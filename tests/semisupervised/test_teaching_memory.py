@@ -14,7 +14,7 @@ from nnunetv2_muduo.memory.live_bytes import LiveBytes
 from nnunetv2_muduo.memory.simulation import AutocastEinsum
 from nnunetv2_muduo.semisupervised.monitoring import Monitor
 from nnunetv2_muduo.semisupervised.teacher_report import make_teacher_report
-from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, Teaching
 from nnunetv2_muduo.settings import Settings
 
 PATCH = (16, 16, 16)
@@ -126,12 +126,13 @@ def test_picture_of_a_patch_keeps_nothing_but_the_patch(
             configuration_manager=SimpleNamespace(spacing=(3.0, 2.0, 2.0)),
             ct_channel=0,
             pet_channel=1,
+            own_answer=lambda clean: None,
         )
     )
     label = asked.label
 
-    def watched(seen: Patches, student: Tensor):
-        said = label(seen, student)
+    def watched(seen: Patches, student: Tensor, own: OwnAnswer | None):
+        said = label(seen, student, own)
         made.extend(weakref.ref(tensor) for tensor in (student, said.p_ct, said.p_pet, said.valid, said.generator))
         return said
 

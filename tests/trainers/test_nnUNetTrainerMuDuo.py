@@ -9,6 +9,8 @@ from fabricated_training import PATCH, batch, trainers_in
 from stub_teachers import EchoTeacher
 from torch import Tensor, nn
 
+from nnunetv2_muduo.distillation import distil
+from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
 from nnunetv2_muduo.trainers import nnUNetTrainerMuDuo as module
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 
@@ -115,6 +117,57 @@ def test_source_of_the_ct_prompt(make, source: str):
     on_cube = nn.functional.interpolate(inside.permute(2, 1, 0)[None, None], size=(16, 16, 16))[0, 0] > 0.5
     is_the_box = ((prompt > 0) == on_cube).float().mean() > 0.95
     assert bool(is_the_box) is (source == "generator")
+
+
+def test_the_averaged_student_votes_on_the_pseudo_label(make, monkeypatch: pytest.MonkeyPatch):
+    given = []
+    monkeypatch.setattr(
+        module, "distil", lambda *tensors, **options: given.append(options) or distil(*tensors, **options)
+    )
+    trainer = make(student_share=0.4)
+    assert trainer.ema is not None
+    expected = trainer.ema_logits(batch()["unlabelled"]["clean"]).softmax(1)[:, 1:]
+    trainer.train_step(batch())
+    assert torch.equal(given[0]["own"], expected)
+    assert given[0]["own_share"] == pytest.approx(0.4)
+    make().train_step(batch())
+    assert "own" not in given[1]
+
+
+def test_the_students_vote_grows_with_the_ramp(make):
+    trainer = make(student_share=0.4, ramp_fraction=1.0)  # over 20 iterations
+    clean, shares = batch()["unlabelled"]["clean"], []
+    for trainer.iteration in (0, 10, 20):
+        shares.append(trainer.own_answer(clean).label_share)
+    assert shares == pytest.approx([0.4 * np.exp(-5.0), 0.4 * np.exp(-1.25), 0.4])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_averaged_student_has_its_share_in_both_teachers_prompts(make, share: float):
+    """It finds organ 1 everywhere, the generator in a box: half of each is the box's probability and one elsewhere."""
+    trainer = make(student_prompt_share=share, ct_prompt="generator", point_strategy="random", points=20)
+    trainer.ema_logits = lambda clean: torch.tensor([-20.0, 20.0, -20.0]).view(1, 3, 1, 1, 1).expand(2, 3, *PATCH)
+    trainer.train_step(batch())
+    (mask,) = (given["masks"][0, 0] for given in trainer.ct_teacher.prompts)
+    voxels, labels = points_of(trainer)
+    inside = [
+        all(edge.start <= value < edge.stop for edge, value in zip(BOX, voxel, strict=True))
+        for voxel in voxels[labels == 1].round().tolist()
+    ]
+    outside = 0.5 * (mask[0, 0, 0].sigmoid().item() + mask[-1, -1, -1].sigmoid().item())
+    assert outside == pytest.approx(share, abs=0.01)
+    assert all(inside) is (share == 0)
+
+
+def test_a_gate_is_logged_and_used_as_weights(make, monkeypatch: pytest.MonkeyPatch):
+    """The student is perfect on the first organ and knows nothing of the second; the teachers are fair on both."""
+    dice = dict.fromkeys(SOURCES, np.array([0.5, 0.5])) | {"student": np.array([1.0, 0.0])}
+    for reliability, weights in (("gate", [0.0, 1.0]), ("report", [0.0, 0.5])):
+        trainer = make(reliability=reliability)
+        monkeypatch.setattr(trainer.monitor, "report", lambda teaching: TeacherReport(("a", "b"), dice))
+        trainer.on_train_epoch_start()
+        assert trainer.organ_weights.tolist() == weights
+        assert trainer.logger.get_value("reliability", step=None) == [weights]
 
 
 def test_mean_fusion_draws_nothing(make):
