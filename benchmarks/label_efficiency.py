@@ -113,7 +113,7 @@ def report(records: list[dict[str, Any]], arguments: argparse.Namespace) -> None
             "seeds",
             "Dice, mean ± sd over seeds",
             f"the same without the {TINY}",
-            "against supervised",
+            "against supervised of as many steps",
             "false positives, ml",
         ],
         rows=table_rows(records),

@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 Record = Mapping[str, Any]
-BASELINE = "supervised"
+BASELINE, LONG_BASELINE = "supervised", "supervised-long"
 TINY = "prostate"  # some ten voxels, which a training finds in most cases or in none
 
 
@@ -53,9 +53,15 @@ def _over_seeds(runs: Sequence[Record], without: str | None = None) -> str:
     return f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
+def baseline_of(method: str) -> str:
+    """What a method is compared with: the supervised training of as many steps, and that with the shorter one."""
+    longer = method in METHODS and METHODS[method].longer > 1
+    return LONG_BASELINE if longer and method != LONG_BASELINE else BASELINE
+
+
 def difference(records: Sequence[Record], method: str, budget: int) -> str:
     """Mean difference to supervised, its interval over the test cases (seeds averaged), and of each seed."""
-    theirs = {run["seed"]: run for run in select(records, BASELINE, budget)}
+    theirs = {run["seed"]: run for run in select(records, baseline_of(method), budget)}
     pairs = [(run, theirs[run["seed"]]) for run in select(records, method, budget) if run["seed"] in theirs]
     if method == BASELINE or not pairs:
         return ""

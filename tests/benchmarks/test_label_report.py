@@ -46,6 +46,15 @@ def test_differences_are_paired_by_seed_and_averaged_over_organs():
     assert text.endswith("seeds +0.150, +0.200")
 
 
+def test_long_trainings_are_compared_with_the_long_supervised_one_and_that_with_the_short_one():
+    long = [
+        record("supervised-long", seed=0, liver=[0.7, 0.7], brain=[0.7, None]),
+        record("muduo-long", seed=0, liver=[0.8, 0.8], brain=[0.7, None]),
+    ]
+    assert difference(RECORDS + long, "muduo-long", 5).endswith("seeds +0.050")
+    assert difference(RECORDS + long, "supervised-long", 5).endswith("seeds +0.300")
+
+
 def test_there_is_no_difference_without_a_supervised_run_of_the_same_seed():
     assert difference(RECORDS, "cps", 5) == ""
     assert difference(RECORDS, "supervised", 5) == ""
