@@ -1,7 +1,7 @@
-"""Does the host's memory suffice for the largest scan?"""
+"""Does the host's memory suffice for the largest scan, and for a training?"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +9,15 @@ import numpy as np
 
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.unlabelled import HEADER_FORMATS, read_grid
+from nnunetv2_muduo.settings import Settings
 
 NAME = "host memory"
 GIB = 1024**3
 IMAGE_FOLDERS = ("imagesTr", "imagesUn", "imagesTs")
 # nnU-Net's own numbers where these variables do not say: of preprocessing and a validation's masks; of prediction's
 DEFAULTS = {"nnUNet_def_n_proc": 8, "nnUNet_nps": 3}
+_WORKERS = "nnUNet_n_proc_DA"
+_GIVES_BACK = "MALLOC_MMAP_THRESHOLD_"  # set, it has glibc return what is freed
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class HostNeed:
         prediction: the process that predicts, where the logits are not kept on a GPU.
         export: a process that writes the mask in the validation of our trainers.
         stock_export: the same in `nnUNetv2_predict`.
+        new_shape: (Z, Y, X) of the scan, preprocessed.
     """
 
     scan: str
@@ -36,6 +40,27 @@ class HostNeed:
     prediction: float
     export: float
     stock_export: float
+    new_shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingNeed:
+    """What a training with nnUNetTrainerMuDuo on a GPU takes of the host, in GiB.
+
+    Attributes:
+        total: of all processes together, by number of workers: 0, 1, ..., and as many as would be started.
+    """
+
+    total: tuple[float, ...]
+
+    @property
+    def workers(self) -> int:
+        """How many would be started for labelled patches (`nnUNet_n_proc_DA`)."""
+        return len(self.total) - 1
+
+    def fitting(self, available: float) -> int | None:
+        """How many workers, at least 1, go into these GiB; None where not even one does."""
+        return max((number for number, total in enumerate(self.total) if number and total <= available), default=None)
 
 
 def check_host(
@@ -45,11 +70,16 @@ def check_host(
     need = estimate_host_need(raw_folder, plans=plans, configuration=configuration, dataset_json=dataset_json)
     if need is None or available is None:
         return []
+    training = estimate_training_need(
+        plans, configuration=configuration, dataset_json=dataset_json, scan=need.new_shape
+    )
     processes, exports = map(_processes, DEFAULTS)
-    return [judge_host(need, available / GIB, processes=processes, exports=exports)]
+    return [judge_host(need, available / GIB, processes=processes, exports=exports, training=training)]
 
 
-def judge_host(need: HostNeed, available: float, *, processes: int, exports: int) -> Check:
+def judge_host(
+    need: HostNeed, available: float, *, processes: int, exports: int, training: TrainingNeed | None = None
+) -> Check:
     """Memory of the machine, in GiB, against what nnU-Net's processes at work at the same time take.
 
     Args:
@@ -57,12 +87,13 @@ def judge_host(need: HostNeed, available: float, *, processes: int, exports: int
         available: memory in GiB.
         processes: that preprocess, or write the masks of a validation.
         exports: that write the masks of `nnUNetv2_predict`.
+        training: of all processes of a training together; None: not known.
     """
     found = (
         f"{available:.1f} GiB; about, for each process, with the largest scan ({need.scan}, "
         f"{' x '.join(map(str, need.shape))}): preprocessing {need.preprocessing:.1f} GiB, predicting "
         f"{need.prediction:.1f} without a GPU that holds it, writing the mask {need.export:.1f} in validation and "
-        f"{need.stock_export:.1f} in nnUNetv2_predict; training is not predicted"
+        f"{need.stock_export:.1f} in nnUNetv2_predict; {_described(training)}"
     )
     largest = max(need.preprocessing, need.export)
     fitting = int(available // largest)
@@ -76,7 +107,25 @@ def judge_host(need: HostNeed, available: float, *, processes: int, exports: int
         )
     if remedy := _remedy_of_predicting(int(available // need.stock_export), exports):
         remedies.append(remedy)
+    if training is not None and (remedy := _remedy_of_training(training, available)):
+        remedies.append(remedy)
     return warn(NAME, found, "; ".join(remedies)) if remedies else ok(NAME, found)
+
+
+def _described(training: TrainingNeed | None) -> str:
+    if training is None:
+        return "training is not predicted"
+    return f"training on a GPU, all processes together, {training.total[-1]:.1f} with {_WORKERS}={training.workers}"
+
+
+def _remedy_of_training(training: TrainingNeed, available: float) -> str:
+    """What to do about a training; "" where it fits."""
+    if training.total[-1] <= available:
+        return ""
+    number = training.fitting(available)
+    if number:
+        return f"a training may not fit: export {_WORKERS}={number}"
+    return "a training may not fit with one worker either: train on a machine with more memory"
 
 
 def _remedy_of_predicting(fitting: int, exports: int) -> str:
@@ -119,7 +168,43 @@ def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dat
         prediction=in_gib(prediction_bytes(largest, channels=channels, classes=heads)),
         export=in_gib(export_bytes(largest, settings, classes=heads, lean=True)),
         stock_export=in_gib(export_bytes(largest, settings, classes=heads, lean=False)),
+        new_shape=largest.new_shape,
     )
+
+
+def estimate_training_need(
+    plans: dict, *, configuration: str, dataset_json: Mapping, scan: Sequence[int]
+) -> TrainingNeed | None:
+    """What a training with nnUNetTrainerMuDuo takes with as many workers as nnU-Net would start, and with fewer.
+
+    Args:
+        plans: nnU-Net's plans, with their settings.
+        configuration: name of one of their configurations.
+        dataset_json: nnU-Net's dataset.json.
+        scan: (Z, Y, X) of the largest scan, preprocessed.
+
+    Returns:
+        None where the trainer does not tell the sizes of its patches.
+    """
+    from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
+
+    from nnunetv2_muduo.memory.planned_patches import planned_patches
+    from nnunetv2_muduo.memory.training_host import training_bytes
+    from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
+
+    try:
+        patches = planned_patches(
+            nnUNetTrainerMuDuo, plans, configuration=configuration, dataset_json=dict(dataset_json), scan=scan
+        )
+        workers = get_allowed_n_proc_DA()
+    except Exception:  # what is wrong with plans or variables is told elsewhere; a doctor goes on
+        return None
+    seeded, gives_back = Settings.from_plans(plans).seed is not None, _GIVES_BACK in os.environ
+    totals = [
+        training_bytes(patches, workers=number, seeded=seeded, on_cuda=True, gives_back=gives_back).total / GIB
+        for number in range(workers + 1)
+    ]
+    return TrainingNeed(tuple(totals))
 
 
 def _grids(

@@ -7,7 +7,14 @@ from doctor_dataset import DATASET_JSON, PLANS, Tiny
 from doctor_marks import mark_of
 
 from nnunetv2_muduo.doctor.check import Check, Mark
-from nnunetv2_muduo.doctor.host import HostNeed, estimate_host_need, judge_host
+from nnunetv2_muduo.doctor.host import (
+    HostNeed,
+    TrainingNeed,
+    check_host,
+    estimate_host_need,
+    estimate_training_need,
+    judge_host,
+)
 
 
 @pytest.fixture
@@ -42,6 +49,61 @@ def test_masks_of_stock_prediction_are_held_against_the_memory(available: float,
     assert mark_of(check) is mark
     assert remedy in check.remedy
     assert "nnUNet_def_n_proc" not in check.remedy
+
+
+@pytest.mark.parametrize(
+    ("available", "remedy"),
+    [
+        (30, ""),
+        (9, "a training may not fit: export nnUNet_n_proc_DA=2"),
+        (7.5, "not fit with one worker either"),
+    ],
+)
+def test_training_is_held_against_the_memory(available: float, remedy: str):
+    need = HostNeed("a_0000.nii.gz", (619, 400, 400), 1.0, 1.0, 1.0, 1.0)
+    training = TrainingNeed((2.0, 8.0, 8.5, 10.25))
+    check = judge_host(need, available, processes=1, exports=1, training=training)
+    assert "training on a GPU, all processes together, 10.2 with nnUNet_n_proc_DA=3" in check.found
+    assert mark_of(check) is (Mark.WARN if remedy else Mark.OK)
+    assert remedy in check.remedy
+
+
+def training_need(**changes) -> TrainingNeed:
+    plans = {**PLANS, "muduo": changes}
+    need = estimate_training_need(plans, configuration="3d_fullres", dataset_json=DATASET_JSON, scan=(80, 60, 40))
+    assert need is not None
+    return need
+
+
+def test_training_takes_as_many_workers_as_nnunet_starts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    monkeypatch.setenv("nnUNet_n_proc_DA", "5")
+    assert training_need().workers == 5
+    monkeypatch.delenv("nnUNet_n_proc_DA")
+    assert training_need().workers == 6
+    totals = training_need().total
+    assert list(totals) == sorted(totals)
+
+
+def test_training_that_gives_memory_back_takes_less(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    usual = training_need().total[-1]
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "131072")
+    assert training_need().total[-1] < usual
+
+
+def test_training_that_cannot_be_made_is_not_predicted():
+    plans = {**PLANS, "configurations": {}}
+    assert estimate_training_need(plans, configuration="2d", dataset_json=DATASET_JSON, scan=(80, 60, 40)) is None
+
+
+def test_line_tells_what_a_training_takes(tiny: Tiny, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    context = {"plans": planned_for_host(), "configuration": "3d_fullres", "dataset_json": DATASET_JSON}
+    (check,) = check_host(tiny.raw, available=64 * 1024**3, **context)
+    assert "with nnUNet_n_proc_DA=1" in check.found
+    (check,) = check_host(tiny.raw, available=1024**3, **context)
+    assert "a training may not fit with one worker either" in check.remedy
 
 
 def test_scans_to_test_on_count_for_the_memory_as_well(tiny: Tiny):
