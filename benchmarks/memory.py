@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py --of trainings preprocessing
     python benchmarks/memory.py --of export --scan 310 200 200
+    python benchmarks/memory.py --of workers
 
 *Trainings*: `nnUNetv2_train -device cpu` of a tiny dataset, three trainers with the shipped stand-ins. A step is what
 a training takes beyond the same training with the smallest patch, measured and predicted; the smallest must be so large
@@ -9,6 +10,7 @@ that its steps, not the imports, are the process's peak. glibc gives freed memor
 back at once (MALLOC_MMAP_THRESHOLD_), so that what is seen is what is held. *Preprocessing*: `muduo
 preprocess-unlabelled` of a whole body. *Export*: masks written by nnU-Net's function from logits of 13 classes. The
 libraries' share (`memory.host.LIBRARIES`) was chosen when runs of preprocessing were known; nothing else is fitted.
+*Workers*: trainings with worker processes, see `training_memory.py`.
 What other runs measured is kept, row by row.
 """
 
@@ -33,6 +35,7 @@ from process_memory import peaks_of
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from planned_dataset import unet_plans
 from trainable_dataset import DATASET, SETTINGS, SPACING_IN_MM, TrainableDataset
+from training_memory import trainings_with_workers
 
 from nnunetv2_muduo.memory.host import LIBRARIES, ScanShape, export_bytes, preprocessing_bytes
 from nnunetv2_muduo.memory.training_step import simulate_step
@@ -43,7 +46,7 @@ from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMu
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAE import nnUNetTrainerPETCTMAE
 
 RESULTS = Path(__file__).resolve().parent / "results" / "memory"
-PARTS = ("trainings", "preprocessing", "export")
+PARTS = ("trainings", "preprocessing", "export", "workers")
 TRAINERS = (nnUNetTrainerMuDuoSupervised, nnUNetTrainerMuDuo, nnUNetTrainerPETCTMAE)
 FEATURES, CLASSES = 8, 13
 SCAN_SPACING = (3.0, 2.04, 2.04)  # (z, y, x) in mm
@@ -101,6 +104,12 @@ def _train(dataset: TrainableDataset, trainer: type, edge: int, environment: dic
     step = simulate_step(trainer, plans, configuration="3d_fullres", dataset_json=dataset.dataset_json, on_cuda=False)
     print(trainer.__name__, edge, f"{peaks[0] / MIB:.0f} MiB, a step of {step.peak / MIB:.0f} MiB", flush=True)
     return peaks[0], step.peak
+
+
+def compare_workers(folder: Path) -> Iterator[Compared]:
+    """Trainings with worker processes, the main process's libraries and step included."""
+    for what, measured, predicted in trainings_with_workers(folder):
+        yield Compared("workers", what, measured, predicted)
 
 
 def compare_preprocessing(folder: Path, shape: tuple[int, ...]) -> Iterator[Compared]:
@@ -234,6 +243,7 @@ def main() -> None:
             "trainings": lambda: compare_trainings(Path(folder), trainers, arguments.patches),
             "preprocessing": lambda: compare_preprocessing(Path(folder), scan),
             "export": lambda: compare_export(Path(folder), scan),
+            "workers": lambda: compare_workers(Path(folder)),
         }
         for part in arguments.of:
             for row in parts[part]():
