@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
+from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
@@ -96,12 +96,22 @@ def write_whole(image: sitk.Image, path: Path) -> None:
     """As `write_image`, for any ending that SimpleITK knows.
 
     Raises:
-        OSError: where there is no room for the file; ITK itself leaves a NIfTI file truncated then, without an error.
+        OSError: where there is no room for the file; ITK itself leaves it truncated or empty then, without an error.
     """
     with replacing(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
-        if is_truncated_nifti(partial):
+        if not _is_written(image, partial):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _is_written(image: sitk.Image, file: Path) -> bool:
+    """Whether all of an image is in a file; of other formats than NIfTI only reading tells."""
+    if file.name.endswith((".nii", ".nii.gz")):
+        return is_whole_image(file)
+    try:
+        return sitk.Hash(sitk.ReadImage(str(file))) == sitk.Hash(image)
+    except RuntimeError:
+        return False
 
 
 def check_ending(path: Path) -> None:

@@ -10,9 +10,10 @@ import SimpleITK
 
 from nnunetv2_muduo.datasets.difficulty import USUAL, Difficulty
 from nnunetv2_muduo.datasets.field_of_view import draw_field_of_view
+from nnunetv2_muduo.datasets.scan_io import write_whole
 from nnunetv2_muduo.datasets.simulation import simulate_visit
 from nnunetv2_muduo.datasets.tissues import Tissue
-from nnunetv2_muduo.files import clear_away_left_behind, replacing, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 
 ORGANS: dict[str, int] = {
     "background": 0,
@@ -104,5 +105,4 @@ def _write_image(array: np.ndarray, target: Path, spacing_in_mm: tuple[float, fl
     """Write [Z,Y,X] as NIfTI."""
     image = SimpleITK.GetImageFromArray(array)
     image.SetSpacing([float(s) for s in reversed(spacing_in_mm)])
-    with replacing(target) as partial:
-        SimpleITK.WriteImage(image, str(partial), useCompression=True)
+    write_whole(image, target)

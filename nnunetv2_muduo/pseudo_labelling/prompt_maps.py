@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
-from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
+from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, write_text
 from nnunetv2_muduo.json_files import read_table
@@ -150,7 +150,7 @@ def _without_prediction(jobs: Sequence[CaseJob], folder: Path, made_from: dict) 
     missing = []
     for job in jobs:
         assert job.prompt is not None
-        whole = job.prompt.is_file() and not is_truncated_nifti(job.prompt)
+        whole = is_whole_image(job.prompt)
         if not whole or known.get(job.case) != stamps[job.case]:
             job.prompt.unlink(missing_ok=True)
             missing.append(job)

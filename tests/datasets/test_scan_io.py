@@ -5,6 +5,8 @@ import locale
 import re
 import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -162,26 +164,39 @@ def write_dicom(folder, *, uid: str, value: int, modality: str = "CT") -> None:
         writer.Execute(image)
 
 
-@pytest.fixture
-def _no_room():
-    """No file can get longer than 20 kB in this process, as if the disk were full."""
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file can get longer than so many bytes in this process, as if the disk were full."""
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.usefixtures("_no_room")
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nii"])
 def test_a_full_disk_is_an_error_and_no_truncated_file_takes_the_place_of_a_whole_one(tmp_path, name):
     write_image(an_image(), tmp_path / name)
     before = (tmp_path / name).read_bytes()
     noise = np.random.default_rng(0).integers(0, 255, (40, 64, 64)).astype(np.uint8)
     for write in (write_image, write_whole):
-        with pytest.raises(OSError, match="No space left") as raised:
+        with room_for(20_000), pytest.raises(OSError, match="No space left") as raised:
             write(sitk.GetImageFromArray(noise), tmp_path / name)
         assert raised.value.errno == errno.ENOSPC
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.mha", "a.nrrd"])
+def test_a_file_that_the_disk_takes_in_part_or_not_at_all_is_an_error_whatever_its_format(tmp_path, name, share):
+    noise = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (40, 24, 24)).astype(np.uint8))
+    write_image(noise, tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    with room_for(int(share * len(whole))), pytest.raises(OSError, match=name):
+        write_image(noise, tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == whole
