@@ -91,9 +91,12 @@ def test_what_is_there_is_skipped_and_what_changed_is_predicted_again(
     (project.out / "pat 0.v1.nii.gz").write_bytes(half)
     predict(model, project)
     assert predictor.predicted[3:] == ["pat 0.v1"]
+    (project.out / "pat 1.v1.nii.gz").write_bytes(b"")
+    predict(model, project)
+    assert predictor.predicted[4:] == ["pat 1.v1"]
     torch.save({"_best_ema": np.float64(0.75), "epoch": 2}, model.folder / "fold_0" / "checkpoint_final.pth")
     predict(model, project)
-    assert predictor.predicted[4:] == ["pat 0.v1", "pat 1.v1"]
+    assert predictor.predicted[5:] == ["pat 0.v1", "pat 1.v1"]
 
 
 def test_a_bad_scan_is_not_predicted(predictor: type[StubPredictor], model: PromptModel, project: PseudoProject):
