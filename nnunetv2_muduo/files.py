@@ -141,8 +141,30 @@ def clear_away_left_behind(*folders: Path, all_of_them: bool = False) -> None:
     What is younger than a day may be of a run that is alive and stays, unless it is known that there is none.
     """
     for partial in (entry for folder in folders for entry in folder.glob(f"{PARTIAL_PREFIX}*")):
-        if all_of_them or time.time() - partial.stat().st_mtime > _DAY_IN_SECONDS:
+        if all_of_them or _is_old(partial):
             shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
+
+
+def clear_away_left_behind_of(*files: Path) -> None:
+    """As `clear_away_left_behind`, for single files in folders that may hold anything: what is theirs alone.
+
+    That is a private folder with nothing in it but a file of the name.
+    """
+    for file in files:
+        for partial in file.parent.glob(f"{PARTIAL_PREFIX}*"):
+            if _holds_at_most(partial, file.name) and _is_old(partial):
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+def _holds_at_most(folder: Path, name: str) -> bool:
+    try:
+        return {entry.name for entry in folder.iterdir()} <= {name}
+    except OSError:  # no folder, somebody else's, or gone just now
+        return False
+
+
+def _is_old(partial: Path) -> bool:
+    return time.time() - partial.lstat().st_mtime > _DAY_IN_SECONDS
 
 
 def is_whole_array(file: Path) -> bool:

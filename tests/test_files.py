@@ -15,6 +15,7 @@ from nnunetv2_muduo.files import (
     can_link,
     check_can_write,
     clear_away_left_behind,
+    clear_away_left_behind_of,
     file_stamp,
     link_or_copy,
     replacing,
@@ -201,6 +202,19 @@ def test_what_killed_runs_left_is_cleared_away_once_no_run_can_be_alive(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == [".partial-1-case", "kept"]
     clear_away_left_behind(tmp_path / "missing", tmp_path, all_of_them=True)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_of_single_files_only_what_can_be_nobody_elses_is_cleared_away(tmp_path):
+    inside = {".partial-old": "mask.png", ".partial-others": "report.html", ".partial-young": "mask.png"}
+    for name, content in inside.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / content).write_text("half")
+    (tmp_path / ".partial-empty").mkdir()
+    (tmp_path / ".partial-mask.png").write_text("somebody's file")
+    for name in (".partial-old", ".partial-others", ".partial-empty", ".partial-mask.png"):
+        os.utime(tmp_path / name, (0, 0))
+    clear_away_left_behind_of(tmp_path / "missing" / "mask.png", tmp_path / "mask.png")
+    assert {path.name for path in tmp_path.iterdir()} == {".partial-others", ".partial-young", ".partial-mask.png"}
 
 
 def test_nobody_else_can_read_what_is_in_the_making_or_guess_where_it_is(tmp_path):

@@ -74,7 +74,7 @@ class _AddPoint(Action):
 def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.datasets.plausibility import intensity_warnings
     from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, read_intensities, write_image
-    from nnunetv2_muduo.files import check_can_write
+    from nnunetv2_muduo.files import check_can_write, clear_away_left_behind_of
 
     check_ending(arguments.o)
     if arguments.figure is not None and arguments.figure.suffix.lower() != ".png":
@@ -82,6 +82,7 @@ def _run(arguments: Namespace) -> None:
     if arguments.o.exists() and arguments.scan.exists() and arguments.o.samefile(arguments.scan):
         raise UserError(f"-o {arguments.o} is the scan itself, which would be lost; choose another name for the mask.")
     for file in filter(None, (arguments.o, arguments.figure)):
+        clear_away_left_behind_of(file)
         check_can_write(file)
     device = chosen_device(arguments.device)
     targets = _targets(arguments)

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.files import clear_away_left_behind_of, write_text
 from nnunetv2_muduo.package_versions import installed_versions
 from nnunetv2_muduo.reporting.cases import case_pictures
 from nnunetv2_muduo.reporting.chart import chart, legend_sample
@@ -84,6 +84,7 @@ def write_report(
         "notes": notes,
         "written": f"{datetime.now():%Y-%m-%d %H:%M}",
     }
+    clear_away_left_behind_of(path)
     write_text(path, render(content).encode("utf-8", "replace").decode("utf-8"))  # JSON may hold half a character
     return notes
 

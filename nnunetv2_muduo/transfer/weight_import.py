@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import replacing, sha256_of
+from nnunetv2_muduo.files import clear_away_left_behind_of, replacing, sha256_of
 from nnunetv2_muduo.nnunet_files import check_dataset_json, check_plans
 from nnunetv2_muduo.nnunet_folders import check_configuration
 from nnunetv2_muduo.plain_configuration import naming_bad_plans
@@ -101,6 +101,7 @@ def import_weights(
     _refuse(source, target, misfits(target.network, fitted), reasons, force=force)
     about = _rearranged(pretrained, target.provenance, sources)
     entry = _entry(about, pretrained, target, source=source, reasons=reasons, checkpoint=checkpoint)
+    clear_away_left_behind_of(output)
     with replacing(output) as partial:
         torch.save({"network_weights": target.as_trainer_names_it(fitted), PROVENANCE_KEY: entry}, partial)
     imported = ImportedWeights(output, about, sources, tuple(reasons), target)
