@@ -45,6 +45,12 @@ SHARES = {
     "clicks": 3,
     "finetune-teacher": 2,
     "split": 1,
+    "export": 3,
+    "export over an earlier one": 3,
+    "import-mae": 3,
+    "segment": 3,
+    "uncrop": 6,
+    "report": 3,
     TRAINING: 1,
 }
 COLUMNS = {

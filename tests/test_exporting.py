@@ -1,4 +1,3 @@
-import copy
 import errno
 import json
 import os
@@ -12,15 +11,14 @@ import numpy as np
 import pytest
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-from planned_dataset import DATASET, DATASET_JSON, unet_plans
+from planned_dataset import DATASET, DATASET_JSON
+from trained_model import TRAINER, Model, network_of
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.exporting import export_model
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 
-TRAINER = "nnUNetTrainerMuDuo"
 PLAIN = "nnUNetTrainer__nnUNetPlans__3d_fullres"
 
 PREDICT_LOGITS = """
@@ -35,53 +33,6 @@ predictor = nnUNetPredictor(device=torch.device("cpu"), use_mirroring=True, allo
 predictor.initialize_from_trained_model_folder(model, folds or None, checkpoint_name="checkpoint_final.pth")
 np.save(logits, predictor.predict_logits_from_preprocessed_data(torch.from_numpy(np.load(image))).numpy())
 """
-
-
-def network_of(plans: dict, seed: int, *, input_channels: int = 2, deep_supervision: bool = True) -> torch.nn.Module:
-    torch.manual_seed(seed)
-    manager = PlansManager(plans)
-    return nnUNetTrainer.build_network_architecture(
-        manager, manager.get_configuration("3d_fullres"), input_channels, 3, deep_supervision
-    )
-
-
-class Model:
-    """A results folder as nnUNetTrainerMuDuo leaves it, with a tiny network in each fold."""
-
-    def __init__(self, results: Path) -> None:
-        self.plans = unet_plans(patch_size=(16, 16, 16), features=2) | {"muduo": {"points": 5}}
-        self.folder = results / DATASET / f"{TRAINER}__nnUNetPlans__3d_fullres"
-        self.folder.mkdir(parents=True)
-        (self.folder / "plans.json").write_text(json.dumps(self.plans))
-        (self.folder / "dataset.json").write_text(json.dumps(DATASET_JSON))
-        (self.folder / "dataset_fingerprint.json").write_text("{}")
-
-    def add_fold(self, fold: str, *, name: str = "checkpoint_final.pth", **network) -> torch.nn.Module:
-        trained = network_of(self.plans, seed=ord(fold[0]), **network)
-        optimiser = torch.optim.SGD(trained.parameters(), 0.01, momentum=0.9)
-        folder = self.folder / f"fold_{fold}"
-        folder.mkdir(exist_ok=True)
-        (folder / "progress.png").write_bytes(b"picture")
-        checkpoint = {
-            "network_weights": trained.state_dict(),
-            "optimizer_state": optimiser.state_dict(),
-            "grad_scaler_state": None,
-            "logging": {"consistency_losses": [np.float64(0.5)]},
-            "_best_ema": np.float64(0.5),
-            "current_epoch": 3,
-            "init_args": {
-                "plans": copy.deepcopy(self.plans),
-                "configuration": "3d_fullres",
-                "fold": fold,
-                "dataset_json": DATASET_JSON,
-                "device": torch.device("cpu"),
-            },
-            "trainer_name": TRAINER,
-            "inference_allowed_mirroring_axes": (0, 1, 2),
-            "muduo": {"state of ours": 1},
-        }
-        torch.save(checkpoint, folder / name)
-        return trained
 
 
 @pytest.fixture

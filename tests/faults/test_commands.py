@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes"),
     pytest.mark.forks,
 ]
-QUICK = ("weights", "plan", "harmonise", "evaluate", "preprocess-unlabelled")
+QUICK = ("weights", "plan", "harmonise", "evaluate", "preprocess-unlabelled", "export", "import-mae", "uncrop")
 SLOW = tuple(name for name in SCENARIOS if name not in QUICK)
 
 

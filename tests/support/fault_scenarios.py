@@ -1,95 +1,29 @@
 """Commands of `muduo` on tiny datasets, as scenarios for `fault_trials`."""
 
-import csv
-import hashlib
 import json
 import os
-import pickle
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import blosc2
-import numpy as np
 import torch
 from autopet_folders import STUDY, write_release
 from centre_folders import CT_GRID, a_ct, write_case
 from clickable_dataset import DATASET as CLICKABLE
 from clickable_dataset import write_clickable_dataset
 from evaluated_folders import write_study
+from fault_commands import muduo
+from fault_mask_scenarios import segment, uncrop
+from fault_meanings import arrays, blosc, is_there, pickled, tensors, without_columns, without_lines
+from fault_model_scenarios import export, import_mae, report
 from fault_trials import Scenario
 from phantom_datasets import write_dataset
 from planned_dataset import unet_plans, write_planned_dataset
 from pseudo_project import DATASET_JSON, PseudoProject, write_project, write_scan, write_teachers
 from tiny_teachers import CLICK_UNET
 
-from nnunetv2_muduo import cli
-from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
-
 _PUBLISHED = bytes(range(256)) * 400  # stands for the weights of a released teacher
-
-
-def muduo(folder: Path, *arguments: str) -> int:
-    """A command of ours with nnU-Net's folders and the weights below a folder."""
-    for variable in FOLDER_VARIABLES:
-        os.environ[variable] = str(folder / variable)
-    os.environ["MUDUO_WEIGHTS"] = str(folder / "weights")
-    return cli.main(arguments)
-
-
-# What of a file counts
-
-
-def tensors(file: Path) -> str:
-    """The weights of a checkpoint; its file has a date in it."""
-    content = torch.load(file, map_location="cpu", weights_only=False)
-    weights = content.get("model_state_dict", content.get("network_weights"))
-    digest = hashlib.sha256()
-    for name, tensor in weights.items():
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def without_columns(*names: str) -> Callable[[Path], str]:
-    """A table but for what depends on the clock."""
-
-    def meaning(file: Path) -> str:
-        with file.open(newline="") as lines:
-            rows = [{key: value for key, value in row.items() if key not in names} for row in csv.DictReader(lines)]
-        return json.dumps(rows)
-
-    return meaning
-
-
-def without_lines(*words: str) -> Callable[[Path], str]:
-    """A text but for the lines with such a word."""
-    return lambda file: "\n".join(line for line in file.read_text().splitlines() if not any(w in line for w in words))
-
-
-def arrays(file: Path) -> str:
-    """What a zip archive of arrays holds, whenever it was written."""
-    with np.load(file) as archive:
-        return hashlib.sha256(b"".join(name.encode() + archive[name].tobytes() for name in archive.files)).hexdigest()
-
-
-def blosc(file: Path) -> str:
-    """What an array of blosc2 holds; what it keeps between its parts is anything."""
-    return hashlib.sha256(np.ascontiguousarray(blosc2.open(str(file), mode="r")[:]).tobytes()).hexdigest()
-
-
-def pickled(file: Path) -> str:
-    """A pickle by its content: how objects share parts of each other does not count."""
-    return repr(sorted(pickle.loads(file.read_bytes()).items()))
-
-
-def is_there(file: Path) -> str:
-    """That it is there, whatever is in it."""
-    return "there"
-
-
-# Scenarios
 
 
 def _preprocess_unlabelled() -> Scenario:
@@ -323,4 +257,10 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "weights": _download,
     "split": _split,
     "plan": _plan,
+    "export": partial(export, again=False),
+    "export over an earlier one": partial(export, again=True),
+    "import-mae": import_mae,
+    "segment": segment,
+    "uncrop": uncrop,
+    "report": report,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fault_scenarios import blosc, is_there, pickled
+from fault_meanings import blosc, is_there, pickled
 from fault_trials import Scenario
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from trainable_dataset import DATASET, SETTINGS, TrainableDataset
