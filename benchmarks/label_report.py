@@ -43,7 +43,7 @@ def table_rows(records: Sequence[Record]) -> list[list[str]]:
         for method in methods_in(records):
             runs = select(records, method, budget)
             if runs:
-                cells = [runs[0]["title"], str(budget), str(len(runs)), _over_seeds(runs), _over_seeds(runs, TINY)]
+                cells = [title_of(runs[0]), str(budget), str(len(runs)), _over_seeds(runs), _over_seeds(runs, TINY)]
                 rows.append([*cells, difference(records, method, budget), f"{mean(map(false_positives, runs)):.0f}"])
     return rows
 
@@ -77,6 +77,11 @@ def methods_in(records: Sequence[Record]) -> list[str]:
     return [method for method in METHODS if method in there]
 
 
+def title_of(record: Record) -> str:
+    """Of a run's method, which another benchmark that carried it out may call something else."""
+    return METHODS[record["method"]].title if record["method"] in METHODS else record["title"]
+
+
 def select(records: Sequence[Record], method: str, budget: int) -> list[Record]:
     """Runs of a method and budget, by seed."""
     chosen = [record for record in records if (record["method"], record["budget"]) == (method, budget)]
@@ -107,7 +112,7 @@ def _draw_budgets(left: Any, records: Sequence[Record], methods: Sequence[str], 
         there = [budget for budget in budgets if runs[budget]]
         if len(there) > 1:
             spread = [stdev(runs[budget]) if len(runs[budget]) > 1 else 0.0 for budget in there]
-            title = select(records, method, there[0])[0]["title"]
+            title = title_of(select(records, method, there[0])[0])
             left.errorbar(there, [mean(runs[b]) for b in there], spread, marker="o", capsize=4, label=title)
     left.set(xlabel="labelled scans", ylabel="mean Dice of ten organs, 12 test scans", xticks=budgets)
     left.grid(alpha=0.3)
@@ -117,7 +122,7 @@ def _draw_budgets(left: Any, records: Sequence[Record], methods: Sequence[str], 
 
 def _draw_methods(axis: Any, records: Sequence[Record], methods: Sequence[str], budget: int) -> None:
     rows = [
-        (runs[0]["title"], [mean_dice(run) for run in runs]) for m in methods if (runs := select(records, m, budget))
+        (title_of(runs[0]), [mean_dice(run) for run in runs]) for m in methods if (runs := select(records, m, budget))
     ]
     for place, (_, values) in enumerate(rows):
         spread = stdev(values) if len(values) > 1 else 0.0

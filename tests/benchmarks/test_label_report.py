@@ -62,7 +62,7 @@ def test_there_is_no_difference_without_a_supervised_run_of_the_same_seed():
 
 def test_table_has_a_row_for_each_method_in_order():
     rows = table_rows(RECORDS)
-    assert [row[0] for row in rows] == ["supervised", "muduo", "cps"]
+    assert [row[0] for row in rows] == ["supervised", "MuDuo", "CPS"]
     assert rows[0][2:4] == ["2", "0.450 ± 0.071"]
     assert rows[2][3] == "0.100"
 
