@@ -98,10 +98,13 @@ def export_model(
     with replacing_folder(target) as partial:
         _write_model(source, partial, folds=chosen, checkpoint=checkpoint, trainer=trainer, log=log)
     log(f"Model folder: {target}")
-    zip_file = _zip(target, output) if make_zip else None
-    if zip_file is not None:
+    zip_file = output / f"{dataset_name}__{target.name}.zip"
+    if make_zip:
+        _zip(target, zip_file)
         log(f"Zip file: {zip_file}")
-    return ExportedModel(target, zip_file, chosen, checkpoint)
+    elif zip_file.exists():
+        log(f"The zip file {zip_file} holds an earlier export, not this one; delete it, or export with --zip.")
+    return ExportedModel(target, zip_file if make_zip else None, chosen, checkpoint)
 
 
 def _source_folder(results: Path, trainer: str, suffix: str) -> Path:
@@ -217,11 +220,9 @@ def _copy(names: Iterable[str], source: Path, target: Path) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def _zip(folder: Path, output: Path) -> Path:
+def _zip(folder: Path, path: Path) -> None:
     """Zip a model folder with its dataset's name above it, as nnUNetv2_install_pretrained_model_from_zip unpacks it."""
-    path = output / f"{folder.parent.name}__{folder.name}.zip"
     with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
-                archive.write(file, file.relative_to(output))
-    return path
+                archive.write(file, file.relative_to(folder.parents[1]))

@@ -44,7 +44,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
 
 
 def export(model: Model, tmp_path: Path, **options):
-    return export_model("21", output=tmp_path / "out put", log=lambda text: None, **options)
+    return export_model("21", output=tmp_path / "out put", **{"log": lambda text: None} | options)
 
 
 def predicted_before_export(model: Model, networks: list[torch.nn.Module], image: np.ndarray) -> np.ndarray:
@@ -210,8 +210,12 @@ def test_an_earlier_export_is_replaced_only_on_demand(model, tmp_path):
     with pytest.raises(UserError, match="exists already"):
         export(model, tmp_path)
     (folder / "left over").touch()
-    export(model, tmp_path, overwrite=True, make_zip=False)
+    said: list[str] = []
+    export(model, tmp_path, overwrite=True, make_zip=False, log=said.append)
     assert not (folder / "left over").exists()
+    assert "holds an earlier export" in said[-1]
+    export(model, tmp_path, overwrite=True, log=said.append)
+    assert said[-1].startswith("Zip file: ")
 
 
 def test_a_model_that_nnunet_trained_is_never_replaced(model, tmp_path):
