@@ -14,7 +14,7 @@ from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_inte
 from nnunetv2_muduo.semisupervised.prompt_trainer import unwrapped
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport, make_teacher_report
-from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching, organ_masks
 
 if TYPE_CHECKING:
     from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
@@ -72,12 +72,11 @@ class Monitor:
             logits = self._student(patches.clean).float()
             said = teaching.label(patches, logits.softmax(1)[:, 1:], trainer.own_answer(patches.clean))
             found = said.valid[:, :, None, None, None]
-            organs = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, 1, 1, 1)
             masks = {
                 "CT teacher": None if said.p_ct is None else (said.p_ct > 0.5) & found,
                 "PET teacher": None if said.p_pet is None else (said.p_pet > 0.5) & found,
                 "pseudo-label": said.fused,
-                "student": logits.argmax(1, keepdim=True) == organs,
+                "student": organ_masks(logits.argmax(1), logits.shape[1] - 1),
             }
         case = unlabelled["keys"][0]
         draw_patch(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, Teaching, organ_masks
 
 SOURCES = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
 
@@ -128,7 +128,7 @@ def _answers(
         "pet_teacher": None if said.p_pet is None else said.p_pet > 0.5,
         "fused": said.fused,
         "prompt_generator": said.generator,
-        "student": logits.argmax(1, keepdim=True) == _organ_numbers(logits.shape[1] - 1, logits.device),
+        "student": organ_masks(logits.argmax(1), logits.shape[1] - 1),
     }
     return {source: mask for source, mask in masks.items() if mask is not None}
 
@@ -139,10 +139,5 @@ def _count(
     """Add one batch to the counters; returns whose answers were counted."""
     counted = labels != ignore_label if ignore_label is not None else torch.ones_like(labels, dtype=torch.bool)
     for source, mask in masks.items():
-        counters[source].add(mask, labels == _organ_numbers(mask.shape[1], labels.device), counted)
+        counters[source].add(mask, organ_masks(labels[:, 0], mask.shape[1]), counted)
     return set(masks)
-
-
-def _organ_numbers(organs: int, device: torch.device) -> Tensor:
-    """[1, K, 1, 1, 1] the labels 1 to K."""
-    return torch.arange(1, organs + 1, device=device).view(1, -1, 1, 1, 1)

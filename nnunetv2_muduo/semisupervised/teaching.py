@@ -183,7 +183,7 @@ class Teaching:
         probabilities, labels = self._generate_prompts(patches.clean, own)
         masks = None
         if probabilities is not None and labels is not None:
-            masks = _masks_of(labels, probabilities.shape[1])
+            masks = organ_masks(labels, probabilities.shape[1])
             if worth_encoding is None:
                 worth_encoding = (labels > 0).flatten(1).any(1)
         encoded, ct_logits = self._encode_ct(patches.raw, worth_encoding), None
@@ -202,7 +202,7 @@ class Teaching:
             student: [B, K, Z, Y, X] the student's current probabilities of the organs.
             own: the averaged student's answer, where it takes part.
         """
-        generator = None if evidence.generator is None else _masks_of(evidence.generator, student.shape[1])
+        generator = None if evidence.generator is None else organ_masks(evidence.generator, student.shape[1])
         found = student > 0.5 if generator is None else generator
         valid = _found_in(found)
         p_ct = p_pet = None
@@ -269,7 +269,7 @@ class Teaching:
         )  # every tile an organ reaches needs points of its own
 
 
-def _masks_of(labels: Tensor, organs: int) -> Tensor:
+def organ_masks(labels: Tensor, organs: int) -> Tensor:
     """Label map [B, Z, Y, X] -> masks [B, K, Z, Y, X] bool of organs 1 to K."""
     return labels[:, None] == torch.arange(1, organs + 1, device=labels.device).view(1, -1, 1, 1, 1)
 

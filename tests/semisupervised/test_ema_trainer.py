@@ -17,7 +17,7 @@ from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMu
 class nnUNetTrainerAveraged(nnUNetTrainerPull):  # noqa: N801
     """Is taught by its average, or could be."""
 
-    needs_ema = True  # type: ignore[assignment]
+    needs_ema = True
 
 
 @pytest.fixture
