@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from label_data import BUDGETS, plan, write_dataset, write_pool
-from label_methods import ABLATIONS, MAIN, METHODS, SIZES, Method
+from label_methods import ABLATIONS, LONG, MAIN, METHODS, SIZES, Method
 from label_report import TINY, draw, mean_dice, table_rows
 from label_training import Run, Workshop, carry_out, clear_up, identity, missing_trainer
 from machine import describe_machine, write_results
@@ -31,7 +31,7 @@ from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
 RESULTS = Path(__file__).resolve().parent / "results"
-GROUPS = {"main": tuple(MAIN), "ablations": tuple(ABLATIONS), "all": tuple(METHODS)}
+GROUPS = {"main": tuple(MAIN), "long": tuple(LONG), "ablations": tuple(ABLATIONS), "all": tuple(METHODS)}
 
 
 def chosen_methods(names: list[str], known: Mapping[str, Method] = METHODS) -> list[str]:
