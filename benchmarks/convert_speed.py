@@ -5,17 +5,21 @@
 Cases in the layout of AutoPET's release, all on one grid: 400 x 400 x 326 voxels of random CT (int16) and PET
 (float32), which compress badly, and an ellipsoid as lesion; two cases are drawn, the others are copies of their files.
 Before each measurement the system is asked to forget the source files, after it what was written is flushed to the
-disk. Copying is shutil.copyfile, file by file; the conversion runs in this process (-np 1), reads headers, hashes every
-byte, looks into the images and the label maps of the labelled cases, and writes records, manifest and splits. Starting
-Python and importing is not counted. Sources go to --folder (0.3 GB a case, and as much again for the copies).
+disk. Copying is shutil.copyfile, file by file; the conversion reads headers, hashes every byte, looks into the images
+and the label maps of the labelled cases, and writes records, manifest and splits. It runs in this process, where
+starting Python and importing is not counted, and as the command (-np 4 by default), where it is. Sources go to --folder
+(0.3 GB a case, and as much again for the copies).
 Writes benchmarks/results/convert_speed.{md,json}.
 """
 
 import argparse
 import gzip
 import os
+import shlex
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -35,6 +39,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 SIZE = (400, 400, 326)  # x, y, z
 SPACING_IN_MM = (2.0364, 2.0364, 3.0)
 DISTINCT = 2
+DATASET = "Dataset221_AutoPET"
 
 
 def write_nifti(array: np.ndarray, path: Path) -> None:
@@ -92,20 +97,35 @@ def copy_all(files: list[Path], target: Path) -> None:
 def convert_all(source: Path, target: Path, *, copy: bool, every_voxel: bool = False) -> None:
     """One labelled and one validation case, the others unlabelled."""
     wishes = Wishes((source,), "lesions", labelled=Amount(1), validation=Amount(1), copy=copy, every_voxel=every_voxel)
-    plan = plan_conversion(wishes, target / "Dataset221_AutoPET", log=print, progress=False)
+    plan = plan_conversion(wishes, target / DATASET, log=print, progress=False)
     convert(plan, preprocessed=None, progress=False)
 
 
+def run_command(source: Path, target: Path, *options: str) -> None:
+    """The same from a shell."""
+    sets = ["--target", "lesions", "--labelled", "1", "--validation", "1"]
+    program = [sys.executable, "-m", "nnunetv2_muduo.cli", "convert-autopet", str(source), "-d", DATASET]
+    environment = {name: value for name, value in os.environ.items() if name != "nnUNet_preprocessed"}
+    environment["nnUNet_raw"] = str(target)
+    subprocess.run([*program, *sets, *options], check=True, stdout=subprocess.DEVNULL, env=environment)
+
+
 def seconds(work: Callable[[Path], None], source: Path, folder: Path) -> tuple[float, float]:
-    """For the work on forgotten files until all is on the disk, and of the processor; what was written is removed."""
+    """For the work on forgotten files until all is on the disk, and of processors; what was written is removed."""
     forget(source)
     target = folder / "made"
-    started, busy = time.perf_counter(), time.process_time()
+    started, busy = time.perf_counter(), processor_seconds()
     work(target)
     flush(target)
-    taken = time.perf_counter() - started, time.process_time() - busy
+    taken = time.perf_counter() - started, processor_seconds() - busy
     shutil.rmtree(target)
     return taken
+
+
+def processor_seconds() -> float:
+    """Of this process and of those it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def main() -> None:
@@ -129,6 +149,8 @@ def main() -> None:
             "copying": lambda target: copy_all(files, target),
             "convert-autopet --copy": lambda target: convert_all(source, target, copy=True),
             "convert-autopet (links)": lambda target: convert_all(source, target, copy=False),
+            "the command with --copy": lambda target: run_command(source, target, "--copy"),
+            "the command (links)": lambda target: run_command(source, target),
             "convert-autopet --copy --every-voxel": lambda target: convert_all(
                 source, target, copy=True, every_voxel=True
             ),
@@ -156,7 +178,7 @@ def main() -> None:
             for way in ways
         ],
         record={
-            "command": "python benchmarks/convert_speed.py",
+            "command": shlex.join(["python", *sys.argv]),
             "rounds": arguments.rounds,
             "megabytes": megabytes,
             "seconds_and_processor_seconds": taken,

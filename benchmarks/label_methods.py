@@ -141,6 +141,10 @@ LONG: dict[str, Method] = {  # half an hour each on a core, where those above ta
     "muduo-mutual-long": Method(
         "MuDuo, the student votes and prompts, four times the steps", MUDUO, {**OURS, **MUTUAL}, longer=4
     ),
+    "muduo-pet-only-long": Method(
+        "MuDuo, PET teacher only, four times the steps", MUDUO, {**OURS, "ct_teacher": None}, longer=4
+    ),
+    "mean-teacher-long": Method("Mean Teacher, four times the steps", "nnUNetTrainerMeanTeacher", AT_ONCE, longer=4),
     "all-labels-long": Method(
         "supervised, all scans labelled, four times the steps", SUPERVISED, unlabelled="true labels", longer=4
     ),
