@@ -28,7 +28,7 @@ from nnunetv2_muduo.finetuning import FineTuning, finetune_teacher
 from nnunetv2_muduo.teachers.checkpoint import read_checkpoint, save_teacher
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings
 from nnunetv2_muduo.teachers.intensity import CLAMP
-from nnunetv2_muduo.teachers.training import mean_over_targets, validate
+from nnunetv2_muduo.teachers.validation import mean_over_targets, validate
 from nnunetv2_muduo.teachers.weights import load_teacher
 
 matplotlib.use("Agg")

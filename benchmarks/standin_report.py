@@ -20,7 +20,7 @@ from machine import describe_machine, write_results
 from standin_teachers import stage_folders, validation_crops
 
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
-from nnunetv2_muduo.teachers.training import mean_over_targets, validate
+from nnunetv2_muduo.teachers.validation import mean_over_targets, validate
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

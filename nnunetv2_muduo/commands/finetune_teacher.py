@@ -46,6 +46,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
     start.add_argument("--config", type=Path, metavar="FILE.json", help="start from random weights of this network")
     _add_training_arguments(parser)
     parser.add_argument("-o", type=Path, required=True, metavar="OUT", help="folder of the training; made if missing")
+    parser.add_argument(
+        "--export",
+        choices=("best", "last"),
+        default="best",
+        help="weights of the teacher: the best on the cases held out (default), or the last; repeat to change",
+    )
     parser.add_argument("--name", help="of the teacher, in the weights folder (default: the name of OUT)")
     parser.add_argument("--overwrite", action="store_true", help="replace another teacher of that name")
     add_device_argument(parser)
@@ -96,6 +102,7 @@ def _run(arguments: Namespace) -> None:
         ),
         arguments.o,
         training={"bfloat16": device.type == "cuda", **training},
+        export=arguments.export,
         name=arguments.name,
         overwrite=arguments.overwrite,
         device=device,

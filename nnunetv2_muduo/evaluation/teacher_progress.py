@@ -14,7 +14,12 @@ from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
 
 @plain_style
 def draw_teacher_progress(
-    path: Path, *, losses: Sequence[float], validation: Sequence[Mapping[str, Any]], title: str
+    path: Path,
+    *,
+    losses: Sequence[float],
+    validation: Sequence[Mapping[str, Any]],
+    title: str,
+    best: int | None = None,
 ) -> None:
     """Loss of every step, smoothed, and mean Dice over the targets for each way of prompting.
 
@@ -23,6 +28,7 @@ def draw_teacher_progress(
         losses: one a step.
         validation: rows step, target, prompt, dice (as `teachers.training.validate` gives them); may be empty.
         title: of the picture.
+        best: step of the best validation, which is marked.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5), constrained_layout=True)
     window = max(1, len(losses) // 100)
@@ -33,6 +39,8 @@ def draw_teacher_progress(
         steps = sorted({row["step"] for row in validation if row["prompt"] == prompt})
         right.plot(steps, [_mean_dice(validation, prompt, step) for step in steps], marker=".", label=prompt)
     right.set(xlabel="step", ylabel="Dice, mean over targets", title="cases held out", ylim=(0, 1))
+    if best is not None:
+        right.axvline(best, color="0.5", linestyle=":", label=f"best mean: step {best}")
     if validation:
         right.legend(fontsize="small")
     for axis in (left, right):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 
@@ -21,8 +21,10 @@ from nnunetv2_muduo.finetuning.plan import FineTuning, Plan, plan_training
 from nnunetv2_muduo.finetuning.targets import stored_values, target_values
 from nnunetv2_muduo.finetuning.teacher_files import check_may_write, write_teacher_files
 from nnunetv2_muduo.json_files import read_table
+from nnunetv2_muduo.teachers.best_weights import load_best
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings
 from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingSettings, TrainingState, train_teacher
+from nnunetv2_muduo.teachers.validation import best_step, mean_by_step
 from nnunetv2_muduo.teachers.weights import weights_folder
 
 RECORD = "finetuning.json"  # what a folder's training is about
@@ -36,6 +38,7 @@ def finetune_teacher(
     output: Path,
     *,
     training: Mapping[str, Any] | None = None,
+    export: Literal["best", "last"] = "best",
     name: str | None = None,
     overwrite: bool = False,
     device: torch.device | None = None,
@@ -47,9 +50,12 @@ def finetune_teacher(
 
     Args:
         job: what is trained on what.
-        output: gets `cases/`, `training.pth`, `losses.csv`, `validation.csv`, `progress.png`, `finetuning.log` and, at
-            the end, `teacher.pth`.
+        output: gets `cases/`, `training.pth`, `best.pth`, `losses.csv`, `validation.csv`, `progress.png`,
+            `finetuning.log` and, at the end, `teacher.pth`.
         training: settings of `TrainingSettings` that differ from the architecture's recipe.
+        export: which weights become the teacher: those of the best validation on the cases held out (mean Dice over
+            targets and ways of prompting; of the start, if nothing was better), or the last. Where nothing is held out
+            they are the last.
         name: of the teacher; the weights folder gets NAME.pth. None: the name of `output`.
         overwrite: whether a file of that name that another training made is replaced.
         device: where to train; None: CUDA where there is any, else the CPU.
@@ -73,10 +79,23 @@ def finetune_teacher(
     log(f"{len(plan.learning)} cases to learn from, {len(plan.held_out)} held out; labels: {', '.join(plan.names)}")
     stored = _store(plan, output / CASES, modality=job.modality, workers=workers)
     state = _train(plan, stored, output, val_crops=job.val_crops, title=name, device=device, log=log)
+    best = load_best(output, plan.network, state.validation) if export == "best" else None
     info = _info(job, plan.learnt_from, plan.origin, settings=plan.settings, state=state, run=run)
+    info["weights_of_step"] = state.step if best is None else best
     path = write_teacher_files(plan.network, output, name, info=info, overwrite=overwrite, folder=weights)
-    log(f"Teacher '{name}' after {state.step} steps: {path}")
+    log(f"Teacher '{name}' after {_which(best, state)}: {path}")
     return path
+
+
+def _which(best: int | None, state: TrainingState) -> str:
+    """Which weights a teacher has, in words."""
+    if best is None or best == state.step:
+        return f"{state.step} steps"
+    dice = mean_by_step(state.validation)
+    compared = f"Dice {dice[best]:.3f} on the cases held out, {dice[max(dice)]:.3f} at the end"
+    if best == 0:
+        return f"0 of {state.step} steps, as no validation was better than that of the start ({compared})"
+    return f"{best} of {state.step} steps ({compared}; --export last takes the last)"
 
 
 def _store(plan: Plan, folder: Path, *, modality: str, workers: int) -> StoredCases:
@@ -118,7 +137,11 @@ def _train(
         validate_first=True,
         log=log,
         after_saving=lambda state: draw_teacher_progress(
-            output / "progress.png", losses=state.losses, validation=state.validation, title=title
+            output / "progress.png",
+            losses=state.losses,
+            validation=state.validation,
+            best=best_step(state.validation),
+            title=title,
         ),
     )
 

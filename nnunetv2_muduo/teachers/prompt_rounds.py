@@ -11,6 +11,8 @@ from nnunetv2_muduo.teachers.corruption import corrupt_masks
 from nnunetv2_muduo.teachers.crops import Crops
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 
+GIVEN_MASK = "given mask"  # of `prompted_dice`: what the teacher was given, not what it answered
+
 
 @dataclass(frozen=True)
 class PromptMix:
@@ -144,5 +146,5 @@ def prompted_dice(
         (logits,) = corrected_rounds(teacher, crops, prompts, rounds=1, generator=generator, embedding=embedding)
         result[name] = dice((logits > 0) & crops.known, crops.targets)
     given = to_cube(prompts.masks, crops.targets.shape[-1]) > 0
-    result["given mask"] = dice(given & crops.known, crops.targets)
+    result[GIVEN_MASK] = dice(given & crops.known, crops.targets)
     return result

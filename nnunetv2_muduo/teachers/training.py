@@ -22,13 +22,14 @@ from tqdm import tqdm
 from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
+from nnunetv2_muduo.teachers.best_weights import keep_if_best
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.parameter_groups import parameter_groups
-from nnunetv2_muduo.teachers.prompt_rounds import prompted_dice
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy
 from nnunetv2_muduo.teachers.training_settings import TrainingSettings, differing_settings, learning_rate_at
 from nnunetv2_muduo.teachers.training_steps import TrainingStep, mixed_step, published_step
+from nnunetv2_muduo.teachers.validation import mean_over_targets, validate
 
 __all__ = [
     "CHECKPOINT",
@@ -38,9 +39,7 @@ __all__ = [
     "TrainingStep",
     "dice_and_cross_entropy",
     "learning_rate_at",
-    "mean_over_targets",
     "train_teacher",
-    "validate",
 ]
 
 CHECKPOINT = "training.pth"
@@ -83,7 +82,8 @@ def train_teacher(
         targets: name -> labels united to this target.
         settings: the recipe's numbers.
         crop_settings: how cubes are drawn; its size must be the teacher's.
-        folder: gets `training.pth` (everything needed to resume), `losses.csv` and `validation.csv`.
+        folder: gets `training.pth` (everything needed to resume), `losses.csv`, `validation.csv` and the weights of the
+            best validation so far (`best_weights`).
         validation: cubes drawn beforehand from other cases, the same at each validation.
         step: what is done with the cubes of a step; what the settings' scheme says unless told.
         device: where the teacher is trained, and stays; None: where it is.
@@ -190,37 +190,8 @@ def _validate_now(run: _Run, validation: Sequence[Crops], *, clicks: Sequence[in
     teacher, state = cast(PromptableTeacher, run.teacher), run.state
     rows = validate(teacher, validation, bfloat16=run.settings.bfloat16, clicks=clicks)
     state.validation += [{"step": state.step, "seconds": round(state.seconds), **row} for row in rows]
+    keep_if_best(run.folder, run.teacher, state.validation)
     log(_summary(state, run.settings))
-
-
-def validate(
-    teacher: PromptableTeacher,
-    validation: Sequence[Crops],
-    *,
-    bfloat16: bool = False,
-    clicks: Sequence[int] = (1, 3, 5),
-) -> list[dict[str, Any]]:
-    """Mean Dice of each target under each way of prompting (`prompted_dice`), as rows target, prompt, dice, count."""
-    cast(nn.Module, teacher).eval()
-    scores: dict[tuple[str, str], list[float]] = {}
-    for index, crops in enumerate(validation):
-        with torch.autocast(crops.images.device.type, torch.bfloat16, enabled=bfloat16):
-            for prompt, values in prompted_dice(teacher, crops, seed=index, clicks=clicks).items():
-                for names, row in zip(crops.names, values.tolist(), strict=True):
-                    for name, value in zip(names, row, strict=True):
-                        scores.setdefault((name, prompt), []).append(value)
-    return [
-        {"target": target, "prompt": prompt, "dice": round(sum(values) / len(values), 4), "count": len(values)}
-        for (target, prompt), values in sorted(scores.items())
-    ]
-
-
-def mean_over_targets(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Mean Dice of each way of prompting, each target counting once whatever its number of cubes."""
-    scores: dict[str, list[float]] = {}
-    for row in rows:
-        scores.setdefault(row["prompt"], []).append(row["dice"])
-    return {prompt: sum(values) / len(values) for prompt, values in scores.items()}
 
 
 def _summary(state: TrainingState, settings: TrainingSettings) -> str:

@@ -11,6 +11,7 @@ from tiny_teachers import CLICK_UNET, SAM3D
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
+from nnunetv2_muduo.teachers import training
 from nnunetv2_muduo.teachers.checkpoint import read_checkpoint, save_teacher
 from nnunetv2_muduo.teachers.click_unet import ClickUNet
 from nnunetv2_muduo.teachers.sam3d import Sam3D
@@ -57,7 +58,7 @@ def finetune(place: Path, *more: str, out: str = "tiny", data: tuple[str, ...] =
 
 @pytest.mark.parametrize("architecture", sorted(CONFIGURATIONS))
 def test_command_trains_stops_continues_and_leaves_a_teacher_known_by_name(place: Path, architecture: str):
-    options = {"config": str(place / f"{architecture}.json"), "schedule": "steps"}
+    options = {"config": str(place / f"{architecture}.json"), "schedule": "steps", "export": "last"}
     data = ("-d", "301", "--lq", "302")
     assert finetune(place, data=data, **options) == 0
     first = load_teacher("tiny", log=lambda line: None)
@@ -98,6 +99,47 @@ def test_a_stopped_command_ends_where_an_unbroken_one_does(place: Path, monkeypa
     whole, parts = (read_checkpoint(place / "weights" / f"{name}.pth") for name in ("whole", "parts"))
     for name, tensor in whole["model_state_dict"].items():
         assert torch.equal(tensor, parts["model_state_dict"][name]), name
+
+
+def test_the_best_on_cases_held_out_becomes_the_teacher_and_the_last_on_demand(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dice = iter([0.2, 0.6, 0.4])  # of the start, step 1 and step 2
+    scored = [{"target": "liver", "prompt": "1 click", "count": 1}]
+    monkeypatch.setattr(training, "validate", lambda *of, **how: [{**row, "dice": next(dice)} for row in scored])
+    often = ("--validate-every", "1", "--save-every", "1")
+    assert finetune(place, *often) == 0
+    best = read_checkpoint(place / "weights" / "tiny.pth")
+    kept, last = (read_checkpoint(place / "tiny" / name)["model_state_dict"] for name in ("best.pth", "training.pth"))
+    assert best["info"]["weights_of_step"] == 1
+    assert "after 1 of 2 steps (Dice 0.600 on the cases held out, 0.400 at the end" in log_of(place)
+    assert same(best["model_state_dict"], kept)
+    assert not same(kept, last)
+    assert finetune(place, *often, "--export", "last") == 0
+    exported = read_checkpoint(place / "weights" / "tiny.pth")
+    assert exported["info"]["weights_of_step"] == 2
+    assert same(exported["model_state_dict"], last)
+
+
+def test_a_training_that_only_harms_leaves_the_teacher_it_began_with(place: Path, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    start = ClickUNet(CLICK_UNET)
+    save_teacher(start, place / "weights" / "mine.pth")
+    dice = iter([0.6, 0.4, 0.2])
+    monkeypatch.setattr(
+        training, "validate", lambda *of, **how: [{"target": "liver", "prompt": "mask", "dice": next(dice)}]
+    )
+    assert finetune(place, "--validate-every", "1", config="", teacher="mine") == 0
+    assert same(read_checkpoint(place / "weights" / "tiny.pth")["model_state_dict"], start.state_dict())
+    assert "no validation was better than that of the start" in log_of(place)
+
+
+def log_of(place: Path) -> str:
+    return (place / "tiny" / "finetuning.log").read_text()
+
+
+def same(first: dict, second: dict) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_teacher_by_name_is_the_start_and_is_kept_in_the_info(place: Path):

@@ -13,14 +13,13 @@ from tiny_teachers import SAM3D
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers import training
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
-from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase
+from nnunetv2_muduo.teachers.crops import CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.sam3d import Sam3D
 from nnunetv2_muduo.teachers.training import (
     TrainingSettings,
     dice_and_cross_entropy,
     learning_rate_at,
     train_teacher,
-    validate,
 )
 from nnunetv2_muduo.teachers.training_steps import mixed_step
 
@@ -170,16 +169,6 @@ def test_other_settings_than_the_checkpoints_are_refused_by_name(tmp_path: Path)
 def test_a_teacher_of_another_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="48-cubes"):
         run(tmp_path, ClickUNet())
-
-
-def test_validation_scores_every_target_and_way_of_prompting(tmp_path: Path) -> None:
-    sampler = CropSampler([case(5)], targets=TARGETS, settings=CROPS)
-    crops = [sampler.draw(2, 2, generator=torch.Generator().manual_seed(1))]
-    rows = validate(tiny_teacher(), crops)
-    assert {row["prompt"] for row in rows} == {"1 click", "3 clicks", "5 clicks", "3 points", "mask", "given mask"}
-    assert {row["target"] for row in rows} <= set(TARGETS)
-    assert all(0 <= row["dice"] <= 1 for row in rows)
-    assert rows == validate(tiny_teacher(), crops)
 
 
 def test_the_rate_warms_up_stays_and_falls_to_zero() -> None:
