@@ -110,6 +110,7 @@ GENTLE = {"consistency_weight": 0.1, "ramp_fraction": 0.3}
 # The averaged student is as good a voice as each teacher where trainings are long, and three are better than two.
 VOTE = {"student_share": 0.333, "reliability": "none"}
 MUTUAL = {"student_share": 0.333, "student_prompt_share": 0.5, "reliability": "gate"}
+TURNED = {"spatial_augmentation": True}
 TEACHERS = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet", "grid": "1.5mm"}  # tiles of the teachers' spacing
 OURS = {**TEACHERS, **load_preset("few_labels").muduo}
 _SCHEDULE = ("num_epochs", "iterations_per_epoch", "unlabelled_batch_size")  # equal for all methods here
@@ -141,6 +142,9 @@ LONG: dict[str, Method] = {  # half an hour each on a core, where those above ta
     "muduo-mutual-long": Method(
         "MuDuo, the student votes and prompts, four times the steps", MUDUO, {**OURS, **MUTUAL}, longer=4
     ),
+    "muduo-turned-long": Method(
+        "MuDuo, unlabelled patches turned, four times the steps", MUDUO, {**OURS, **TURNED}, longer=4
+    ),
     "muduo-pet-only-long": Method(
         "MuDuo, PET teacher only, four times the steps", MUDUO, {**OURS, "ct_teacher": None}, longer=4
     ),
@@ -170,6 +174,7 @@ ABLATIONS: dict[str, Method] = {
     ),
     "muduo-vote": _ours("the student votes", **VOTE),
     "muduo-mutual": _ours("the student votes and prompts", **MUTUAL),
+    "muduo-turned": _ours("unlabelled patches turned", **TURNED),
     "muduo-gentle": _ours("a tenth of the weight", **GENTLE),
     "mean-teacher-gentle": Method("Mean Teacher, a tenth of the weight", "nnUNetTrainerMeanTeacher", GENTLE),
     "mean-teacher-ema": Method(

@@ -48,6 +48,8 @@ class Settings:
         reliability: "none" (published), or "report": an organ's consistency loss is weighted by how much better the
             fused teachers are than the student on labelled patches, or "gate": it counts in full where the
             pseudo-labels are at least as good as the student there, and elsewhere not at all.
+        spatial_augmentation: unlabelled patches are turned and scaled before the student as nnU-Net turns and scales
+            labelled ones, and pseudo-labels with them; false (published): their intensities alone are augmented.
         consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.
         ramp_fraction: share of the training over which the weight ramps up; 0 means full weight at once.
         warmup_epochs: epochs on labelled patches alone before the teachers come in.
@@ -97,6 +99,7 @@ class Settings:
     student_share: float = setting(0.0, Real(0.0, 1.0))
     student_prompt_share: float = setting(0.0, Real(0.0, 1.0))
     reliability: str = setting("none", Choice(("none", "report", "gate")))
+    spatial_augmentation: bool = setting(False, Switch())
     consistency_weight: float = setting(0.1, Real(0.0, 100.0))
     ramp_fraction: float = setting(1.0, Real(0.0, 1.0))
     warmup_epochs: int = setting(0, Whole(0))

@@ -27,7 +27,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "student_prompt_share",
     ),
     "Which answers count": ("keep_fraction", "min_iou", "min_prompt_iou", "fusion", "student_share", "reliability"),
-    "How much they weigh, and when": ("consistency_weight", "ramp_fraction", "warmup_epochs", "unlabelled_batch_size"),
+    "How much they weigh, when, and on what": (
+        *("consistency_weight", "ramp_fraction", "warmup_epochs", "unlabelled_batch_size", "spatial_augmentation"),
+    ),
     "Length and optimiser": (
         *("num_epochs", "iterations_per_epoch", "val_iterations_per_epoch", "prompt_epochs", "optimizer", "initial_lr"),
         *("mirroring", "seed"),

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from nnunetv2_muduo.distillation import distil
+from nnunetv2_muduo.distillation.spatial_view import SpatialView
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.cached_loading import CachedDataLoader
 from nnunetv2_muduo.semisupervised.ignored_settings import OF_ONE_GENERALIST
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
+from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.stored_evidence import from_stored
+from nnunetv2_muduo.semisupervised.student_views import StudentViews
 from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
 from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, TeacherLabels, Teaching
 from nnunetv2_muduo.semisupervised.trainer import Consistency
@@ -33,6 +36,8 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
     scalar_log_keys = ("consistency_losses", "teacher_seconds")
     organ_log_keys = ("teacher_agreement", "share_kept")
     ignored_settings = ("uncertainty_passes", *OF_ONE_GENERALIST)
+    views: StudentViews | None = None
+    view: SpatialView | None = None  # of this step's unlabelled patches
 
     def load_teachers(self) -> None:
         names = {"CT": self.settings.ct_teacher, "PET": self.settings.pet_teacher}
@@ -50,6 +55,7 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
         generator = prompt_generator_of(self, nnUNetTrainerMuDuoPrompt) if self.needs_prompt_generator else None
         self.teaching = self.teaching_with(generator)
         self.cache_folder = prepare_teacher_cache(self, self.teaching) if self.settings.teacher_cache else None
+        self.views = StudentViews(self) if self.settings.spatial_augmentation else None
         self.start_monitor()
 
     @property
@@ -73,8 +79,9 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
 
     def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
         start = perf_counter()
-        probabilities = logits.softmax(1)[:, 1:]
-        said = self._ask_teachers(unlabelled, probabilities.detach())
+        probabilities, view = logits.softmax(1)[:, 1:], self.view
+        seen = probabilities.detach()
+        said = self._ask_teachers(unlabelled, seen if view is None else view.undone(seen))
         self.synchronise()
         seconds = perf_counter() - start
         mix = None
@@ -89,6 +96,7 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             keep_fraction=self.settings.keep_fraction,
             min_iou=self.settings.min_iou,
             organ_weights=self.organ_weights,
+            view=view,
             **said.vote,
         )
         log: dict[str, float | np.ndarray] = {
@@ -98,6 +106,17 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             "share_kept": result.kept.float().mean(0).cpu().numpy(),
         }
         return Consistency(result.loss, log)
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        if self.views is not None:
+            self.views.seed(self.seed_of_epoch(Stream.VIEW))
+
+    def student_view(self, images: Tensor) -> Tensor:
+        if self.views is None:
+            return images
+        self.view = self.views.draw(len(images))
+        return self.view.of(images)
 
     @property
     def needs_ema(self) -> bool:

@@ -9,6 +9,7 @@ from nnunetv2_muduo.distillation.agreement import soft_iou
 from nnunetv2_muduo.distillation.consensus import consensus_filter
 from nnunetv2_muduo.distillation.fusion import both_streams, fuse
 from nnunetv2_muduo.distillation.losses import consistency_loss
+from nnunetv2_muduo.distillation.spatial_view import SpatialView
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def distil(
     organ_weights: Tensor | None = None,
     own: Tensor | None = None,
     own_share: float = 0.0,
+    view: SpatialView | None = None,
 ) -> DistillationResult:
     """Consensus filter, fusion and consistency loss of a batch of unlabelled patches (arXiv 2606.15611).
 
@@ -62,6 +64,8 @@ def distil(
         own: [B, K, Z, Y, X] probabilities of the averaged student, which vote on the pseudo-label, but neither on what
             is valid nor on what is kept; None: the teachers decide alone.
         own_share: their weight in [0, 1]; the teachers have the rest.
+        view: how the patches lay before the student; its probabilities are of that view, everything else is of the
+            patches. None: it saw them as they are.
 
     Raises:
         ValueError: when both teachers are missing or shapes do not fit.
@@ -77,7 +81,8 @@ def distil(
             kept = consensus_filter(iou, valid, keep_fraction=keep_fraction, min_iou=min_iou)
             even = torch.full_like(iou, 0.5)
             pseudo_label = fuse(first, second, even if mix is None else mix, own=own, own_share=own_share)
-        loss, organ_loss = _mean_over_kept(consistency_loss(student, pseudo_label), kept, organ_weights)
+            seen = pseudo_label if view is None else view.of_masks(pseudo_label)
+        loss, organ_loss = _mean_over_kept(consistency_loss(student, seen), kept, organ_weights)
     return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label, organ_loss=organ_loss)
 
 

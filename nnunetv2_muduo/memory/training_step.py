@@ -9,6 +9,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
+from nnunetv2_muduo.distillation.spatial_view import SpatialView, spatial_view
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.memory.live_bytes import LiveBytes
@@ -20,6 +21,7 @@ from nnunetv2_muduo.memory.simulation import (
     tensors_without_values,
 )
 from nnunetv2_muduo.memory.throwaway_trainer import keep_in_place, throwaway_trainer
+from nnunetv2_muduo.semisupervised.student_views import StudentViews
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 from nnunetv2_muduo.teachers import Sam3D
 from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS
@@ -161,6 +163,14 @@ def add_teaching(trainer: nnUNetTrainerMuDuo, counted: _Counted, *, on_cuda: boo
     if on_cuda:
         trainer.teaching.dual.in_bfloat16 = True
     trainer.cache_folder, trainer.organ_weights = None, None
+    trainer.views = EveryPatchTurned(trainer) if trainer.settings.spatial_augmentation else None
+
+
+class EveryPatchTurned(StudentViews):
+    """Turns all patches, where nnU-Net leaves most as they are: the dearest case."""
+
+    def draw(self, patches: int) -> SpatialView:
+        return spatial_view([[0.1, 0.1, 0.1]] * patches, [[1.0, 1.0, 1.0]] * patches, extent_in_mm=self.extent_in_mm)
 
 
 class FindsEveryOrgan(nn.Module):

@@ -13,6 +13,7 @@ OF_TWO_TEACHERS = (
     "fusion",
     "student_share",
     "student_prompt_share",
+    "spatial_augmentation",
     "prompt_epochs",
     "teacher_cache",
     "cache_tiles",

@@ -15,6 +15,7 @@ class Stream(IntEnum):
     UNLABELLED = 2
     NOISE = 3  # that an averaged student is disturbed with
     TEACHING = 4  # points to prompt with, mixtures of teachers
+    VIEW = 5  # how unlabelled patches are turned and scaled
 
 
 def stream_seed(seed: int | None, *, rank: int, epoch: int, stream: Stream) -> int | None:

@@ -193,11 +193,15 @@ class SemiSupervisedTrainer(EmaTrainer):
         step_loss = _StepLoss(self, len(batch["data"]), unlabelled, weight)
         self.loss = step_loss
         try:
-            data = self._of_fixed_size(torch.cat([batch["data"], unlabelled["image"]]))
+            data = self._of_fixed_size(torch.cat([batch["data"], self.student_view(unlabelled["image"])]))
             outcome = super().train_step({"data": data, "target": batch["target"]})
         finally:
             self.loss = step_loss.supervised_loss
         return {**outcome, **step_loss.log}
+
+    def student_view(self, images: Tensor) -> Tensor:
+        """Augmented unlabelled patches [B, C, Z, Y, X] as the student is to see them."""
+        return images
 
     def _of_fixed_size(self, data: Tensor) -> Tensor:
         """On the device, marked so that torch.compile makes a graph for each size: steps of a warm-up are smaller."""

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from nnunetv2_muduo.distillation import distil
+from nnunetv2_muduo.distillation.losses import consistency_loss
+from nnunetv2_muduo.distillation.spatial_view import spatial_view
 
 
 def plain_twin(student, p_ct, p_pet, valid, mix, *, keep_fraction, min_iou, organ_weights, own=None, own_share=0.0):
@@ -185,3 +187,18 @@ def test_what_does_not_fit_is_refused(change, message):
     arguments = dict(zip(("student", "p_ct", "p_pet", "valid", "mix"), draw(9), strict=True)) | change
     with pytest.raises(ValueError, match=message):
         distil(**arguments)
+
+
+def test_the_pseudo_label_is_turned_with_what_the_student_saw():
+    student, p_ct, p_pet, valid, _ = draw(3)
+    angles = [[0, 0, 0.4], [0, 0, 0], [0.3, 0, 0], [0, -0.2, 0.1]]
+    view = spatial_view(angles, np.ones((4, 3)), extent_in_mm=student.shape[2:])
+    result = distil(student, p_ct, p_pet, valid, None, keep_fraction=1.0, view=view)
+    label = (p_ct + p_pet) / 2 > 0.5
+    assert torch.equal(result.pseudo_label, label)
+    losses = consistency_loss(student, view.of(label.float()) > 0.5)
+    expected = [losses[valid[:, organ], organ].mean() for organ in range(3) if valid[:, organ].any()]
+    assert float(result.loss) == pytest.approx(float(sum(expected) / len(expected)), abs=1e-6)
+    as_they_are = distil(student, p_ct, p_pet, valid, None, keep_fraction=1.0)
+    assert torch.equal(result.iou, as_they_are.iou)
+    assert float(result.loss) != pytest.approx(float(as_they_are.loss), abs=1e-4)

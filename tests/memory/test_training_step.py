@@ -39,6 +39,12 @@ def test_simulated_step_holds_what_the_real_one_holds(trainer: type, on_cuda: bo
     assert simulated.peak == pytest.approx(real.peak, rel=0.15)
 
 
+def test_turned_patches_take_what_they_take_on_real_tensors_and_more_than_none():
+    simulated, real = (step(nnUNetTrainerMuDuo, spatial_augmentation=True, values=values) for values in (False, True))
+    assert simulated.peak == pytest.approx(real.peak, rel=0.15)
+    assert simulated.peak > step(nnUNetTrainerMuDuo).peak
+
+
 def test_half_precision_takes_less_and_a_second_stream_more():
     alone, muduo = step(nnUNetTrainerMuDuoSupervised, features=8), step(nnUNetTrainerMuDuo, features=8)
     assert muduo.peak > 1.5 * alone.peak

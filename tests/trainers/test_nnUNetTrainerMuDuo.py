@@ -10,6 +10,7 @@ from stub_teachers import EchoTeacher
 from torch import Tensor, nn
 
 from nnunetv2_muduo.distillation import distil
+from nnunetv2_muduo.distillation.spatial_view import spatial_view
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
 from nnunetv2_muduo.trainers import nnUNetTrainerMuDuo as module
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
@@ -157,6 +158,43 @@ def test_the_averaged_student_has_its_share_in_both_teachers_prompts(make, share
     outside = 0.5 * (mask[0, 0, 0].sigmoid().item() + mask[-1, -1, -1].sigmoid().item())
     assert outside == pytest.approx(share, abs=0.01)
     assert all(inside) is (share == 0)
+
+
+def test_the_student_sees_patches_turned_teachers_see_them_as_they_are(make, monkeypatch: pytest.MonkeyPatch):
+    trainer = make(spatial_augmentation=True, seed=None)
+    turned = spatial_view([[0.0, 0.0, 0.5], [0.0, 0.0, 0.0]], np.ones((2, 3)), extent_in_mm=trainer.views.extent_in_mm)
+    monkeypatch.setattr(trainer.views, "draw", lambda patches: turned)
+    given, asked, seen = [], [], []
+    monkeypatch.setattr(
+        module, "distil", lambda *tensors, **options: given.append((tensors, options)) or distil(*tensors, **options)
+    )
+    label = trainer.teaching.label
+    monkeypatch.setattr(
+        trainer.teaching, "label", lambda patches, *rest: asked.append((patches, *rest)) or label(patches, *rest)
+    )
+    trainer.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0]))
+    patches = batch()
+    trainer.train_step(patches)
+    image = patches["unlabelled"]["image"]
+    assert torch.equal(seen[0][2:], turned.of(image))
+    assert not torch.equal(seen[0][2], image[0])
+    (student, *_), options = given[0]
+    assert options["view"] is turned
+    assert torch.equal(asked[0][0].clean, patches["unlabelled"]["clean"])
+    assert torch.equal(asked[0][1], turned.undone(student.detach()))
+
+
+def test_views_are_drawn_only_where_wanted_anew_each_epoch_and_alike_when_resumed(make):
+    assert make().views is None
+    drawn = {}
+    for name, epoch in (("first", 0), ("again", 0), ("next", 1)):
+        trainer = make(spatial_augmentation=True, report_every=100)
+        trainer.monitor.report = lambda teaching: None
+        trainer.current_epoch = epoch
+        trainer.on_train_epoch_start()
+        drawn[name] = trainer.views.draw(20).matrices
+    assert np.array_equal(drawn["first"], drawn["again"])
+    assert not np.array_equal(drawn["first"], drawn["next"])
 
 
 def test_a_gate_is_logged_and_used_as_weights(make, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,92 @@
+"""Patches as a student sees them that are turned and scaled, as labelled patches are, and the way back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+P_ROTATION = P_SCALING = 0.2  # of a patch; nnU-Net 2.8's augmentation, as is the range of the scale
+SCALES = (0.7, 1.4)
+
+
+@dataclass(frozen=True)
+class SpatialView:
+    """B patches, each turned and scaled about its middle by a motion of its own.
+
+    Attributes:
+        matrices: [B, 3, 3] from a place in the view to the place in the patch that it shows, as `affine_grid` has them:
+            (x, y, z) of -1 to 1.
+        moved: numbers of the patches that are not left exactly as they are.
+    """
+
+    matrices: NDArray[np.float64]
+    moved: tuple[int, ...]
+
+    def of(self, images: Tensor) -> Tensor:
+        """Images [B, C, Z, Y, X] in the view, linearly between voxels; 0 where the patch does not reach."""
+        return self._resampled(images, self.matrices)
+
+    def of_masks(self, masks: Tensor) -> Tensor:
+        """Masks [B, K, Z, Y, X] (bool) in the view; nothing where the patch does not reach."""
+        return self._resampled(masks.float(), self.matrices) > 0.5 if self.moved else masks
+
+    def undone(self, seen: Tensor) -> Tensor:
+        """Values [B, K, Z, Y, X] of the view back in the patch; 0 for what is not in the view."""
+        return self._resampled(seen, np.linalg.inv(self.matrices))
+
+    def _resampled(self, values: Tensor, matrices: NDArray[np.floating]) -> Tensor:
+        if not self.moved:
+            return values
+        moved = list(self.moved)
+        affine = torch.as_tensor(np.pad(matrices[moved], ((0, 0), (0, 0), (0, 1)))).to(values)
+        grid = affine_grid(affine, [len(moved), *values.shape[1:]], align_corners=False)
+        result = values.clone()
+        result[moved] = grid_sample(values[moved], grid, padding_mode="zeros", align_corners=False)
+        return result
+
+
+def draw_view(
+    patches: int,
+    *,
+    extent_in_mm: Sequence[float],
+    largest_angle: float,
+    in_plane: bool,
+    generator: np.random.Generator,
+) -> SpatialView:
+    """Draw a view as nnU-Net draws those of labelled patches: each is turned and, independently, scaled with 0.2.
+
+    Args:
+        patches: how many.
+        extent_in_mm: of a patch, along (z, y, x).
+        largest_angle: about each axis, in radians.
+        in_plane: turn about z alone, and leave z unscaled ("dummy 2d" augmentation).
+        generator: source of the draws.
+    """
+    turned, scaled = generator.random(patches) < P_ROTATION, generator.random(patches) < P_SCALING
+    angles = generator.uniform(-largest_angle, largest_angle, (patches, 3)) * turned[:, None]
+    smaller, larger = generator.uniform(SCALES[0], 1, patches), generator.uniform(1, SCALES[1], patches)
+    scale = np.where(generator.random(patches) < 0.5, smaller, larger)
+    scales = np.where(scaled, scale, 1.0)[:, None].repeat(3, 1)
+    if in_plane:
+        angles[:, :2], scales[:, 2] = 0.0, 1.0
+    return spatial_view(angles, scales, extent_in_mm=extent_in_mm)
+
+
+def spatial_view(angles: ArrayLike, scales: ArrayLike, *, extent_in_mm: Sequence[float]) -> SpatialView:
+    """The view of given motions, which are rigid and scale in mm whatever the voxels' shape.
+
+    Args:
+        angles: [B, 3] about the x, y and z axis, in radians, applied in this order.
+        scales: [B, 3] along x, y and z, applied first; above 1 the view shows more, and everything smaller.
+        extent_in_mm: of a patch, along (z, y, x).
+    """
+    angles, scales = np.asarray(angles, float), np.asarray(scales, float)
+    in_mm = Rotation.from_euler("xyz", angles).as_matrix() * scales[:, None, :]
+    half = np.asarray(extent_in_mm, float)[::-1] / 2
+    moved = np.flatnonzero((angles != 0).any(1) | (scales != 1).any(1))
+    return SpatialView(in_mm * half / half[:, None], tuple(moved.tolist()))
