@@ -18,12 +18,13 @@ from nnunetv2_muduo.evaluation.teacher_progress import draw_teacher_progress
 from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.finetuning.case_store import StoredCases, store_cases
 from nnunetv2_muduo.finetuning.plan import FineTuning, Plan, plan_training
+from nnunetv2_muduo.finetuning.sources import trained_by_no_fold
 from nnunetv2_muduo.finetuning.targets import stored_values, target_values
 from nnunetv2_muduo.finetuning.teacher_files import check_may_write, write_teacher_files
 from nnunetv2_muduo.json_files import read_table
-from nnunetv2_muduo.teachers.best_weights import load_best
+from nnunetv2_muduo.teachers.best_weights import BEST, load_kept
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings
-from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingSettings, TrainingState, train_teacher
+from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingState, train_teacher
 from nnunetv2_muduo.teachers.validation import best_step, mean_by_step
 from nnunetv2_muduo.teachers.weights import weights_folder
 
@@ -73,29 +74,52 @@ def finetune_teacher(
     run, record = _identify(output, job)
     check_may_write(name, run=run, overwrite=overwrite, folder=weights)
     plan = plan_training(job, training or {}, weights=weights)
+    record = _with_cases(record, plan, output)
     clear_away_left_behind(output, output / CASES, weights or weights_folder())
     write_text(output / RECORD, json.dumps(record, indent=2) + "\n")  # now that nothing is wrong with it
     log = _logging_to(output, log)
     log(f"{len(plan.learning)} cases to learn from, {len(plan.held_out)} held out; labels: {', '.join(plan.names)}")
+    if aside := trained_by_no_fold(plan.learning):
+        log(
+            f"WARNING: the splits of nnU-Net train on none of {len(aside)} of the cases to learn from "
+            f"({', '.join(aside[:3])}{', ...' if len(aside) > 3 else ''}): a student of these splits would be measured "
+            "on what its teacher has seen. Give its fold with -f."
+        )
     stored = _store(plan, output / CASES, modality=job.modality, workers=workers)
     state = _train(plan, stored, output, val_crops=job.val_crops, title=name, device=device, log=log)
-    best = load_best(output, plan.network, state.validation) if export == "best" else None
-    info = _info(job, plan.learnt_from, plan.origin, settings=plan.settings, state=state, run=run)
-    info["weights_of_step"] = state.step if best is None else best
+    step = _weights_of(plan, output, state, export=export, log=log)
+    info = _info(job, plan, state=state, run=run, step=step)
     path = write_teacher_files(plan.network, output, name, info=info, overwrite=overwrite, folder=weights)
-    log(f"Teacher '{name}' after {_which(best, state)}: {path}")
+    log(f"Teacher '{name}' after {_which(step, state)}: {path}")
     return path
 
 
-def _which(best: int | None, state: TrainingState) -> str:
-    """Which weights a teacher has, in words."""
-    if best is None or best == state.step:
-        return f"{state.step} steps"
+def _weights_of(
+    plan: Plan, output: Path, state: TrainingState, *, export: Literal["best", "last"], log: Callable[[str], None]
+) -> int:
+    """Put the weights that are wanted into the network, which has the last; the step they are of."""
+    best = best_step(state.validation)
+    if export == "last" or best is None or best == state.step:
+        return state.step
+    if load_kept(output, plan.network, step=best):
+        return best
     dice = mean_by_step(state.validation)
-    compared = f"Dice {dice[best]:.3f} on the cases held out, {dice[max(dice)]:.3f} at the end"
-    if best == 0:
+    log(
+        f"WARNING: step {best} was the best on the cases held out (Dice {dice[best]:.3f}; at the end "
+        f"{dice[max(dice)]:.3f}), but its weights are not in {output / BEST}: the teacher gets the last."
+    )
+    return state.step
+
+
+def _which(step: int, state: TrainingState) -> str:
+    """Which weights a teacher has, in words."""
+    if step == state.step:
+        return f"{step} steps"
+    dice = mean_by_step(state.validation)
+    compared = f"Dice {dice[step]:.3f} on the cases held out, {dice[max(dice)]:.3f} at the end"
+    if step == 0:
         return f"0 of {state.step} steps, as no validation was better than that of the start ({compared})"
-    return f"{best} of {state.step} steps ({compared}; --export last takes the last)"
+    return f"{step} of {state.step} steps ({compared}; --export last takes the last)"
 
 
 def _store(plan: Plan, folder: Path, *, modality: str, workers: int) -> StoredCases:
@@ -175,37 +199,61 @@ def _identify(output: Path, job: FineTuning) -> tuple[str, dict[str, Any]]:
     return record["run"], record
 
 
+def _with_cases(record: dict[str, Any], plan: Plan, output: Path) -> dict[str, Any]:
+    """The record, with the names of the cases.
+
+    Raises:
+        UserError: if the training had others before: old validations and new ones could not be compared.
+    """
+    cases = {
+        "to learn from": [source.name for source in plan.learning],
+        "held out": [source.name for source in plan.held_out],
+    }
+    for part, names in record.get("cases", {}).items():
+        if differing := sorted({*names} ^ {*cases[part]}):
+            raise UserError(
+                f"{output} holds a training whose cases {part} were others ({len(names)}, now "
+                f"{len(cases[part])}; {differing[0]} is one that differs): bring them back, or give another folder "
+                "with -o."
+            )
+    return {**record, "cases": cases}
+
+
 def _validation_crops(
     cases: Sequence[Any], targets: Mapping[str, tuple[int, ...]], cubes: CropSettings, *, count: int
 ) -> list[Crops]:
     """Cubes of the held-out cases, the same for the same cases, two at a time with four targets each, unflipped."""
     if not len(cases) or count < 1:
         return []
-    sampler = CropSampler(cases, targets=targets, settings=CropSettings(**{**asdict(cubes), "flips": False}))
+    try:
+        sampler = CropSampler(cases, targets=targets, settings=CropSettings(**{**asdict(cubes), "flips": False}))
+    except UserError as error:
+        raise UserError(
+            f"None of the {len(cases)} cases held out shows any of: {', '.join(targets)}. Hold out others with -f, "
+            "--val or --val-fraction, or measure nothing with --val-crops 0."
+        ) from error
     generator = torch.Generator().manual_seed(_VALIDATION_SEED)
     return [sampler.draw(min(2, count - done), 4, generator=generator) for done in range(0, count, 2)]
 
 
-def _info(
-    job: FineTuning,
-    datasets: Sequence[str],
-    origin: Mapping[str, Any],
-    *,
-    settings: TrainingSettings,
-    state: TrainingState,
-    run: str,
-) -> dict[str, Any]:
-    """What the teacher's file says about itself."""
+def _info(job: FineTuning, plan: Plan, *, state: TrainingState, run: str, step: int) -> dict[str, Any]:
+    """What the teacher's file says about itself; `step`: of its weights."""
+    start, learnt_from = plan.origin["start"], ", ".join(plan.learnt_from)
+    what, modality = f"{job.modality} teacher trained from {start} on {learnt_from}", job.modality
+    if step == 0 < state.step:
+        what = f"{start} as it was: training on the {job.modality} of {learnt_from} made it no better"
+        modality = plan.origin.get("info", {}).get("modality", modality)
     return {
-        "what": f"{job.modality} teacher trained from {origin['start']} on {', '.join(datasets)}",
-        "modality": job.modality,
-        "seed": settings.seed,
+        "what": what,
+        "modality": modality,
+        "seed": plan.settings.seed,
         "date": date.today().isoformat(),
         "torch": str(torch.__version__),  # a plain string: weights_only loading refuses torch's own type
         "steps": state.step,
+        "weights_of_step": step,
         "seconds": round(state.seconds),
-        "settings": asdict(settings),
-        "from": dict(origin),
+        "settings": asdict(plan.settings),
+        "from": dict(plan.origin),
         "run": run,
     }
 

@@ -142,14 +142,17 @@ def _divide(job: FineTuning, datasets: Mapping[str, dict]) -> tuple[list[CaseSou
         learning += kept
         held_out += held
     if not learning:
-        raise UserError(f"All {len(held_out)} cases are held out; lower --val-fraction, or add cases.")
+        raise UserError(
+            f"No case is left to learn from ({len(held_out)} are held out); lower --val-fraction, give another fold "
+            "with -f, or add cases."
+        )
     return learning, held_out
 
 
 def _starting_point(job: FineTuning, seed: int, *, weights: Path | None) -> tuple[nn.Module, dict[str, Any]]:
     if job.config is not None:
         return start_from_config(job.config, seed=seed)
-    return start_from_teacher(cast(str, job.teacher), folder=weights)
+    return start_from_teacher(cast(str, job.teacher), modality=job.modality, folder=weights)
 
 
 def _settings(

@@ -2,8 +2,10 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
@@ -92,7 +94,8 @@ def hold_out(
     Args:
         sources: cases of one dataset, in the order of their names.
         fraction: share held out, the last ones, rounded up; ignored where a fold is given.
-        fold: of nnU-Net's own splits (`splits_final.json` in nnUNet_preprocessed); None: use the fraction.
+        fold: of nnU-Net's own splits (`splits_final.json` in nnUNet_preprocessed), whose training cases are learnt
+            from; cases of neither part are left alone. None: use the fraction.
 
     Raises:
         UserError: if there are no such splits.
@@ -100,12 +103,27 @@ def hold_out(
     if fold is None:
         kept = len(sources) - math.ceil(fraction * len(sources) - 1e-9)  # 0.2 * 15 is a little more than 3
         return sources[:kept], sources[kept:]
-    dataset = sources[0].dataset
-    path = nnunet_folder("nnUNet_preprocessed") / dataset / "splits_final.json"
+    path = _splits_of(sources[0].dataset)
     if not path.is_file():
         raise UserError(f"{path} is missing; let nnU-Net make its splits by training once, or use --val-fraction.")
     splits = read_splits(path)
     if fold >= len(splits):
         raise UserError(f"{path} has {len(splits)} folds; there is no fold {fold}.")
-    held = set(splits[fold]["val"])
-    return [s for s in sources if s.case not in held], [s for s in sources if s.case in held]
+    train, held = ({*splits[fold][part]} for part in ("train", "val"))
+    return [s for s in sources if s.case in train], [s for s in sources if s.case in held]
+
+
+def trained_by_no_fold(sources: Iterable[CaseSource]) -> list[str]:
+    """Names of the cases that nnU-Net's splits, where there are any, put aside: as validation, or as unlabelled."""
+    aside: list[str] = []
+    if not os.environ.get("nnUNet_preprocessed"):
+        return aside
+    for dataset, cases in groupby(sorted(sources, key=attrgetter("dataset", "case")), key=attrgetter("dataset")):
+        if (path := _splits_of(dataset)).is_file():
+            trained = {case for fold in read_splits(path) for case in fold["train"]}
+            aside += [source.case for source in cases if source.case not in trained]
+    return aside
+
+
+def _splits_of(dataset: str) -> Path:
+    return nnunet_folder("nnUNet_preprocessed") / dataset / "splits_final.json"

@@ -14,18 +14,19 @@ from nnunetv2_muduo.teachers.registry import find_architecture, known_architectu
 from nnunetv2_muduo.teachers.weights import find_weights, load_teacher
 
 
-def start_from_teacher(name: str, *, folder: Path | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def start_from_teacher(name: str, *, modality: str, folder: Path | None = None) -> tuple[nn.Module, dict[str, Any]]:
     """A teacher with all parameters free, and where it comes from.
 
     Args:
         name: of a known teacher, of a file in the weights folder, or the path of a file.
+        modality: what it is to look at; a teacher of the other one is told of.
         folder: the weights folder; None: the usual one.
 
     Raises:
         UserError: if there is no such teacher, or its file does not fit.
     """
     named = str(Path(name).resolve()) if Path(name).is_file() else name
-    teacher = cast(nn.Module, load_teacher(named, folder=folder, download=False)).requires_grad_(True)
+    teacher = cast(nn.Module, load_teacher(named, shown=modality, folder=folder, download=False)).requires_grad_(True)
     info = read_checkpoint(find_weights(named, folder=folder)).get("info")
     origin = {"start": Path(name).name}
     return teacher, {**origin, "info": info} if isinstance(info, Mapping) else origin

@@ -22,14 +22,14 @@ from tqdm import tqdm
 from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
-from nnunetv2_muduo.teachers.best_weights import keep_if_best
+from nnunetv2_muduo.teachers.best_weights import are_kept, keep_weights
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.parameter_groups import parameter_groups
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy
 from nnunetv2_muduo.teachers.training_settings import TrainingSettings, differing_settings, learning_rate_at
 from nnunetv2_muduo.teachers.training_steps import TrainingStep, mixed_step, published_step
-from nnunetv2_muduo.teachers.validation import mean_over_targets, validate
+from nnunetv2_muduo.teachers.validation import best_step, mean_over_targets, validate
 
 __all__ = [
     "CHECKPOINT",
@@ -165,6 +165,8 @@ def _begin(teacher: nn.Module, settings: TrainingSettings, folder: Path) -> _Run
     optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     generator = torch.Generator().manual_seed(settings.seed)
     state = _resume(folder, teacher, optimiser, generator, settings)
+    if state.validation and best_step(state.validation) == state.step and not are_kept(folder, step=state.step):
+        keep_weights(folder, teacher, step=state.step)  # stopped between the two
     return _Run(teacher, optimiser, generator, settings, folder, state)
 
 
@@ -190,8 +192,10 @@ def _validate_now(run: _Run, validation: Sequence[Crops], *, clicks: Sequence[in
     teacher, state = cast(PromptableTeacher, run.teacher), run.state
     rows = validate(teacher, validation, bfloat16=run.settings.bfloat16, clicks=clicks)
     state.validation += [{"step": state.step, "seconds": round(state.seconds), **row} for row in rows]
-    keep_if_best(run.folder, run.teacher, state.validation)
     log(_summary(state, run.settings))
+    if best_step(state.validation) == state.step:
+        _save(run)  # before the weights: a restart must know of the validation that they are of
+        keep_weights(run.folder, run.teacher, step=state.step)
 
 
 def _summary(state: TrainingState, settings: TrainingSettings) -> str:

@@ -9,7 +9,9 @@ from nnunetv2_muduo.teachers.cpcl import PUBLISHED_RECTIFIED_SHARE, READINGS
 from nnunetv2_muduo.teachers.prompt_rounds import PromptMix
 
 SCHEMES, SCHEDULES, CPCL = ("mixed", "published"), ("cosine", "steps"), ("off", *READINGS)
-MAY_CHANGE_ON_RESUME = frozenset({"steps", "decay_share", "num_threads", "validate_every", "save_every", "progress"})
+MAY_CHANGE_ON_RESUME = frozenset(
+    {"steps", "decay_share", "num_threads", "bfloat16", "validate_every", "save_every", "progress"}
+)  # bfloat16: what a GPU has begun, a CPU may end
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 import torch
 from phantom_datasets import LABELS, write_dataset
 from tiny_teachers import CLICK_UNET, SAM3D
@@ -104,9 +105,7 @@ def test_a_stopped_command_ends_where_an_unbroken_one_does(place: Path, monkeypa
 def test_the_best_on_cases_held_out_becomes_the_teacher_and_the_last_on_demand(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    dice = iter([0.2, 0.6, 0.4])  # of the start, step 1 and step 2
-    scored = [{"target": "liver", "prompt": "1 click", "count": 1}]
-    monkeypatch.setattr(training, "validate", lambda *of, **how: [{**row, "dice": next(dice)} for row in scored])
+    scripted(monkeypatch, {0: 0.2, 1: 0.6, 2: 0.4})
     often = ("--validate-every", "1", "--save-every", "1")
     assert finetune(place, *often) == 0
     best = read_checkpoint(place / "weights" / "tiny.pth")
@@ -121,17 +120,112 @@ def test_the_best_on_cases_held_out_becomes_the_teacher_and_the_last_on_demand(
     assert same(exported["model_state_dict"], last)
 
 
+def scripted(monkeypatch: pytest.MonkeyPatch, dice: dict[int, float], *, killed_after: int | None = None) -> None:
+    """Validations say `dice` of their step; a kill follows the one of `killed_after`, before anything is saved."""
+    original = training._validate_now
+
+    def validate_now(run, *rest, **options) -> None:
+        row = {"target": "liver", "prompt": "1 click", "dice": dice[run.state.step], "count": 1}
+        monkeypatch.setattr(training, "validate", lambda *of, **how: [row])
+        original(run, *rest, **options)
+        if run.state.step == killed_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_validate_now", validate_now)
+
+
+def test_a_kill_behind_the_best_validation_loses_neither_it_nor_its_weights(place: Path):
+    """Even if the restart validates at other steps and would never see it again."""
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch, {0: 0.1, 1: 0.2, 2: 0.9}, killed_after=2)
+        assert finetune(place, "--validate-every", "1", "--save-every", "3", steps="4") == cli.INTERRUPTED
+    kept = read_checkpoint(place / "tiny" / "best.pth")
+    assert kept["step"] == 2
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch, {4: 0.3})
+        assert finetune(place, "--validate-every", "4", "--save-every", "3", steps="4") == 0
+    exported = read_checkpoint(place / "weights" / "tiny.pth")
+    assert exported["info"]["weights_of_step"] == 2
+    assert same(exported["model_state_dict"], kept["model_state_dict"])
+
+
+def test_weights_lost_between_checkpoint_and_best_are_written_by_the_restart(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    scripted(monkeypatch, {0: 0.1, 1: 0.9, 2: 0.3})
+
+    def killed(*of, step: int, **how) -> None:
+        if step == 1:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "keep_weights", killed)
+        assert finetune(place, "--validate-every", "1") == cli.INTERRUPTED
+    assert not (place / "tiny" / "best.pth").exists()
+    assert finetune(place, "--validate-every", "1") == 0
+    assert read_checkpoint(place / "weights" / "tiny.pth")["info"]["weights_of_step"] == 1
+
+
+@pytest.mark.parametrize("damage", ["deleted", "cut short"])
+def test_best_weights_that_are_gone_are_told_of(place: Path, monkeypatch: pytest.MonkeyPatch, damage: str):
+    scripted(monkeypatch, {0: 0.1, 1: 0.9, 2: 0.3})
+    assert finetune(place, "--validate-every", "1") == 0
+    best = place / "tiny" / "best.pth"
+    content = best.read_bytes()
+    best.unlink()
+    if damage == "cut short":
+        best.write_bytes(content[:100])
+    assert finetune(place, "--validate-every", "1") == 0
+    assert "WARNING: step 1 was the best on the cases held out (Dice 0.900; at the end 0.300)" in log_of(place)
+    assert read_checkpoint(place / "weights" / "tiny.pth")["info"]["weights_of_step"] == 2
+
+
+def test_other_cases_than_before_are_refused(place: Path, capsys: pytest.CaptureFixture):
+    assert finetune(place, steps="1") == 0
+    raw = place / "nnUNet_raw" / "Dataset301_Good"
+    for part in ("imagesTr", "labelsTr"):
+        for path in list((raw / part).glob("case0*")):
+            path.rename(path.with_name(path.name.replace("case0", "case9")))
+    assert "whose cases to learn from were others" in refused(place, capsys)
+
+
+def test_what_was_begun_in_bfloat16_may_end_in_float32(place: Path):
+    assert finetune(place, "--bfloat16", steps="1") == 0
+    assert finetune(place, "--export", "last", steps="1") == 0
+
+
+def test_with_a_fold_only_its_training_cases_are_learnt_from(place: Path):
+    folder = place / "nnUNet_preprocessed" / "Dataset301_Good"
+    folder.mkdir()
+    splits = [{"train": ["case0", "case2"], "val": ["case1"]}]
+    (folder / "splits_final.json").write_text(json.dumps(splits))
+    assert finetune(place, "-f", "0", steps="1") == 0
+    assert "2 cases to learn from, 1 held out" in log_of(place)
+    assert "WARNING" not in log_of(place)
+    assert finetune(place, out="without", steps="1") == 0
+    log = (place / "without" / "finetuning.log").read_text()
+    assert "train on none of 1 of the cases to learn from (case1)" in log
+
+
+def test_held_out_cases_without_the_labels_are_told_of_as_such(place: Path, capsys: pytest.CaptureFixture):
+    raw = place / "nnUNet_raw" / "Dataset301_Good" / "labelsTr"
+    last = sorted(raw.iterdir())[-1]
+    empty = sitk.ReadImage(str(last)) * 0
+    sitk.WriteImage(empty, str(last))
+    assert "None of the 1 cases held out shows any of: liver, spleen" in refused(place, capsys)
+
+
 def test_a_training_that_only_harms_leaves_the_teacher_it_began_with(place: Path, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     start = ClickUNet(CLICK_UNET)
-    save_teacher(start, place / "weights" / "mine.pth")
-    dice = iter([0.6, 0.4, 0.2])
-    monkeypatch.setattr(
-        training, "validate", lambda *of, **how: [{"target": "liver", "prompt": "mask", "dice": next(dice)}]
-    )
+    save_teacher(start, place / "weights" / "mine.pth", extra={"modality": "PET"})
+    scripted(monkeypatch, {0: 0.6, 1: 0.4, 2: 0.2})
     assert finetune(place, "--validate-every", "1", config="", teacher="mine") == 0
     assert same(read_checkpoint(place / "weights" / "tiny.pth")["model_state_dict"], start.state_dict())
     assert "no validation was better than that of the start" in log_of(place)
+    info = read_checkpoint(place / "weights" / "tiny.pth")["info"]
+    assert info["what"] == "mine as it was: training on the CT of Dataset301_Good made it no better"
+    assert info["modality"] == "PET"
 
 
 def log_of(place: Path) -> str:
@@ -180,7 +274,7 @@ def test_mistakes_are_answered_with_one_sentence(place: Path, capsys: pytest.Cap
     assert "'pancreas'; there are: liver, spleen" in refused(place, capsys, labels="pancreas")
     assert "Dataset301_Good is given twice" in refused(place, capsys, data=("-d", "301", "--lq", "301"))
     assert "-d or --lq" in refused(place, capsys, data=())
-    assert "All 3 cases are held out" in refused(place, capsys, val_fraction="1")
+    assert "No case is left to learn from (3 are held out)" in refused(place, capsys, val_fraction="1")
     assert "--val-fraction is 1.5; give a share" in refused(place, capsys, val_fraction="1.5")
     assert "--min-voxels is 0" in refused(place, capsys, min_voxels="0")
     assert "standin_ct" in refused(place, capsys, more=("--name", "standin_ct"))
