@@ -96,6 +96,9 @@ def _add_layout_arguments(parser: ArgumentParser) -> None:
     )
     group.add_argument("--without-labelled", action="store_true", help="leave the labelled cases out")
     group.add_argument("--copy", action="store_true", help="copy images instead of linking them")
+    group.add_argument(
+        "--overwrite", action="store_true", help="lay it out anew although files of it were added or changed since"
+    )
 
 
 def _share(text: str) -> float:
@@ -119,10 +122,15 @@ def _run(arguments: Namespace) -> None:
         return
 
     from nnunetv2_muduo.pseudo_labelling.case_quality import Thresholds
-    from nnunetv2_muduo.pseudo_labelling.layout import dataset_name, lay_out
-    from nnunetv2_muduo.pseudo_labelling.recipe import pseudo_label, with_teachers
+    from nnunetv2_muduo.pseudo_labelling.layout import cases_to_keep, check_target, dataset_name, lay_out
+    from nnunetv2_muduo.pseudo_labelling.recipe import find_unlabelled, pseudo_label, with_teachers
 
     target = None if arguments.as_labels is None else dataset_name(arguments.as_labels, name)
+    if target is not None:  # before hours of work
+        check_target(raw.parent, target, overwrite=arguments.overwrite)
+        scans, _ = find_unlabelled(arguments.i or raw / "imagesUn", dataset_json["file_ending"])
+        if not arguments.without_labelled:
+            cases_to_keep(raw, dataset_json["file_ending"], scans)
     required = _required_organs(arguments, raw, dataset_json)
     thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou, required)
     result = pseudo_label(
@@ -145,6 +153,7 @@ def _run(arguments: Namespace) -> None:
             incomplete=arguments.incomplete,
             with_labelled=not arguments.without_labelled,
             copy=arguments.copy,
+            overwrite=arguments.overwrite,
         )
         _tell(made)
         _tell_to_plan_anew(target, configuration=arguments.c)
@@ -169,6 +178,7 @@ def _self_train(arguments: Namespace, name: str) -> None:
         settings=_settings(name, arguments.p),
         with_labelled=not arguments.without_labelled,
         copy=arguments.copy,
+        overwrite=arguments.overwrite,
         device=chosen_device(arguments.device),
         num_processes=max(0, arguments.np),
     )

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.scan_io import image_like, write_whole
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, sha256_of, write_text
+from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, is_plain_name, read_dataset_json, read_splits
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import OutputFolder
@@ -24,8 +25,8 @@ from nnunetv2_muduo.pseudo_labelling.claims import Claims
 from nnunetv2_muduo.pseudo_labelling.recipe import PseudoLabels, plain_organs
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
-_RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other
-
+_RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other, and files of ours from those changed by hand
+_PARTS = ("imagesTr", "labelsTr")
 
 LabelledCase = tuple[tuple[Path, ...], Path]  # images and label map
 INCOMPLETE = ("ignore", "leave-out", "keep")
@@ -94,6 +95,7 @@ def lay_out(
     with_labelled: bool = True,
     copy: bool = False,
     min_agreement: float = 0.5,
+    overwrite: bool = False,
 ) -> PseudoDataset:
     """Write nnUNet_raw/DatasetYYY_Name: pseudo-labelled and labelled cases, for stock planning and training.
 
@@ -112,18 +114,19 @@ def lay_out(
         with_labelled: add the source's own cases.
         copy: copy images instead of linking them.
         min_agreement: voxels with less agreement carry the ignore label.
+        overwrite: see `check_target`.
 
     Raises:
-        UserError: if the target belongs to another dataset, a case's name occurs twice, labels are regions, or there is
-            no pseudo-labelled case, or nothing that would teach the background.
+        UserError: if the target belongs to another dataset or was changed by hand, a case's name occurs twice, labels
+            are regions, or there is no pseudo-labelled case, or nothing that would teach the background.
     """
     raw = nnunet_folder("nnUNet_raw")
     dataset_json = read_dataset_json(raw / source / "dataset.json", needs=OF_SCANS_AND_LABELS)
     labels = _labels_with_ignore(dataset_json)
-    labelled = labelled_cases(raw / source, dataset_json["file_ending"]) if with_labelled else {}
+    labelled = cases_to_keep(raw / source, dataset_json["file_ending"], result.scans) if with_labelled else {}
     lacking = _incomplete_cases(result, thresholds)
-    _check_cases(result, labelled, lacking, incomplete)
-    folder = claim_folder(raw, dataset_name(target, source))
+    _check_cases(result, lacking, incomplete, with_labelled=bool(labelled))
+    folder = claim_folder(raw, dataset_name(target, source), overwrite=overwrite)
     masking = _Masking(labels["ignore"], thresholds, min_agreement, incomplete)
     written = _write_pseudo_labels(result, folder, masking)
     place_images({case: result.scans[case] for case in written}, labelled, folder, copy=copy)
@@ -170,14 +173,11 @@ def _incomplete_cases(result: PseudoLabels, thresholds: Thresholds) -> tuple[str
     )
 
 
-def _check_cases(
-    result: PseudoLabels, labelled: Mapping[str, LabelledCase], lacking: Sequence[str], incomplete: str
-) -> None:
+def _check_cases(result: PseudoLabels, lacking: Sequence[str], incomplete: str, *, with_labelled: bool) -> None:
     if not result.qualities:
         raise UserError("There is no pseudo-labelled case to lay out; see why above.")
-    refuse_shared_names(labelled, result.qualities)
     all_lack = len(lacking) == len(result.qualities)
-    if all_lack and (incomplete == "leave-out" or (incomplete == "ignore" and not labelled)):
+    if all_lack and (incomplete == "leave-out" or (incomplete == "ignore" and not with_labelled)):
         raise UserError(
             f"In each of the {len(lacking)} cases an organ is missing that every scan should show (quality.csv tells "
             "which), so nothing would teach the background; name fewer organs with --require-organs, or take their "
@@ -185,20 +185,36 @@ def _check_cases(
         )
 
 
-def refuse_shared_names(labelled: Iterable[str], pseudo_labelled: Iterable[str]) -> None:
-    """Raise UserError if a labelled and a pseudo-labelled case have one name."""
-    twice = sorted(set(labelled) & set(pseudo_labelled))
-    if twice:
-        raise UserError(
-            f"Labelled and pseudo-labelled cases share the name(s) {', '.join(twice[:5])}; rename the scans."
-        )
+def cases_to_keep(source: Path, ending: str, scans: Mapping[str, tuple[Path, ...]]) -> dict[str, LabelledCase]:
+    """The source's labelled cases that go into the new dataset beside the scans to pseudo-label.
 
-
-def claim_folder(raw: Path, name: str) -> Path:
-    """The new dataset's folder, emptied if an earlier run made it.
+    A scan that is a labelled case itself, as `muduo split --rest-unlabelled` links it, is to count as unlabelled.
 
     Raises:
-        UserError: if its number or its name is another dataset's.
+        UserError: if a labelled case and another scan have one name.
+    """
+    labelled = labelled_cases(source, ending)
+    twice = sorted(set(labelled) & set(scans))
+    for case in twice:
+        if labelled[case][0][0].samefile(scans[case][0]):
+            del labelled[case]
+    if others := [case for case in twice if case in labelled]:
+        raise UserError(
+            f"Labelled and pseudo-labelled cases share the name(s) {', '.join(others[:5])}; rename the scans."
+        )
+    return labelled
+
+
+def check_target(raw: Path, name: str, *, overwrite: bool) -> None:
+    """Whether a dataset of this name may be made.
+
+    Args:
+        raw: nnUNet_raw.
+        name: of the dataset.
+        overwrite: whether files that are not as an earlier run left them are replaced or removed.
+
+    Raises:
+        UserError: if its number or its name is another dataset's, or if what an earlier run made was changed since.
     """
     others = [path.name for path in raw.glob(f"{name[:10]}_*") if path.name != name]
     if others:
@@ -206,13 +222,48 @@ def claim_folder(raw: Path, name: str) -> Path:
     folder = raw / name
     if folder.exists() and not (folder / _RECORD).is_file():
         raise UserError(f"{folder} is there already and was not made by this command; choose another number or name.")
-    write_text(folder / _RECORD, json.dumps({"made_by": "muduo pseudo-label"}) + "\n")
+    if overwrite or not (folder / "dataset.json").is_file():  # a run that was stopped had nothing to correct
+        return
+    noted = read_table(folder / _RECORD).get("files")
+    if not isinstance(noted, dict):
+        raise UserError(
+            f"{folder} was laid out by an earlier version, which did not note its files, so that changes by hand "
+            "cannot be told; choose another number or name, or lay it out anew with --overwrite."
+        )
+    now = _files_of(folder)
+    if changed := sorted(file for file in now if noted.get(file, "none") != now[file]):
+        raise UserError(
+            f"{len(changed)} file(s) of {folder}, such as {changed[0]}, were added or changed since it was laid out "
+            "and would be lost; choose another number or name, or lay it out anew with --overwrite."
+        )
+
+
+def claim_folder(raw: Path, name: str, *, overwrite: bool = False) -> Path:
+    """The new dataset's folder, emptied if an earlier run made it.
+
+    Raises:
+        UserError: as `check_target`.
+    """
+    check_target(raw, name, overwrite=overwrite)
+    folder = raw / name
     (folder / "dataset.json").unlink(missing_ok=True)  # without it, nnU-Net takes no half of a dataset for a whole one
+    _note(folder, {})
     clear_away_left_behind(folder)
-    for part in ("imagesTr", "labelsTr"):
+    for part in _PARTS:
         shutil.rmtree(folder / part, ignore_errors=True)
         (folder / part).mkdir()
     return folder
+
+
+def _note(folder: Path, files: Mapping[str, str | None]) -> None:
+    write_text(folder / _RECORD, json.dumps({"made_by": "muduo pseudo-label", "files": files}, indent=1) + "\n")
+
+
+def _files_of(folder: Path) -> dict[str, str | None]:
+    """File -> SHA-256 of a label map; images, links mostly, are told by their names."""
+    images, label_maps = (sorted((folder / part).glob("[!.]*")) for part in _PARTS)
+    told = dict.fromkeys(images) | {path: sha256_of(path) for path in label_maps}
+    return {path.relative_to(folder).as_posix(): content for path, content in told.items()}
 
 
 @dataclass(frozen=True)
@@ -272,7 +323,8 @@ def place_images(
 
 
 def write_dataset_json(folder: Path, source: Mapping, *, labels: Mapping[str, int], cases: int) -> None:
-    """dataset.json of the new dataset, with what the source's says of channels and files."""
+    """dataset.json of the new dataset, with what the source's says of channels and files; its files are noted first."""
+    _note(folder, _files_of(folder))
     kept = ("channel_names", "modality", "file_ending", "overwrite_image_reader_writer")
     content = {key: source[key] for key in kept if key in source} | {"labels": dict(labels), "numTraining": cases}
     write_text(folder / "dataset.json", json.dumps(content, indent=2) + "\n")

@@ -12,11 +12,11 @@ from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, read_case, write_image
 from nnunetv2_muduo.pseudo_labelling.layout import (
     PseudoDataset,
+    cases_to_keep,
+    check_target,
     claim_folder,
     dataset_name,
-    labelled_cases,
     place_images,
-    refuse_shared_names,
     write_dataset_json,
     write_splits,
 )
@@ -37,6 +37,7 @@ def lay_out_predictions(
     settings: Settings | None = None,
     with_labelled: bool = True,
     copy: bool = False,
+    overwrite: bool = False,
     device: torch.device | None = None,
     num_processes: int = 2,
     log: Callable[[str], object] = print,
@@ -55,20 +56,21 @@ def lay_out_predictions(
         settings: those that name channels; None: the defaults.
         with_labelled: add the source's own cases.
         copy: copy images instead of linking them.
+        overwrite: see `check_target`.
         device: of the model; None: the CPU.
         num_processes: workers that read scans.
         log: is told which scans are left out.
 
     Raises:
         UserError: if a folder or the model is missing, labels are regions, a case's name occurs twice, the target is
-            another dataset's, or no scan has a prediction on its own grid.
+            another dataset's or was changed by hand, or no scan has a prediction on its own grid.
     """
     raw = nnunet_folder("nnUNet_raw")
     dataset_json = read_dataset_json(raw / source / "dataset.json", needs=OF_SCANS_AND_LABELS)
     organs, ending = plain_organs(dataset_json), dataset_json["file_ending"]
     scans, problems = find_unlabelled(scans_folder or raw / source / "imagesUn", ending)
-    labelled = labelled_cases(raw / source, ending) if with_labelled else {}
-    refuse_shared_names(labelled, scans)
+    labelled = cases_to_keep(raw / source, ending, scans) if with_labelled else {}
+    check_target(raw, dataset_name(target, source), overwrite=overwrite)
     folder = model_output / "prompts" if isinstance(predictions, PromptModel) else predictions
     jobs = case_jobs(scans, folder, dataset_json, find_channels(dataset_json, settings or Settings()), organs)
     problems |= make_prompts(
@@ -77,7 +79,7 @@ def lay_out_predictions(
     if not any(job.prompt is not None and job.prompt.is_file() for job in jobs if job.case not in problems):
         _tell(problems, log)  # before what an earlier run has laid out is emptied
         raise UserError(f"None of the {len(scans)} scans has a prediction in {folder}; is it the right folder?")
-    made = claim_folder(raw, dataset_name(target, source))
+    made = claim_folder(raw, dataset_name(target, source), overwrite=overwrite)
     written, bad = _write_label_maps([job for job in jobs if job.case not in problems], made, num_processes)
     problems |= bad
     _tell(problems, log)

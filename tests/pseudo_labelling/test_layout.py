@@ -224,3 +224,56 @@ def test_a_dataset_that_is_laid_out_again_is_no_dataset_until_it_is_whole(
     monkeypatch.setattr("nnunetv2_muduo.pseudo_labelling.layout.place_images", stop)
     assert lay_out(project) == 130
     assert not description.exists()
+
+
+def test_what_was_corrected_by_hand_is_replaced_on_demand_alone(project: PseudoProject, capsys):
+    assert lay_out(project) == 0
+    assert lay_out(project) == 0  # nothing was changed: again, say with other thresholds
+    path = project.raw.with_name(NEW) / "labelsTr" / f"{CASES[0]}.nii.gz"
+    before = path.read_bytes()
+    write(np.zeros_like(organs()), path)
+    corrected = path.read_bytes()
+    assert lay_out(project) == 2
+    assert f"1 file(s) of {path.parents[1]}, such as labelsTr/{path.name}, were added or changed" in flat(capsys)
+    assert path.read_bytes() == corrected
+    assert lay_out(project, "--overwrite") == 0
+    assert array(path).sum() == sitk.GetArrayFromImage(read_bytes(before, path)).sum()
+
+
+def test_an_own_case_in_it_is_kept(project: PseudoProject, capsys):
+    assert lay_out(project) == 0
+    mine = project.raw.with_name(NEW) / "imagesTr" / "mine_0000.nii.gz"
+    mine.write_bytes(b"a scan")
+    assert lay_out(project) == 2
+    assert "imagesTr/mine_0000.nii.gz" in flat(capsys)
+    assert mine.read_bytes() == b"a scan"
+
+
+def test_a_dataset_of_an_earlier_version_is_not_replaced_in_silence(project: PseudoProject, capsys):
+    assert lay_out(project) == 0
+    (project.raw.with_name(NEW) / "pseudo_labels.json").write_text('{"made_by": "muduo pseudo-label"}')
+    assert lay_out(project) == 2
+    assert "by an earlier version" in flat(capsys)
+
+
+def test_labelled_cases_that_count_as_unlabelled_are_pseudo_labelled_only(project: PseudoProject):
+    """As `muduo split --rest-unlabelled` leaves them: links in imagesUn to scans of imagesTr."""
+    for case in CASES:
+        for channel in ("0000", "0001"):
+            linked = project.raw / "imagesTr" / f"{case}_{channel}.nii.gz"
+            linked.symlink_to(project.raw / "imagesUn" / linked.name)
+        write(organs(), project.raw / "labelsTr" / f"{case}.nii.gz")
+    assert lay_out(project, *DROP_ALL) == 0
+    folder = project.raw.with_name(NEW)
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 4
+    assert not np.array_equal(array(folder / "labelsTr" / f"{CASES[0]}.nii.gz"), organs())  # not the true labels
+
+
+def flat(capsys: pytest.CaptureFixture) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+def read_bytes(content: bytes, beside: Path) -> sitk.Image:
+    copy = beside.parents[2] / "copy.nii.gz"
+    copy.write_bytes(content)
+    return sitk.ReadImage(str(copy))
