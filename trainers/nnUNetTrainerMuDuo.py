@@ -75,6 +75,7 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             channels=(self.ct_channel, self.pet_channel),
             device=self.device,
             seed=self.seed_of_teaching(),
+            axes=self.plans_manager.transpose_forward,
         )
 
     def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:

@@ -49,6 +49,7 @@ class nnUNetTrainerSemiSAM(MeanTeacherTrainer, TaughtTrainer):
             channels=(self.ct_channel, self.pet_channel),
             device=self.device,
             seed=self.seed_of_teaching(),
+            axes=self.plans_manager.transpose_forward,
         )
         self.start_monitor()
 

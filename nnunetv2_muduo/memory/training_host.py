@@ -82,7 +82,7 @@ class TrainingBytes:
     """A training on the host, in bytes.
 
     Attributes:
-        main: libraries, on CUDA with the context and the patches that a step joins; without a step on the CPU.
+        main: libraries, on CUDA with the context; without a step on the CPU.
         batches: finished ones, in queues and in use.
         workers: private memory of all, libraries' pages included.
     """
@@ -111,7 +111,7 @@ def training_bytes(
     """
     main = TRAINING_LIBRARIES
     if on_cuda:
-        main += CUDA_CONTEXT + (patches.batch + patches.unlabelled_batch) * patches.image
+        main += CUDA_CONTEXT
     making = (labelled_worker(patches), validation_worker(patches), unlabelled_worker(patches))
     each = [worker.held if gives_back else worker.kept for worker in making]
     finished = (patches.labelled_batch, patches.labelled_batch, patches.finished_unlabelled_batch)

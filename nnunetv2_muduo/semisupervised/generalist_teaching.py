@@ -21,6 +21,7 @@ class GeneralistTeaching(Teaching):
         channels: input channels of CT and PET.
         device: of the teacher and the patches.
         seed: of points drawn at random.
+        axes: of the patches, as `Teaching` takes them.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class GeneralistTeaching(Teaching):
         channels: tuple[int, int],
         device: torch.device,
         seed: int | None = None,
+        axes: Sequence[int] = (0, 1, 2),
     ) -> None:
         self.sees_ct, self.by_mask = settings.generalist == "ct", settings.generalist_prompt == "mask"
         modality = "CT" if self.sees_ct else "PET"
@@ -48,6 +50,7 @@ class GeneralistTeaching(Teaching):
             device=device,
             seed=seed,
             modalities=(modality, modality),
+            axes=axes,
         )
 
     @torch.inference_mode()

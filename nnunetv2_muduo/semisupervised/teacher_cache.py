@@ -65,6 +65,8 @@ def teaching_fingerprint(teaching: Teaching, *, patch_size: Sequence[int], organ
         "patch": [list(map(int, patch_size)), [float(step) for step in teaching.spacing_in_mm], organs],
         "weights": {name: None if n is None else weights_digest(n) for name, n in networks.items()},
     }
+    if teaching.axes != (0, 1, 2):  # only then, so that caches made before there was such a thing stay good
+        relevant["axes"] = list(teaching.axes)
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 

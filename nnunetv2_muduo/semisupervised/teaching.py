@@ -117,6 +117,7 @@ class Teaching:
     """Two frozen teachers, their views of the patch, and the prompt generator, on one device.
 
     `channels` and `modalities` say what the one that masks prompt sees (CT in MuDuo), then the one that points prompt.
+    `axes` are those of the patches, `transpose_forward` of the plans: teachers see them in the scan's own order.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Teaching:
         device: torch.device,
         seed: int | None = None,
         modalities: tuple[str, str] = ("CT", "PET"),
+        axes: Sequence[int] = (0, 1, 2),
     ) -> None:
         self.dual = DualTeacher(ct, pet, mask_prompt=settings.mask_prompt, point_mask=settings.point_mask).to(device)
         self.prompt_generator = prompt_generator
@@ -139,12 +141,18 @@ class Teaching:
         self.ct_channel, self.pet_channel = channels
         self.device = device
         self.spacing_in_mm = tuple(float(step) for step in spacing_in_mm)
+        self.axes = tuple(int(axis) for axis in axes)
 
         def view(teacher: PromptableTeacher | None, clamp: tuple[float, float] | None) -> TeacherView | None:
             if teacher is None:
                 return None
             return TeacherView(
-                teacher.spec, patch_size=patch_size, spacing_in_mm=spacing_in_mm, grid=settings.grid, clamp=clamp
+                teacher.spec,
+                patch_size=patch_size,
+                spacing_in_mm=spacing_in_mm,
+                grid=settings.grid,
+                clamp=clamp,
+                axes=axes,
             )
 
         self.ct_view, self.pet_view = view(ct, CLAMP[modalities[0]]), view(pet, CLAMP[modalities[1]])

@@ -193,14 +193,17 @@ class SemiSupervisedTrainer(EmaTrainer):
         step_loss = _StepLoss(self, len(batch["data"]), unlabelled, weight)
         self.loss = step_loss
         try:
-            data = self._of_fixed_size(torch.cat([batch["data"], self.student_view(unlabelled["image"])]))
+            labelled, images = (  # joined on the device: there nobody waits for it
+                patches.to(self.device, non_blocking=True) for patches in (batch["data"], unlabelled["image"])
+            )
+            data = self._of_fixed_size(torch.cat([labelled, self.student_view(images)]))
             outcome = super().train_step({"data": data, "target": batch["target"]})
         finally:
             self.loss = step_loss.supervised_loss
         return {**outcome, **step_loss.log}
 
     def student_view(self, images: Tensor) -> Tensor:
-        """Augmented unlabelled patches [B, C, Z, Y, X] as the student is to see them."""
+        """Augmented unlabelled patches [B, C, Z, Y, X] on the device, as the student is to see them."""
         return images
 
     def _of_fixed_size(self, data: Tensor) -> Tensor:

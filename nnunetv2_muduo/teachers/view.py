@@ -32,12 +32,15 @@ class TeacherView:
         spacing_in_mm: (z, y, x) of the patch.
         grid: "patch" or "1.5mm".
         clamp: range that raw intensities are clamped to (CT: -1000 to 1000 HU); None for PET.
+        axes: which of a scan's axes (z, y, x) each axis of the patch is: `transpose_forward` of nnU-Net's plans, which
+            puts the axis of the largest spacing first. Wherever it says (z, y, x) here, patches, points and sizes have
+            this order; cubes are (x, y, z) all the same.
 
     Attributes:
         n_cubes: cubes per patch, 1 for grid "patch".
 
     Raises:
-        ValueError: for another grid, or sizes that are not three positive numbers.
+        ValueError: for another grid, sizes that are not three positive numbers, or axes that are no order of three.
     """
 
     def __init__(
@@ -48,7 +51,10 @@ class TeacherView:
         spacing_in_mm: Sequence[float],
         grid: str = "patch",
         clamp: tuple[float, float] | None = None,
+        axes: Sequence[int] = (0, 1, 2),
     ) -> None:
+        if sorted(axes) != [0, 1, 2]:
+            raise ValueError(f"axes must be an order of 0, 1, 2, not {list(axes)}")
         if grid not in GRIDS:
             raise ValueError(f"grid must be one of {', '.join(GRIDS)}, not {grid!r}")
         for name, values in (("patch_size", patch_size), ("spacing_in_mm", spacing_in_mm)):
@@ -57,7 +63,10 @@ class TeacherView:
         self.spec = spec
         self.patch_size = tuple(int(length) for length in patch_size)
         self.clamp = clamp
-        self._axes = _tile(self.patch_size, spacing_in_mm, spec=spec, grid=grid)
+        self._to_network = tuple(int(axis) for axis in axes)
+        self._to_scan = tuple(self._to_network.index(axis) for axis in range(3))
+        size, spacing = [self.patch_size[axis] for axis in self._to_scan], [spacing_in_mm[a] for a in self._to_scan]
+        self._axes = _tile(size, spacing, spec=spec, grid=grid)
         self._tiles = tuple(len(axis.starts) for axis in self._axes)
         self.n_cubes = math.prod(self._tiles)
         sizes = (spec.cube_size, spec.mask_size)
@@ -110,6 +119,7 @@ class TeacherView:
         size = self.spec.cube_size
         starts = torch.cartesian_prod(*[torch.tensor(axis.starts) for axis in self._axes]).to(coords.device)
         steps = torch.tensor([axis.extent / size for axis in self._axes], device=coords.device)
+        coords = coords[..., list(self._to_scan)]
         edges = coords.float()[:, None] + 0.5 - starts[:, None, None]  # [B, n, K, N, 3] from the cube's near corner
         mapped = (edges / steps - 0.5).flip(-1).flatten(0, 1)
         repeated = labels.repeat_interleave(self.n_cubes, dim=0)
@@ -136,11 +146,11 @@ class TeacherView:
         tiles = logits.unflatten(0, (-1, *self._tiles))  # [B, nz, ny, nx, K, X, Y, Z]
         z, y, x = (count * size for count in self._tiles)
         mosaic = tiles.permute(0, 4, 1, 7, 2, 6, 3, 5).reshape(len(tiles), logits.shape[1], z, y, x)
-        return _as(self._to_patch[size](mosaic), logits)
+        return _as(_reordered(self._to_patch[size](mosaic), self._to_network), logits)
 
     def _cut(self, volumes: Tensor, size: int) -> Tensor:
         """Patches [B, C, Z, Y, X] -> cubes float32 [B*n, C, size, size, size] (x, y, z), 0 beyond the patch."""
-        mosaic = self._to_cubes[size](volumes)
+        mosaic = self._to_cubes[size](_reordered(volumes, self._to_scan))
         z, y, x = self._tiles
         tiles = mosaic.reshape(*volumes.shape[:2], z, size, y, size, x, size)
         return tiles.permute(0, 2, 4, 6, 1, 7, 5, 3).flatten(0, 3).contiguous()
@@ -163,6 +173,11 @@ def _tile(
         lay_cubes(length, edge_in_mm / spacing, least_overlap=LEAST_OVERLAP)
         for length, spacing in zip(patch_size, spacing_in_mm, strict=True)
     ]
+
+
+def _reordered(volumes: Tensor, axes: Sequence[int]) -> Tensor:
+    """[B, C, *spatial] with its spatial axes in this order."""
+    return volumes.permute(0, 1, *(axis + 2 for axis in axes))
 
 
 def _as(result: Tensor, given: Tensor) -> Tensor:

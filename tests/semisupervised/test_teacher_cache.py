@@ -23,6 +23,7 @@ from nnunetv2_muduo.semisupervised.teacher_cache import (
     CacheSummary,
     build_teacher_cache,
     remove_other_cases,
+    teaching_fingerprint,
     weights_digest,
 )
 from nnunetv2_muduo.semisupervised.teaching import Patches, TeacherLabels, Teaching
@@ -301,3 +302,10 @@ def test_weights_are_told_apart_by_value_and_by_kind():
     assert weights_digest(first) != weights_digest(same)
     assert weights_digest(small_unet(0)) != weights_digest(other)
     assert weights_digest(first.half()) != weights_digest(EchoTeacher())
+
+
+def test_patches_whose_axes_lie_otherwise_have_a_cache_of_their_own():
+    plain, turned = teaching_of(), teaching_of()
+    turned.axes = (1, 0, 2)
+    first, second = (teaching_fingerprint(teaching, patch_size=PATCH, organs=ORGANS) for teaching in (plain, turned))
+    assert first != second

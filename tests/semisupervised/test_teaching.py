@@ -17,18 +17,20 @@ class Generator(nn.Module):
         return torch.cat([5 - found, found - 5, torch.full_like(found, -20.0)], dim=1)
 
 
-def teaching(settings: Settings | None = None, **teachers) -> Teaching:
+def teaching(settings: Settings | None = None, *, axes: tuple[int, ...] = (0, 1, 2), **teachers) -> Teaching:
+    """`axes` are those of the patches that it is given; its own are `PATCH` in that order."""
     chosen = {"ct": EchoTeacher(), "pet": EchoTeacher(), **teachers}
     return Teaching(
         chosen["ct"],
         chosen["pet"],
         prompt_generator=Generator(),
         settings=settings or Settings(),
-        patch_size=PATCH,
-        spacing_in_mm=(3.0, 2.0, 2.0),
+        patch_size=[PATCH[axis] for axis in axes],
+        spacing_in_mm=[(3.0, 2.0, 2.0)[axis] for axis in axes],
         channels=(0, 1),
         device=torch.device("cpu"),
         seed=0,
+        axes=axes,
     )
 
 
@@ -184,3 +186,19 @@ def test_a_patch_without_organs_is_encoded_by_no_teacher(patches, student):
     bare.label(patches, torch.where(torch.tensor([True, False]).view(2, 1, 1, 1, 1), student, 0.0))
     assert [len(images) for images in ct.images + pet.images + alone.images] == [1, 1, 1]
     assert len(bare.gather(patches).ct.images) == 2
+
+
+@pytest.mark.parametrize("axes", [(1, 0, 2), (2, 0, 1)])
+@pytest.mark.parametrize("settings", [{"ct_prompt": "generator"}, {"ct_prompt": "student", "grid": "1.5mm"}])
+def test_teachers_see_transposed_patches_as_they_see_others(patches, student, axes: tuple[int, ...], settings: dict):
+    def turned(volumes: Tensor) -> Tensor:
+        return volumes.permute(0, 1, *(axis + 2 for axis in axes))
+
+    plain, other = teaching(Settings(**settings)), teaching(Settings(**settings), axes=axes)
+    expected = plain.label(patches, student)
+    found = other.label(Patches(clean=turned(patches.clean), raw=turned(patches.raw)), turned(student))
+    assert torch.equal(found.valid, expected.valid)
+    assert torch.equal(found.p_ct, turned(expected.p_ct))
+    for mine, theirs in zip(other.dual.ct.prompts, plain.dual.ct.prompts, strict=True):
+        assert torch.equal(mine["masks"], theirs["masks"])
+    assert dice(found.fused, turned(expected.fused)) > 0.9  # points are spread from the other end

@@ -277,3 +277,32 @@ def test_misfits_are_refused():
         view("1.5mm").back(torch.zeros(4, 1, 8, 8, 8))
     with pytest.raises(ValueError, match="expected coords"):
         view().points(torch.zeros(1, 1, 3), torch.zeros(1, 1, 1))
+
+
+@pytest.mark.parametrize("grid", ["patch", "1.5mm"])
+@pytest.mark.parametrize("axes", [(1, 0, 2), (2, 0, 1), (1, 2, 0)])
+def test_a_transposed_patch_gives_the_same_cubes_and_gets_its_answer_transposed(grid: str, axes: tuple[int, ...]):
+    """nnU-Net puts the axis of the largest spacing first; a teacher knows patients from one side."""
+
+    def turned(volumes: Tensor) -> Tensor:
+        return volumes.permute(0, 1, *(axis + 2 for axis in axes))
+
+    straight = view(grid)
+    sizes = {"patch_size": [PATCH[axis] for axis in axes], "spacing": [SPACING[axis] for axis in axes]}
+    other = view(grid, axes=axes, **sizes)
+    raw, masks = torch.rand(2, 1, *PATCH) * 2000 - 1000, torch.rand(2, 3, *PATCH)
+    assert torch.equal(other.images(turned(raw)), straight.images(raw))
+    assert torch.equal(other.masks(turned(masks)), straight.masks(masks))
+    assert torch.equal(other.low_resolution_masks(turned(masks)), straight.low_resolution_masks(masks))
+    logits = torch.randn(2 * straight.n_cubes, 3, 8, 8, 8)
+    assert torch.equal(other.back(logits), turned(straight.back(logits)))
+    coords, labels = torch.rand(2, 3, 5, 3) * torch.tensor(PATCH), torch.ones(2, 3, 5, dtype=torch.long)
+    for expected, found in zip(
+        straight.points(coords, labels), other.points(coords[..., list(axes)], labels), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
+def test_axes_that_are_no_order_are_refused():
+    with pytest.raises(ValueError, match="axes must be an order"):
+        view(axes=(0, 1, 1))

@@ -54,6 +54,14 @@ def points_of(trainer: nnUNetTrainerMuDuo) -> tuple[Tensor, Tensor]:
     return voxels, given["labels"][0, 0]
 
 
+def test_teachers_are_told_how_the_plans_transpose_scans(make):
+    trainer = make(prepared=False)
+    trainer.plans_manager.plans["transpose_forward"] = [1, 0, 2]
+    trainer.prepare_consistency()
+    assert trainer.teaching.axes == (1, 0, 2)
+    assert make().teaching.axes == (0, 1, 2)
+
+
 def test_ct_teacher_off(make):
     trainer = make(ct_teacher=None)
     assert trainer.train_step(batch())["consistency_losses"] > 0

@@ -53,6 +53,14 @@ def test_loss_is_that_of_mean_teacher_and_the_distance_to_the_generalists_mask(m
     assert all(parameter.grad is None for parameter in trainer.ema.network.parameters())
 
 
+def test_the_generalist_is_told_how_the_plans_transpose_scans(make):
+    trainer = make()
+    assert trainer.teaching.axes == (0, 1, 2)
+    trainer.plans_manager.plans["transpose_forward"] = [1, 0, 2]
+    trainer.prepare_consistency()
+    assert trainer.teaching.axes == (1, 0, 2)
+
+
 def test_weights_of_organs_reach_the_generalists_loss(make):
     trainer = make(reliability="report")
     trainer.organ_weights = torch.zeros(2)
