@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
 from matplotlib import pyplot
+
+from nnunetv2_muduo.evaluation.figures import plain_style
 
 TARGETS = {"organs": "Dataset601_Organs", "lesions": "Dataset602_Lesions"}
 STARTS: dict[str, list[int] | None] = {"CT and PET": None, "CT alone": [0], "PET alone": [1]}  # channels pretrained on
@@ -57,6 +56,7 @@ def table_rows(results: Mapping[Run, Mapping[str, list]]) -> list[list[str]]:
     return rows
 
 
+@plain_style
 def draw(results: Mapping[Run, Mapping[str, list]], path: Path) -> None:
     """Mean Dice of each seed against the number of labelled cases, one panel for each kind and target."""
     kinds = [kind for kind in KINDS if any(run.kind == kind for run in results)]
