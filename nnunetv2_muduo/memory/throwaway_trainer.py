@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import io
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
+from nnunetv2_muduo.environment import environment, without_wandb
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 
 
@@ -21,7 +21,8 @@ def throwaway_trainer(
 ) -> Iterator[nnUNetTrainer]:
     """A trainer on the CPU, not initialised; its folders, and what it prints, are gone afterwards.
 
-    nnU-Net asks the environment for its folders each time, so that they can be elsewhere for a while.
+    nnU-Net asks the environment for its folders each time, so that they can be elsewhere for a while; so it is with
+    Weights & Biases, of which no run is opened.
 
     Args:
         trainer_class: any trainer.
@@ -32,7 +33,8 @@ def throwaway_trainer(
     plans = {**copy.deepcopy(plans), "continue_training": False}
     with (
         tempfile.TemporaryDirectory() as folder,
-        _environment(dict.fromkeys(FOLDER_VARIABLES, folder)),
+        environment(dict.fromkeys(FOLDER_VARIABLES, folder)),
+        without_wandb(),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         fold = "all"  # which every trainer takes
@@ -47,17 +49,3 @@ def keep_in_place(module: nn.Module) -> nn.Module:
     """Make a module ignore `to` and the like: torch cannot move tensors without values."""
     module._apply = lambda function, recurse=True: module  # type: ignore[method-assign,assignment]
     return module
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -8,6 +8,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 from torch._dynamo import OptimizedModule
 
+from nnunetv2_muduo.environment import without_wandb
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
@@ -104,7 +105,8 @@ def prompt_generator_of(student: nnUNetTrainer, trainer_class: type[PromptGenera
 def _trainer_beside(student: nnUNetTrainer, trainer_class: type[PromptGeneratorTrainer]) -> PromptGeneratorTrainer:
     plans = copy.deepcopy(student.plans_manager.plans)
     plans["continue_training"] = True  # its logger appends to an interrupted run
-    trainer = trainer_class(plans, student.configuration_name, student.fold, student.dataset_json, student.device)
+    with without_wandb():  # the run is the student's
+        trainer = trainer_class(plans, student.configuration_name, student.fold, student.dataset_json, student.device)
     trainer.initialize()
     return trainer
 

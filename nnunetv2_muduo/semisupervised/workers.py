@@ -1,8 +1,7 @@
 """Data loaders at work in processes of their own, each of which draws differently, and with a seed always the same."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +12,7 @@ from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMu
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
+from nnunetv2_muduo.environment import environment
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.seeding import seed_everything
 
@@ -110,7 +110,7 @@ def start_nnunets_loaders(
     number = get_allowed_n_proc_DA()
     if number == 0:
         return make()
-    with _no_workers():  # nnU-Net would start its own at once, and not seed them
+    with environment({_WORKERS_VARIABLE: "0"}):  # nnU-Net would start its own at once, and not seed them
         training, validation = make()
     return (
         start_workers(
@@ -135,16 +135,3 @@ def loader_inside(augmenter: Augmenter) -> Any:
 def seeds_of_workers(number: int, seed: int | None) -> list[int]:
     """Different ones for numpy and torch, below 2**32; drawn from the system's entropy without a seed."""
     return [int(state) for state in np.random.SeedSequence(seed).generate_state(number)]
-
-
-@contextmanager
-def _no_workers() -> Iterator[None]:
-    before = os.environ.get(_WORKERS_VARIABLE)
-    os.environ[_WORKERS_VARIABLE] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_WORKERS_VARIABLE]
-        else:
-            os.environ[_WORKERS_VARIABLE] = before
