@@ -1,13 +1,16 @@
 """Trains the prompt generator: a PET-only network on the labelled cases, later frozen to prompt the teachers."""
 
 import copy
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 from torch._dynamo import OptimizedModule
 
+from nnunetv2_muduo.checkpoint_files import refuse_damaged
 from nnunetv2_muduo.environment import without_wandb
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.channels import find_channels
@@ -15,13 +18,17 @@ from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
 from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
+from nnunetv2_muduo.semisupervised.prompt_origin import PromptOrigin, refuse_other_origin, stored_origin
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
 from nnunetv2_muduo.settings import Settings
+
+FINAL, LATEST = "checkpoint_final.pth", "checkpoint_latest.pth"  # nnU-Net's names
 
 
 class PromptGeneratorTrainer(ConfiguredTrainer):
     """nnU-Net's own training on the PET channel alone, for `prompt_epochs` epochs."""
 
+    origin: PromptOrigin | None = None  # known when the training has begun
     schedule = ()  # a student with another one uses the generator that is there, or trains it to the end
 
     def __init__(
@@ -58,6 +65,18 @@ class PromptGeneratorTrainer(ConfiguredTrainer):
         super().initialize()
         unwrapped(self.network).get_buffer("channel").fill_(self.pet_channel)
 
+    def origin_of(self, cases: Collection[str]) -> PromptOrigin:
+        """What it is when trained on these cases."""
+        return PromptOrigin.of(cases, pet_channel=self.pet_channel, dataset_json=self.dataset_json)
+
+    def get_tr_and_val_datasets(self):
+        training, validation = super().get_tr_and_val_datasets()
+        self.origin = self.origin_of(training.identifiers)
+        return training, validation
+
+    def checkpoint_entries(self) -> dict[str, Any]:
+        return {} if self.origin is None else self.origin.as_entry()
+
 
 def without_ddp(network: nn.Module) -> nn.Module:
     """The module inside DDP's wrapper, compiled where nnU-Net compiled it."""
@@ -79,17 +98,16 @@ def prompt_generator_of(student: nnUNetTrainer, trainer_class: type[PromptGenera
         Network in eval mode on the student's device: image [B, C, Z, Y, X] -> logits [B, 1 + K, Z, Y, X].
 
     Raises:
-        UserError: if the checkpoint does not fit the plans.
+        UserError: if the checkpoint does not fit the plans, or was trained on other cases, labels or another channel.
     """
     trainer = _trainer_beside(student, trainer_class)
     folder = Path(trainer.output_folder)
-    final, latest = folder / "checkpoint_final.pth", folder / "checkpoint_latest.pth"
     with processes_of(student) as processes:  # all must load the same or train together
-        found = processes.first_does(lambda: next((path for path in (final, latest) if path.is_file()), None))
+        found = processes.first_does(lambda: _checkpoint_of(trainer, student.print_to_log_file))
     if found is not None:
         _load(trainer, found)
-    if found == final:
-        student.print_to_log_file(f"Prompt generator: using the trained one, {final}")
+    if found is not None and found.name == FINAL:
+        student.print_to_log_file(f"Prompt generator: using the trained one, {found}")
     else:
         student.print_to_log_file(
             f"Prompt generator: none trained for this dataset, plans, configuration and fold; training "
@@ -109,6 +127,21 @@ def _trainer_beside(student: nnUNetTrainer, trainer_class: type[PromptGeneratorT
         trainer = trainer_class(plans, student.configuration_name, student.fold, student.dataset_json, student.device)
     trainer.initialize()
     return trainer
+
+
+def _checkpoint_of(trainer: PromptGeneratorTrainer, log: Callable[[str], object]) -> Path | None:
+    """The finished training's, else an interrupted one's, else None; refused where it is one of something else."""
+    checkpoints = (Path(trainer.output_folder) / name for name in (FINAL, LATEST))
+    found = next((path for path in checkpoints if path.is_file()), None)
+    if found is None:
+        return None
+    refuse_damaged(found)
+    before = stored_origin(found)
+    if before is None:
+        log(f"Prompt generator: {found} does not tell what it was trained on; its cases and labels are not compared.")
+    else:
+        refuse_other_origin(found, before, trainer.origin_of(trainer.do_split()[0]))
+    return found
 
 
 def _load(trainer: PromptGeneratorTrainer, checkpoint: Path) -> None:
