@@ -47,7 +47,8 @@ class Settings:
             generator having the rest; grows likewise. 0 (published): the generator prompts alone.
         reliability: "none" (published), or "report": an organ's consistency loss is weighted by how much better the
             fused teachers are than the student on labelled patches, or "gate": it counts in full where the
-            pseudo-labels are at least as good as the student there, and elsewhere not at all.
+            pseudo-labels are at least as good as the student there, and elsewhere not at all. These patches are the
+            validation cases', so that both need a fold that holds cases out: not "all".
         spatial_augmentation: unlabelled patches are turned and scaled before the student as nnU-Net turns and scales
             labelled ones, and pseudo-labels with them; false (published): their intensities alone are augmented.
         consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.

@@ -1,6 +1,7 @@
 """What a user sees of a MuDuo training: the teacher report, a second progress figure, a picture of one patch."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,17 @@ from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching, organ_mask
 
 if TYPE_CHECKING:
     from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
+
+
+def told_judged_on_training_cases(training: Collection[str], validation: Collection[str]) -> str:
+    """What to tell where `reliability` judges on cases (names) that the student is trained on; "" where it does not."""
+    if not (both := {*training} & {*validation}):
+        return ""
+    return (
+        f"The setting 'reliability' compares teachers and student on validation cases, and the student is trained on "
+        f"{len(both)} of these {len(validation)}: it will look better there than it is, and the teachers lose their "
+        "weight with time; train a fold that holds cases out, or set reliability=none."
+    )
 
 
 class Monitor:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.monitoring import Monitor
+from nnunetv2_muduo.semisupervised.monitoring import Monitor, told_judged_on_training_cases
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
@@ -36,6 +36,14 @@ class TaughtTrainer(SemiSupervisedTrainer):
             clean=unlabelled["clean"].to(self.device, non_blocking=True),
             raw=unlabelled["raw"].to(self.device, non_blocking=True),
         )
+
+    def get_tr_and_val_datasets(self):
+        training, validation = super().get_tr_and_val_datasets()
+        if self.settings.reliability != "none":
+            told = told_judged_on_training_cases(training.identifiers, validation.identifiers)
+            if told:
+                self.print_to_log_file(f"WARNING: {told}")
+        return training, validation
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()

@@ -1,0 +1,52 @@
+"""Trainers with promptable teachers weigh organs by a report on cases that must not be trained on."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fabricated_training import trainers_in
+
+from nnunetv2_muduo.semisupervised import configured
+from nnunetv2_muduo.semisupervised.monitoring import told_judged_on_training_cases
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
+from nnunetv2_muduo.trainers.nnUNetTrainerSemiSAM import nnUNetTrainerSemiSAM
+
+TOLD = "train a fold that holds cases out, or set reliability=none"
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(configured, "refuse_cut_short", lambda folder, cases: None)  # these have names alone
+    return trainers_in(tmp_path, monkeypatch)
+
+
+def log_of(trainer: nnUNetTrainerMuDuo) -> str:
+    """What a trainer writes down when it has found its cases."""
+    trainer.get_tr_and_val_datasets()
+    return Path(trainer.log_file).read_text()
+
+
+def use_split(trainer: nnUNetTrainerMuDuo, training: list[str], validation: list[str]) -> None:
+    folds = [{"train": training, "val": validation}]
+    Path(trainer.preprocessed_dataset_folder_base, "splits_final.json").write_text(json.dumps(folds))
+
+
+@pytest.mark.parametrize("trainer_class", [nnUNetTrainerMuDuo, nnUNetTrainerSemiSAM])
+@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("gate", True)])
+def test_fold_all_is_warned_of_where_organs_are_weighed(make, trainer_class: type, reliability: str, warned: bool):
+    trainer = make(trainer_class=trainer_class, reliability=reliability)
+    trainer.fold = "all"
+    assert log_of(trainer).count(TOLD) == warned
+
+
+def test_a_split_that_holds_cases_out_is_not_warned_of_and_one_that_overlaps_is(make):
+    trainer = make(trainer_class=nnUNetTrainerMuDuo, reliability="report")
+    use_split(trainer, ["a", "b"], ["c", "d"])
+    assert TOLD not in log_of(trainer)
+    use_split(trainer, ["a", "b", "c"], ["c", "d"])
+    assert "is trained on 1 of these 2" in log_of(trainer)
+
+
+def test_nothing_is_told_of_parts_without_a_common_case():
+    assert told_judged_on_training_cases(["a"], ["b"]) == ""
+    assert told_judged_on_training_cases(["a"], []) == ""
