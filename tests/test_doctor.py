@@ -118,12 +118,20 @@ def test_left_and_right_are_not_to_be_mirrored():
     assert dataset_checks.check_sides(DATASET_JSON, Settings(), command="") == []
 
 
-def test_plans_of_another_name_are_named_in_the_remedy(tiny: Tiny):
+def test_plans_of_another_name_are_named_in_every_remedy(tiny: Tiny):
     content = DATASET_JSON | {"labels": {"background": 0, "kidney_left": 1, "kidney_right": 2}}
     (tiny.preprocessed / "Ours.json").write_bytes((tiny.preprocessed / "nnUNetPlans.json").read_bytes())
-    checks = examine_dataset(tiny.raw, tiny.preprocessed, content, "3d_fullres", "Ours")
-    (sides,) = [check for check in checks if check.name == "left and right"]
-    assert sides.remedy == "muduo plan -d 221 -p Ours --set mirroring=false"
+
+    def remedies() -> dict[str, str]:
+        checks = examine_dataset(tiny.raw, tiny.preprocessed, content, "3d_fullres", "Ours")
+        return {check.name: check.remedy for check in checks}
+
+    told = remedies()
+    assert told["left and right"] == "muduo plan -d 221 -p Ours --set mirroring=false"
+    assert told["labelled preprocessed"] == "nnUNetv2_preprocess -d 221 -plans_name Ours -c 3d_fullres"
+    assert told["unlabelled preprocessed"].startswith("muduo preprocess-unlabelled -d 221 -c 3d_fullres -p Ours (")
+    (tiny.preprocessed / "Ours.json").write_text(json.dumps({**PLANS, "muduo": {"pints": 5}}))
+    assert remedies()["plans"].endswith("muduo plan -d 221 -p Ours")
 
 
 def test_plans_show_their_settings(tiny: Tiny):
@@ -156,7 +164,7 @@ def test_missing_plans_of_a_preset_come_with_the_command_that_makes_them(tiny: T
 def test_labelled_cases_must_be_preprocessed(tiny: Tiny, cases: int, mark: Mark):
     tiny.preprocess(cases)
     check = dataset_checks.check_preprocessed(
-        tiny.preprocessed, plans=PLANS, configuration="3d_fullres", dataset_json=DATASET_JSON
+        tiny.preprocessed, "nnUNetPlans", plans=PLANS, configuration="3d_fullres", dataset_json=DATASET_JSON
     )
     assert mark_of(check) is mark
 
@@ -221,10 +229,11 @@ def test_nothing_but_bad_scans_fails_and_long_lists_are_cut(tiny: Tiny):
 
 
 def test_stale_scans_come_with_the_command_that_does_them():
-    check = judge_fresh(1, 2, dataset="Dataset021_Tiny", configuration="3d_fullres")
+    of = {"dataset": "Dataset021_Tiny", "configuration": "3d_fullres", "plans_identifier": "nnUNetPlans"}
+    check = judge_fresh(1, 2, **of)
     assert mark_of(check) is Mark.WARN
-    assert check.remedy.startswith("muduo preprocess-unlabelled -d 21 -c 3d_fullres")
-    assert mark_of(judge_fresh(2, 2, dataset="Dataset021_Tiny", configuration="3d_fullres")) is Mark.OK
+    assert check.remedy.startswith("muduo preprocess-unlabelled -d 21 -c 3d_fullres (")
+    assert mark_of(judge_fresh(2, 2, **of)) is Mark.OK
 
 
 # Disk and GPU

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from nnunetv2_muduo.nnunet_folders import DEFAULT_PLANS
+
 
 class Mark(str, Enum):
     """How a check went: a `WARN` may stand in the way of some uses, a `FAIL` stands in the way of training."""
@@ -42,3 +44,13 @@ def warn(name: str, found: str, remedy: str) -> Check:
 def fail(name: str, found: str, remedy: str) -> Check:
     """A check that found something that stops a training."""
     return Check(name, Mark.FAIL, found, remedy)
+
+
+def plans_option(flag: str, plans_identifier: str) -> str:
+    """What a remedy's command needs to work on these plans: " -p NAME", or nothing for those it takes by itself.
+
+    Args:
+        flag: of the command: -p, or -plans_name of nnU-Net's own.
+        plans_identifier: such as nnUNetPlans.
+    """
+    return "" if plans_identifier == DEFAULT_PLANS else f" {flag} {plans_identifier}"

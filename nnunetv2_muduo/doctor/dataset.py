@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nnunetv2_muduo.datasets.sides import left_and_right, told_pairs
-from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
+from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration
@@ -68,16 +68,20 @@ def check_plans(
         Settings.from_plans(plans)
         refuse_unsupported("nnUNetTrainerMuDuo", plans, configuration, dataset_json)
     except (UserError, NotImplementedError) as error:
-        return fail("plans", str(error), f"name other plans (-p, -c), or change these: muduo plan -d {number}"), None
+        command = f"muduo plan -d {number}{plans_option('-p', plans_identifier)}"
+        return fail("plans", str(error), f"name other plans (-p, -c), or change these: {command}"), None
     given = plans.get("muduo", {})
     settings = ", ".join(f"{key}={value}" for key, value in given.items()) or "all settings at their defaults"
     return ok("plans", f"{plans_identifier}, {configuration} ({settings})"), plans
 
 
-def check_preprocessed(preprocessed_folder: Path, *, plans: dict, configuration: str, dataset_json: dict) -> Check:
+def check_preprocessed(
+    preprocessed_folder: Path, plans_identifier: str, *, plans: dict, configuration: str, dataset_json: dict
+) -> Check:
     """Whether nnU-Net has preprocessed every labelled case for this configuration."""
     ready, total = count_preprocessed(preprocessed_folder, plans, configuration), int(dataset_json["numTraining"])
-    command = f"nnUNetv2_preprocess -d {int(preprocessed_folder.name[7:10])} -c {configuration}"
+    named = plans_option("-plans_name", plans_identifier)
+    command = f"nnUNetv2_preprocess -d {int(preprocessed_folder.name[7:10])}{named} -c {configuration}"
     if ready == 0:
         return fail("labelled preprocessed", f"0 of {total}", command)
     if ready != total:

@@ -18,11 +18,11 @@ from nnunetv2_muduo.doctor import (
     versions,
     workers,
 )
-from nnunetv2_muduo.doctor.check import Check, Mark, fail
+from nnunetv2_muduo.doctor.check import Check, Mark, fail, plans_option
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.memory.machine import host_memory
 from nnunetv2_muduo.nnunet_files import OF_SCANS, OF_SCANS_AND_LABELS, read_dataset_json
-from nnunetv2_muduo.nnunet_folders import DEFAULT_PLANS, find_dataset, nnunet_folder
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.settings import Settings
 
 
@@ -123,12 +123,14 @@ def _examine_planned(
             name is not None and not name.startswith("standin") for name in (settings.ct_teacher, settings.pet_teacher)
         ),
     )
-    plan = f"muduo plan -d {int(raw.name[7:10])}" + (f" -p {plans_identifier}" * (plans_identifier != DEFAULT_PLANS))
+    plan = f"muduo plan -d {int(raw.name[7:10])}{plans_option('-p', plans_identifier)}"
     return [
         *dataset.check_sides(dataset_json, settings, command=plan),
-        dataset.check_preprocessed(preprocessed, **context),
+        dataset.check_preprocessed(preprocessed, plans_identifier, **context),
         *intensities.check_intensities(preprocessed, dataset_json, settings),
-        unlabelled.judge_fresh(ready, total, dataset=raw.name, configuration=configuration),
+        unlabelled.judge_fresh(
+            ready, total, dataset=raw.name, configuration=configuration, plans_identifier=plans_identifier
+        ),
         *teacher_cache.check_teacher_cache(raw, preprocessed, plans_identifier=plans_identifier, **context),
         disk.check_disk(preprocessed, needed_in_bytes=needed),
         *host.check_host(raw, available=host_memory(), **context),

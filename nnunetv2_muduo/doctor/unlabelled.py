@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
+from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
 
 SHOWN = 5  # names listed before "and N more"
 HEADER_FORMATS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")  # whose headers SimpleITK reads without the voxels
@@ -65,11 +65,12 @@ def read_grid(file: Path) -> list[float]:
     return [*reader.GetSize()[:3], *reader.GetSpacing()[:3], *reader.GetOrigin()[:3], *reader.GetDirection()]
 
 
-def judge_fresh(ready: int, total: int, *, dataset: str, configuration: str) -> Check:
+def judge_fresh(ready: int, total: int, *, dataset: str, configuration: str, plans_identifier: str) -> Check:
     """Whether every unlabelled scan is preprocessed with the present plans; the trainer does what is missing."""
     name, found = "unlabelled preprocessed", f"{ready} of {total} up to date"
     if ready < total:
-        command = f"muduo preprocess-unlabelled -d {int(dataset[7:10])} -c {configuration}"
+        named = plans_option("-p", plans_identifier)
+        command = f"muduo preprocess-unlabelled -d {int(dataset[7:10])} -c {configuration}{named}"
         return warn(name, found, f"{command} (else the trainer does it when it starts)")
     return ok(name, found)
 
