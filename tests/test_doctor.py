@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from doctor_dataset import DATASET_JSON, PLANS, Tiny
 from doctor_marks import mark_of
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code, gpu
@@ -105,6 +106,16 @@ def test_regions_fail_and_the_ignore_label_is_no_organ():
     assert dataset_checks.check_labels(DATASET_JSON).found == "2 organ(s): liver, spleen"
     regions = {**DATASET_JSON, "labels": {"background": 0, "whole": [1, 2], "core": 2}}
     assert mark_of(dataset_checks.check_labels(regions)) is Mark.FAIL
+
+
+def test_a_label_alone_in_a_list_is_no_region_for_the_doctor_nor_for_nnunet():
+    def labels(**given) -> dict:
+        return {**DATASET_JSON, "labels": {"background": 0, "liver": 1, **given}}
+
+    assert dataset_checks.check_labels(labels(spleen=[2])).found == "2 organ(s): liver, spleen"
+    assert not PlansManager(PLANS).get_label_manager(labels(spleen=[2])).has_regions
+    assert mark_of(dataset_checks.check_labels(labels(spleen=[]))) is Mark.FAIL
+    assert mark_of(dataset_checks.check_labels(labels(ignore=[2]))) is Mark.FAIL  # which nnU-Net refuses
 
 
 def test_left_and_right_are_not_to_be_mirrored():

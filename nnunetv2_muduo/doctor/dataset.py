@@ -24,9 +24,13 @@ def check_channels(dataset_json: dict, settings: Settings) -> Check:
 
 
 def check_labels(dataset_json: dict) -> Check:
-    """Whether every label is one integer: regions are not supported."""
+    """Whether every label is one integer: regions are not supported. An organ's may stand in a list, as in nnU-Net."""
     labels = dataset_json["labels"]
-    regions = [name for name, value in labels.items() if isinstance(value, list | tuple)]
+    regions = [
+        name
+        for name, value in labels.items()
+        if isinstance(value, list | tuple) and (len(value) != 1 or name in ("background", "ignore"))
+    ]
     if regions:
         found = f"region-based: {', '.join(regions)}"
         return fail("labels", found, "give every label of dataset.json one integer; pseudo-labels come organ by organ")

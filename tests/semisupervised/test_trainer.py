@@ -139,6 +139,11 @@ def test_ignore_label_adds_no_organ_and_no_head(make):
     assert trainer.seen.shape[1] == 3
 
 
+def test_a_label_alone_in_a_list_is_an_organ_like_others(make):
+    trainer = make(dataset_json=DATASET_JSON | {"labels": {"background": 0, "liver": 1, "spleen": [2]}})
+    assert trainer.organs == ("liver", "spleen")
+
+
 def test_dataset_without_pet_is_refused_by_its_channel_names(make):
     with pytest.raises(UserError, match="T1"):
         make(dataset_json={**DATASET_JSON, "channel_names": {"0": "CT", "1": "T1"}})
