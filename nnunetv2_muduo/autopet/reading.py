@@ -114,6 +114,7 @@ class _Looking:
     _samples: list[NDArray[np.float32]] = field(default_factory=list)
     _rest: bytearray = field(default_factory=bytearray)
     _done: bool = False
+    _is_behind_a_part: bool = False  # of several gzip streams, or of one: padding may follow, or the next
 
     def __post_init__(self) -> None:
         try:
@@ -130,14 +131,18 @@ class _Looking:
     def feed(self, block: bytes | memoryview) -> None:
         """The next block of the file."""
         while block and not self._done:
+            if self._is_behind_a_part:
+                block = bytes(block).lstrip(b"\0")  # tapes and archives fill up their blocks
+                if not block:
+                    return
+                self._gzip, self._is_behind_a_part = zlib.decompressobj(wbits=31), False
             try:
                 self._rest += self._gzip.decompress(block, _DECOMPRESSED_IN_BYTES)
             except zlib.error as error:
                 raise UserError(f"{self.source.name} is damaged ({error}); copy it again") from error
             block = self._gzip.unconsumed_tail
             if self._gzip.eof:  # several parts, as bgzip writes them
-                block = self._gzip.unused_data
-                self._gzip = zlib.decompressobj(wbits=31)
+                block, self._is_behind_a_part = self._gzip.unused_data, True
             self._take_slices()
 
     def finish(self) -> list[str]:

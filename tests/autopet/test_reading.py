@@ -120,6 +120,23 @@ def test_several_parts_are_read_as_one(tmp_path):
     assert read_once(parts, modality="CT", every_voxel=True).warnings == ()
 
 
+@pytest.mark.parametrize("block", [100, 1 << 21], ids=["many blocks", "one block"])
+def test_zeros_behind_the_parts_do_no_harm(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(reading, "_BLOCK_IN_BYTES", block)  # of 100 bytes, many end within the padding
+    content, padding = gzip.decompress(written(tmp_path, HU).read_bytes()), b"\0" * 512
+    padded = tmp_path / "padded.nii.gz"
+    padded.write_bytes(gzip.compress(content[:1000]) + padding + gzip.compress(content[1000:]) + padding)
+    assert gzip.decompress(padded.read_bytes()) == content
+    assert read_once(padded, modality="CT", every_voxel=True).sha256 == sha256_of(padded)
+
+
+def test_other_bytes_behind_the_parts_are_damage(tmp_path):
+    source = written(tmp_path, HU)
+    source.write_bytes(source.read_bytes() + b"\0\0more")
+    with pytest.raises(UserError, match="is damaged"):
+        read_once(source, modality="CT", every_voxel=True)
+
+
 def test_damage_anywhere_is_found_where_every_voxel_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "_BLOCK_IN_BYTES", 4096)  # of a small file one block would be all
     source = written(tmp_path, np.repeat(SUV, 4, axis=0))
