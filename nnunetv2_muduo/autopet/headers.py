@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.datasets.scan_io import grid_differences
+from nnunetv2_muduo.datasets.scan_io import SKEWED, grid_differences, is_skewed
 from nnunetv2_muduo.errors import UserError
 
 ENDING = ".nii.gz"  # of all files of AutoPET
@@ -39,7 +39,7 @@ def compare_headers(files: Mapping[str, Path]) -> Comparison:
 
     Raises:
         UnreadableError: if a file is missing, truncated or damaged.
-        UserError: if one is no 3d image.
+        UserError: if one is no 3d image, or its axes are not at right angles.
     """
     readers = {role: _header(file) for role, file in files.items()}
     pet = readers["PET"]
@@ -61,6 +61,8 @@ def _header(file: Path) -> sitk.ImageFileReader:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
+        if is_skewed(error):
+            raise UserError(f"{file.name} cannot be read as an image: {SKEWED}") from error
         raise UnreadableError(f"{file.name} cannot be read as an image; copy it again") from error
     size = reader.GetSize()
     if reader.GetNumberOfComponents() != 1 or len(size) != 3:  # a fourth axis of length 1 ITK does not mention

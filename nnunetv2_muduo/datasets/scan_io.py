@@ -18,6 +18,10 @@ _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding;
 _TURNED, _SCALED = 1e-3, 1e-3
 _UNEVEN = 0.1  # of the distance between slices
 _MOST_AXES, _HEADER_IN_BYTES = 10, 1 << 16  # of MetaImage files: ITK's most axes, and where they are looked for
+SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
+    "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
+    "nibabel.processing.resample_to_output does (with order=0 for label maps)"
+)
 _MODALITY, _POSITION = "0008|0060", "0020|0032"  # DICOM tags
 
 
@@ -39,7 +43,8 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     try:
         image = _read_series(dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise UserError(f"{path} cannot be read as an image: {_reason(error)}; is it complete?") from error
+        reason = f"{SKEWED}." if is_skewed(error) else f"{_reason(error)}; is it complete?"
+        raise UserError(f"{path} cannot be read as an image: {reason}") from error
     channels = image.GetNumberOfComponentsPerPixel()
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
@@ -61,6 +66,11 @@ def read_intensities(path: Path, *, series: str | None = None) -> sitk.Image:
     if unreal := unreal or count_non_finite_in_nifti(path):
         raise UserError(f"{unreal} voxel(s) of {path} are NaN or infinite; replace them, or write the scan again.")
     return image
+
+
+def is_skewed(error: RuntimeError) -> bool:
+    """Whether SimpleITK refused a NIfTI file for axes that are not at right angles, which no new copy would change."""
+    return "only supports orthonormal direction cosines" in str(error)
 
 
 def _check_number_of_axes(path: Path) -> None:

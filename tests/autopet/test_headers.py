@@ -1,11 +1,12 @@
 """Headers alone tell what has to be done."""
 
 import nibabel
+import numpy as np
 import pytest
 import SimpleITK as sitk
 from centre_folders import CT_GRID, PET_GRID, a_ct, write_case
 
-from nnunetv2_muduo.autopet.headers import compare_headers
+from nnunetv2_muduo.autopet.headers import UnreadableError, compare_headers
 from nnunetv2_muduo.autopet.reading import read_once
 from nnunetv2_muduo.errors import UserError
 
@@ -55,3 +56,15 @@ def test_unusable_files_are_told(tmp_path, spoil, words):
     spoil(found["CT"])
     with pytest.raises(UserError, match=words):
         compare_headers(found)
+
+
+def test_a_skewed_header_is_nothing_that_another_copy_would_repair(tmp_path):
+    found = files(write_case(tmp_path))
+    image = nibabel.load(found["CT"])
+    affine = np.array(image.affine)
+    affine[0, 2] = 0.3
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), found["CT"])
+    with pytest.raises(UserError, match=r"CTres\.nii\.gz cannot be read .* skewed, .*; resample it") as told:
+        compare_headers(found)
+    assert not isinstance(told.value, UnreadableError)
+    assert "copy" not in str(told.value)

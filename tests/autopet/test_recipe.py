@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -133,6 +134,15 @@ def test_a_label_on_another_grid_makes_a_case_unlabelled_and_another_ct_leaves_i
         "can only be unlabelled: label map of lesions and PET lie on different" in line for line in release.lines
     )
     assert "--resample" in release.manifest()["cannot_be_used"][f"PETCT_2_{STUDY}"]
+
+
+def test_a_skewed_ct_leaves_its_case_out_of_the_draw_and_is_told(release):
+    case, file = f"PETCT_2_{STUDY}", release.folder / "source" / "PETCT_2" / STUDY / "CTres.nii.gz"
+    image = nibabel.load(file)
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata(), image.affine + 0.3 * np.eye(4, k=2)), file)
+    release.run()
+    assert "skewed" in release.manifest()["cannot_be_used"][case]
+    assert case not in release.plan.sets.by_case()
 
 
 def test_a_second_run_keeps_everything_and_makes_what_changed(release):

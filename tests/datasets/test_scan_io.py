@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -104,6 +105,22 @@ def test_what_is_no_scan_is_refused_by_name(tmp_path):
     sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkVectorFloat32, 3), str(tmp_path / "vector.nii.gz"))
     with pytest.raises(UserError, match="no 3d image of one channel"):
         read_image(tmp_path / "vector.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_skewed_header_is_told_and_its_remedy_works(tmp_path, name):
+    processing = pytest.importorskip("nibabel.processing")
+    affine = np.diag([2.0, 2.0, 3.0, 1.0])
+    affine[0, 2] = 0.3
+    nibabel.save(nibabel.Nifti1Image(np.ones((5, 6, 7), np.float32), affine), tmp_path / name)
+    with pytest.raises(
+        UserError, match=rf"{name} cannot be read .* skewed, .*; resample it .*resample_to_output"
+    ) as told:
+        read_image(tmp_path / name)
+    assert "complete" not in str(told.value)
+    skewed = nibabel.load(tmp_path / name)
+    nibabel.save(processing.resample_to_output(skewed, skewed.header.get_zooms()), tmp_path / name)
+    assert read_image(tmp_path / name).GetSize()[1:] == (6, 7)
 
 
 @pytest.mark.parametrize("name", ["a.mha", "a.nrrd", "a.nii.gz"])
