@@ -10,19 +10,19 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
+from nnunetv2_muduo.datasets.slice_places import check_slices
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
 FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
-_UNEVEN = 0.1  # of the distance between slices
 _MOST_AXES, _HEADER_IN_BYTES = 10, 1 << 16  # of MetaImage files: ITK's most axes, and where they are looked for
 SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
     "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
     "nibabel.processing.resample_to_output does (with order=0 for label maps)"
 )
-_MODALITY, _POSITION = "0008|0060", "0020|0032"  # DICOM tags
+_MODALITY, _POSITION, _ORIENTATION = "0008|0060", "0020|0032", "0020|0037"  # DICOM tags
 
 
 def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
@@ -169,26 +169,20 @@ def grid_differences(first: sitk.Image | sitk.ImageFileReader, second: sitk.Imag
 
 def _read_series(files: list[str]) -> sitk.Image:
     """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
-    is_ct = dicom_tag(files[0], _MODALITY) == "CT"
-    image = sitk.ReadImage(files) if is_ct else sitk.ReadImage(files, sitk.sitkFloat32)
-    if "ITK_non_uniform_sampling_deviation" in image.GetMetaDataKeys():  # how much, only its warning says
-        _check_evenly_spaced(files)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(files)
+    if dicom_tag(files[0], _MODALITY) != "CT":
+        reader.SetOutputPixelType(sitk.sitkFloat32)
+    reader.MetaDataDictionaryArrayUpdateOn()  # no file is opened a second time for its tags
+    image = reader.Execute()
+    positions, orientations = (_tag_of_slices(reader, tag, len(files)) for tag in (_POSITION, _ORIENTATION))
+    check_slices(positions, orientations, Path(files[0]).parent)
     return image
 
 
-def _check_evenly_spaced(files: list[str]) -> None:
-    """Raise UserError where slices are missing or there twice: ITK would spread the others over the gap."""
-    positions = [dicom_tag(file, _POSITION) for file in files]
-    if not all(positions):
-        return
-    places = np.array([[float(value) for value in position.split("\\")] for position in positions])
-    gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
-    usual = float(np.median(gaps))
-    if uneven := int(np.count_nonzero(np.abs(gaps - usual) > _UNEVEN * usual)):
-        raise UserError(
-            f"The {len(files)} DICOM slices of {Path(files[0]).parent} are {usual:g} mm apart, but {uneven} of them "
-            f"from {gaps.min():g} to {gaps.max():g} mm: some are missing or there twice; copy the series again."
-        )
+def _tag_of_slices(reader: sitk.ImageSeriesReader, tag: str, number: int) -> list[str]:
+    """What each of a number of slices says about a tag, of a reader that has read them; "" where it says nothing."""
+    return [reader.GetMetaData(at, tag) if reader.HasMetaDataKey(at, tag) else "" for at in range(number)]
 
 
 def dicom_tag(file: str, tag: str) -> str:

@@ -4,6 +4,7 @@ import errno
 import locale
 import re
 import resource
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,34 @@ def test_a_dicom_series_that_lacks_a_slice_is_refused(tmp_path):
     (tmp_path / "1.2.3_1.dcm").unlink()
     with pytest.raises(UserError, match=r"3 DICOM slices .* are 4.5 mm apart, but 2 .* some are missing"):
         read_image(tmp_path)
+
+
+def test_a_copy_of_a_slice_in_a_dicom_folder_is_refused(tmp_path):
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    shutil.copy(tmp_path / "1.2.3_0.dcm", tmp_path / "copy of 1.2.3_0.dcm")  # ITK would say 1 mm for all
+    with pytest.raises(UserError, match=r"1 of the 5 DICOM slices of .* lie where another one does"):
+        read_image(tmp_path)
+
+
+def test_a_localiser_in_a_dicom_series_is_refused(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    header = pydicom.dcmread(tmp_path / "1.2.3_0.dcm")
+    header.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+    header.save_as(tmp_path / "localiser.dcm")
+    with pytest.raises(UserError, match=r"1 of the 5 DICOM slices of .* are not parallel"):
+        read_image(tmp_path)
+
+
+def test_a_dicom_series_that_does_not_say_where_its_slices_are_is_read_in_their_order(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    for number in range(4):
+        header = pydicom.dcmread(tmp_path / f"1.2.3_{number}.dcm")
+        del header.ImagePositionPatient, header.ImageOrientationPatient
+        header.PixelData = np.full((6, 8), number, np.int16).tobytes()
+        header.save_as(tmp_path / f"1.2.3_{number}.dcm")
+    assert sitk.GetArrayFromImage(read_image(tmp_path))[:, 0, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_what_is_no_scan_is_refused_by_name(tmp_path):
