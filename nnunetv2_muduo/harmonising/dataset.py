@@ -25,10 +25,12 @@ class Dataset:
     Attributes:
         folder: of the dataset.
         content: of its dataset.json.
+        wanted_labels: name -> value, as `open_dataset` was given them; None: those that are there.
     """
 
     folder: Path
     content: dict
+    wanted_labels: Mapping[str, int] | None = None
 
     @property
     def ending(self) -> str:
@@ -45,6 +47,14 @@ class Dataset:
     def has_labels(self) -> bool:
         """Whether it names more than the background."""
         return len(self.label_values) > 1
+
+    def opened_again(self) -> "Dataset":
+        """As it is now: another run may have extended it since it was opened.
+
+        Raises:
+            UserError: as `open_dataset`.
+        """
+        return _opened(self.folder, self.wanted_labels)
 
     def finish(self) -> int:
         """Write dataset.json with the number of labelled cases that are there, of all runs; return it."""
@@ -63,20 +73,7 @@ def open_dataset(name: str, *, labels: Mapping[str, int] | None = None) -> Datas
     Raises:
         UserError: if the name is none or its number is taken, or what is there does not fit: other channels or labels.
     """
-    folder = dataset_folder(name)
-    if not (folder / "dataset.json").is_file():
-        content: dict = {"channel_names": dict(_CHANNELS), "labels": {"background": 0}, "file_ending": ".nii.gz"}
-    else:
-        content = read_dataset_json(folder / "dataset.json")
-        _check_fits(folder, content)
-    if labels is not None:
-        if _labelled(folder, content) and not content["labels"].items() <= dict(labels).items():
-            raise UserError(
-                f"{folder.name} has labelled cases with {content['labels']}, which {dict(labels)} changes; leave "
-                "--labels out, or name those labels and further ones."
-            )
-        content["labels"] = dict(labels)
-    return Dataset(folder, content)
+    return _opened(dataset_folder(name), labels)
 
 
 def dataset_folder(name: str) -> Path:
@@ -132,6 +129,22 @@ def consecutive(labels: dict[str, int]) -> dict[str, int]:
     if sorted(labels.values()) != list(range(len(labels))) or labels.get("background") != 0:
         raise UserError(f"nnU-Net wants the background to be 0 and labels 1, 2, 3, ... without a gap, not {labels}.")
     return labels
+
+
+def _opened(folder: Path, labels: Mapping[str, int] | None) -> Dataset:
+    if not (folder / "dataset.json").is_file():
+        content: dict = {"channel_names": dict(_CHANNELS), "labels": {"background": 0}, "file_ending": ".nii.gz"}
+    else:
+        content = read_dataset_json(folder / "dataset.json")
+        _check_fits(folder, content)
+    if labels is not None:
+        if _labelled(folder, content) and not content["labels"].items() <= dict(labels).items():
+            raise UserError(
+                f"{folder.name} has labelled cases with {content['labels']}, which {dict(labels)} changes; leave "
+                "--labels out, or name those labels and further ones."
+            )
+        content["labels"] = dict(labels)
+    return Dataset(folder, content, labels)
 
 
 def _labelled(folder: Path, content: Mapping) -> int:

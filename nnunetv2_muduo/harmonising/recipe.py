@@ -19,6 +19,7 @@ from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
 from nnunetv2_muduo.harmonising.images import Options
 from nnunetv2_muduo.harmonising.layouts import Layout
 from nnunetv2_muduo.harmonising.record import (
+    RECORDS,
     CaseRecord,
     gather_records,
     have_same_scans,
@@ -26,6 +27,7 @@ from nnunetv2_muduo.harmonising.record import (
     made_from,
     read_record,
 )
+from nnunetv2_muduo.run_lock import only_run
 
 _SHOWN = 5
 
@@ -71,7 +73,7 @@ def harmonise(
 
     Args:
         source: searched for cases at any depth.
-        dataset: of `open_dataset`.
+        dataset: of `open_dataset`; read again once no other run is at work on it.
         layout: what the files are called.
         options: what to do with every case.
         centre: put in front of the cases' names.
@@ -82,15 +84,39 @@ def harmonise(
         progress: show a progress bar.
 
     Raises:
-        UserError: if there is no case, none can be used, names collide, the labels' values are not named or a worker
-            died.
+        UserError: if there is no case, none can be used, names collide, the labels' values are not named, another run
+            is at work on the dataset or a worker died.
     """
     found, skipped = _found_cases(source, dataset, layout, with_labels=with_labels)
-    jobs = _jobs(identified(found, centre=centre), dataset, options, centre, suv_table)
-    for unused in _unused(suv_table or {}, jobs):
-        log(f"The SUV values name '{unused}', which is no case here.")
+    cases = identified(found, centre=centre)
+    with only_run(dataset.folder / RECORDS):
+        dataset = dataset.opened_again()
+        _check_labels_are_named(found, dataset)
+        jobs = _jobs(cases, dataset, options, centre, suv_table)
+        for unused in _unused(suv_table or {}, jobs):
+            log(f"The SUV values name '{unused}', which is no case here.")
+        summary, recorded = _make(jobs, dataset, skipped, num_processes=num_processes, log=log, progress=progress)
+    _report(summary, log)
+    if others := _made_otherwise(recorded, options):
+        log(
+            f"{len(others)} case(s) of the dataset, such as {others[0]}, have another --grid, --body-crop or --spacing "
+            "than this run; harmonise all alike."
+        )
+    return summary
+
+
+def _make(
+    jobs: Sequence[CaseJob],
+    dataset: Dataset,
+    skipped: Mapping[str, str],
+    *,
+    num_processes: int,
+    log: Callable[[str], object],
+    progress: bool,
+) -> tuple[Summary, dict[str, CaseRecord]]:
+    """Make the cases that are not finished, and dataset.json; the records are those of the whole dataset."""
     records = {job.case: read_record(dataset.folder, job.case) for job in jobs}
-    skipped |= _belonging_elsewhere(jobs, records)
+    skipped = dict(skipped) | _belonging_elsewhere(jobs, records)
     kept = {job.case for job in jobs if is_finished(dataset.folder, records[job.case], job.made_from)}
     left = [job for job in jobs if job.case not in kept and job.case not in skipped]
     try:
@@ -111,13 +137,7 @@ def harmonise(
         labelled=sum(job.found.label is not None for job in jobs if job.case in done or job.case in kept),
         labelled_in_all=labelled_in_all,
     )
-    _report(summary, log)
-    if others := _made_otherwise(recorded, options):
-        log(
-            f"{len(others)} case(s) of the dataset, such as {others[0]}, have another --grid, --body-crop or --spacing "
-            "than this run; harmonise all alike."
-        )
-    return summary
+    return summary, recorded
 
 
 def _found_cases(
@@ -131,12 +151,16 @@ def _found_cases(
         raise UserError(f"There is no case with CT and PET in {source}{_first_reasons(skipped)}.")
     if not with_labels:
         found = [replace(case, label=None) for case in found]
+    _check_labels_are_named(found, dataset)
+    return found, skipped
+
+
+def _check_labels_are_named(found: Sequence[FoundCase], dataset: Dataset) -> None:
     if (labelled := sum(case.label is not None for case in found)) and not dataset.has_labels:
         raise UserError(
             f"{labelled} case(s) have labels; say what their values mean with --labels lesion=1, or use them as "
             "unlabelled scans with --unlabelled."
         )
-    return found, skipped
 
 
 def _jobs(

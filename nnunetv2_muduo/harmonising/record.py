@@ -16,7 +16,7 @@ from nnunetv2_muduo.json_files import read_table, table_or_nothing
 
 FORMAT = 2  # raise it when the same sources and options give another result, so that everything is done anew
 RECORD_FILE = "harmonised.json"
-_FOLDER = "harmonised"  # of the records of single cases
+RECORDS = "harmonised"  # folder of the records of single cases
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def is_finished(dataset: Path, record: CaseRecord | None, wanted: Mapping[str, A
 
 def record_file(dataset: Path, case: str) -> Path:
     """Where a case's record is."""
-    return dataset / _FOLDER / f"{case}.json"
+    return dataset / RECORDS / f"{case}.json"
 
 
 def read_record(dataset: Path, case: str) -> CaseRecord | None:
@@ -113,8 +113,8 @@ def read_record(dataset: Path, case: str) -> CaseRecord | None:
 
 def gather_records(dataset: Path) -> dict[str, CaseRecord]:
     """Write the dataset's record, all finished cases in one file, and return them."""
-    clear_away_left_behind(dataset / _FOLDER)
-    names = sorted(path.name.removesuffix(".json") for path in (dataset / _FOLDER).glob("[!.]*.json"))
+    clear_away_left_behind(dataset / RECORDS)
+    names = sorted(path.name.removesuffix(".json") for path in (dataset / RECORDS).glob("[!.]*.json"))
     records = {name: record for name in names if (record := read_record(dataset, name)) is not None}
     content = {
         "format": FORMAT,

@@ -69,6 +69,40 @@ def test_several_centres_share_a_dataset(raw, north, tmp_path):
     assert len(read_records(raw / "Dataset230_X" / "harmonised.json")) == 7
 
 
+def test_a_dataset_that_another_run_extended_since_it_was_opened_loses_nothing(raw, north, tmp_path):
+    write_case(tmp_path / "south" / "p1")
+    early = open_dataset("Dataset230_X")
+    run(north)
+    summary = harmonise(tmp_path / "south", early, layout=PRESETS["autopet"], options=PLAIN, centre="south")
+    content = json.loads((raw / "Dataset230_X" / "dataset.json").read_text())
+    assert (content["labels"], content["numTraining"], summary.labelled_in_all) == (LABELS, 1, 1)
+
+
+def test_labels_that_another_run_settled_since_then_are_not_changed(raw, north, tmp_path):
+    write_case(tmp_path / "south" / "p1", label=True)
+    early = open_dataset("Dataset230_X", labels={"background": 0, "tumour": 1})
+    run(north)
+    with pytest.raises(UserError, match=r"Dataset230_X has labelled cases with .*lesion.*leave --labels out"):
+        harmonise(tmp_path / "south", early, layout=PRESETS["autopet"], options=PLAIN, centre="south")
+    assert json.loads((raw / "Dataset230_X" / "dataset.json").read_text())["labels"] == LABELS
+
+
+def test_while_one_run_is_at_work_on_a_dataset_another_is_refused(raw, north, tmp_path):
+    write_case(tmp_path / "south" / "p1")
+    refused: list[str] = []
+
+    def start_another(line: str) -> None:
+        if line.startswith("p2_s1: CT and PET lie on different grids"):  # in the midst of the first run
+            with pytest.raises(UserError, match=r"Another run is at work in .*Dataset230_X.*; wait until it is done"):
+                run(tmp_path / "south", centre="south")
+            refused.append(line)
+
+    dataset = open_dataset("Dataset230_X", labels=LABELS)
+    harmonise(north, dataset, layout=PRESETS["autopet"], options=PLAIN, log=start_another, progress=False)
+    assert len(refused) == 1
+    assert run(tmp_path / "south", centre="south").done == ("south_p1",)
+
+
 def test_centres_that_were_made_in_another_way_are_told(raw, north, tmp_path):
     write_case(tmp_path / "south" / "p1")
     told: list[str] = []
