@@ -54,7 +54,8 @@ class Settings:
         consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.
         ramp_fraction: share of the training over which the weight ramps up; 0 means full weight at once.
         warmup_epochs: epochs on labelled patches alone before the teachers come in.
-        predict_with: what is validated and predicts: the "student", or "ema", an average of its weights over the steps.
+        predict_with: what is validated and predicts: the "student", or "ema", an average of its weights over the steps;
+            trainers that keep none (SwinUNETR-v2, linear probes) say so in their log.
         ema_decay: memory of that average, also where it is Mean Teacher's, UA-MT's or SemiSAM's teacher (published).
         uncertainty_passes: disturbed inputs over which UA-MT takes the mean prediction (8 published).
         generalist: which teacher SemiSAM asks: "ct" is the one that `ct_teacher` names, "pet" that of `pet_teacher`.
@@ -180,6 +181,12 @@ def _check_together(settings: Settings) -> None:
         raise UserError(
             "Settings 'teacher_cache' and 'student_prompt_share' do not go together: what the student prompts changes "
             "with it and cannot be computed beforehand. Set teacher_cache=false or student_prompt_share=0."
+        )
+    if settings.student_prompt_share > 0 and settings.pet_teacher is None and settings.ct_prompt == "student":
+        raise UserError(
+            "Setting 'student_prompt_share' does nothing here: it is the averaged student's share in what the prompt "
+            'generator prompts, which prompts nobody where pet_teacher is null and ct_prompt is "student". Set '
+            "ct_prompt=generator or student_prompt_share=0."
         )
     if settings.num_epochs is not None and settings.warmup_epochs >= settings.num_epochs:
         raise UserError(

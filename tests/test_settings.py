@@ -108,11 +108,17 @@ def test_whole_numbers_are_accepted_where_real_ones_are():
         {"ct_channel": 1, "pet_channel": 1},
         {"warmup_epochs": 5, "num_epochs": 5},
         {"teacher_cache": True, "student_prompt_share": 0.5},
+        {"student_prompt_share": 0.5, "pet_teacher": None},
     ],
 )
 def test_values_that_contradict_each_other_are_refused(together):
     with pytest.raises(UserError):
         Settings.from_dict(together)
+
+
+@pytest.mark.parametrize("prompted", [{}, {"pet_teacher": None, "ct_prompt": "generator"}, {"ct_teacher": None}])
+def test_the_student_shares_in_prompts_where_there_are_some(prompted):
+    assert Settings.from_dict({"student_prompt_share": 0.5, **prompted}).student_prompt_share == 0.5
 
 
 def test_a_settings_entry_that_is_no_table_is_refused():

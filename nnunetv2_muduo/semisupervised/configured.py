@@ -13,6 +13,7 @@ from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_c
 from nnunetv2_muduo.files import clear_away_left_behind, replacing
 from nnunetv2_muduo.package_versions import installed_version
 from nnunetv2_muduo.semisupervised.freshness import refuse_cut_short
+from nnunetv2_muduo.semisupervised.ignored_settings import OF_AN_AVERAGE, set_in_vain
 from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
 from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
@@ -28,6 +29,7 @@ class ConfiguredTrainer(nnUNetTrainer):
     """Stock nnU-Net training, as long, with the optimiser and mirrored or not as plans["muduo"] asks for."""
 
     configuration_manager: ConfigurationManager
+    asks_for_an_average: tuple[str, ...] = OF_AN_AVERAGE  # told as meaning nothing, since stock training keeps none
     schedule: tuple[str, ...] = SCHEDULE  # settings that must not change while a training is interrupted
 
     def __init__(
@@ -101,6 +103,11 @@ class ConfiguredTrainer(nnUNetTrainer):
     def on_train_start(self) -> None:
         if self.local_rank == 0:  # no other training works in this folder
             clear_away_left_behind(Path(self.output_folder), all_of_them=True)
+        if vain := set_in_vain(self.plans_manager.plans, self.asks_for_an_average):
+            self.print_to_log_file(
+                f"Settings that mean nothing to {type(self).__name__}, which keeps no average of its weights: "
+                f"{', '.join(vain)}"
+            )
         super().on_train_start()
 
     def save_checkpoint(self, filename: str) -> None:

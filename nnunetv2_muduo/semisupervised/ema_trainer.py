@@ -23,6 +23,7 @@ class EmaTrainer(ConfiguredTrainer):
     """
 
     ema: EmaCopy | None = None
+    asks_for_an_average = ()  # means something here
     schedule = (*ConfiguredTrainer.schedule, "ema_decay", "predict_with")  # the best checkpoint is the best of one
 
     @property

@@ -5,6 +5,7 @@ from typing import Any
 
 from nnunetv2_muduo.settings import Settings
 
+OF_AN_AVERAGE = ("predict_with",)  # `ema_decay` says how to average, not whether
 OF_ONE_GENERALIST = ("generalist", "generalist_prompt")
 OF_TWO_TEACHERS = (
     "ct_prompt",

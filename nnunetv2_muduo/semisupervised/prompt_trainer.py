@@ -29,6 +29,7 @@ class PromptGeneratorTrainer(ConfiguredTrainer):
     """nnU-Net's own training on the PET channel alone, for `prompt_epochs` epochs."""
 
     origin: PromptOrigin | None = None  # known when the training has begun
+    asks_for_an_average = ()  # of its student, which has one
     schedule = ()  # a student with another one uses the generator that is there, or trains it to the end
 
     def __init__(

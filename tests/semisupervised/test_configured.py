@@ -1,0 +1,48 @@
+"""What all our trainers share: here, what they tell when a training starts."""
+
+from pathlib import Path
+
+import pytest
+from fabricated_training import nnUNetTrainerPull, trainers_in
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
+from nnunetv2_muduo.swin.trainers import SwinDownstreamTrainer, SwinLinearProbeTrainer
+from nnunetv2_muduo.trainers.nnUNetTrainerLinearProbe import nnUNetTrainerLinearProbe
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
+from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """How often a trainer's log says, until nnU-Net's part of the start, that predict_with means nothing to it."""
+    make = trainers_in(tmp_path, monkeypatch)
+    monkeypatch.setattr(nnUNetTrainer, "on_train_start", lambda self: None)  # here is nothing to train on
+    monkeypatch.setattr(nnUNetTrainerPull, "prepare_unlabelled_scans", lambda self: None)
+
+    def count(trainer_class: type, **settings) -> int:
+        trainer = make(trainer_class=trainer_class, **settings)
+        trainer.has_weights = True  # as a linear probe wants it
+        Path(trainer.log_file).write_text("")  # of several that are made in one second
+        trainer.on_train_start()
+        lines = Path(trainer.log_file).read_text().splitlines()
+        return sum("mean nothing to" in line and "predict_with" in line for line in lines)
+
+    return count
+
+
+@pytest.mark.parametrize("trainer_class", [ConfiguredTrainer, DownstreamTrainer, nnUNetTrainerLinearProbe])
+def test_trainers_without_an_average_say_once_that_it_cannot_predict(told, trainer_class: type):
+    assert told(trainer_class, predict_with="ema") == 1
+    assert told(trainer_class, predict_with="student") == told(trainer_class) == 0
+
+
+@pytest.mark.parametrize("trainer_class", [nnUNetTrainerMuDuoSupervised, nnUNetTrainerPull, nnUNetTrainerMuDuoPrompt])
+def test_trainers_with_an_average_and_the_prompt_generator_of_one_do_not(told, trainer_class: type):
+    assert told(trainer_class, predict_with="ema") == 0
+
+
+@pytest.mark.parametrize("trainer_class", [SwinDownstreamTrainer, SwinLinearProbeTrainer])
+def test_those_of_other_networks_are_no_exception(trainer_class: type):
+    assert trainer_class.asks_for_an_average == ConfiguredTrainer.asks_for_an_average != ()
