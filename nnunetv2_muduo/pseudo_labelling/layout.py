@@ -351,4 +351,6 @@ def write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequ
         {"train": sorted([*(set(fold["train"]) & known), *pseudo]), "val": sorted(set(fold["val"]) & known)}
         for fold in folds
     ]
-    write_text(path.parent.with_name(target) / path.name, json.dumps(splits, indent=4) + "\n")
+    folder = path.parent.with_name(target)
+    clear_away_left_behind(folder)
+    write_text(folder / path.name, json.dumps(splits, indent=4) + "\n")
