@@ -5,14 +5,12 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import matplotlib
 import numpy as np
 from label_methods import METHODS
+from matplotlib import pyplot
 
 from nnunetv2_muduo.evaluation.bootstrap import bootstrap_means
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
+from nnunetv2_muduo.evaluation.figures import plain_style
 
 Record = Mapping[str, Any]
 BASELINE, LONG_BASELINE = "supervised", "supervised-long"
@@ -88,6 +86,7 @@ def select(records: Sequence[Record], method: str, budget: int) -> list[Record]:
     return sorted(chosen, key=lambda record: record["seed"])
 
 
+@plain_style
 def draw(records: Sequence[Record], path: Path) -> None:
     """Every method at the budget that most were run with, each seed a dot, its mean a diamond with the standard
     deviation; where there are several budgets, to the left mean Dice against labelled cases."""

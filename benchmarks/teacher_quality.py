@@ -20,7 +20,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
 from label_data import dataset_name, fold_of
@@ -29,14 +28,13 @@ from label_methods import MAIN, MUDUO, OURS, SIZES, Method
 from label_report import dice_of, mean_dice
 from label_training import Run, Workshop, give_prompt_generator, make_trainer, train
 from machine import describe_machine, write_results
+from matplotlib import pyplot
 from tqdm import tqdm
 from weak_teachers import make_weak_teachers, teacher_name
 
+from nnunetv2_muduo.evaluation.figures import plain_style
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.teachers.catalogue import WEIGHTS_VARIABLE
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
 
 BUDGET = 5
 STAND_IN = "stand-ins"
@@ -145,6 +143,7 @@ def table_rows(points: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return rows
 
 
+@plain_style
 def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Gain against relative quality: left the means of runs, right organ by organ."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
