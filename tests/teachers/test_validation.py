@@ -3,21 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from tiny_teachers import small_unet
 
-from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.validation import best_step, mean_by_step, mean_over_targets, validate
 
 TARGETS = {"bright": (1,), "brighter": (2,)}
 CROPS = CropSettings(size=16, spacing_range_in_mm=(7.0, 9.0), min_voxels=8)
-TINY = ClickUNetConfig(
-    cube_size=16,
-    features_per_stage=(8, 16),
-    strides=(2, 2),
-    convs_per_stage=(1, 1),
-    convs_per_decoder_stage=(1,),
-    click_radius_in_voxels=1.5,
-)
 
 
 def row(step: int, target: str, prompt: str, dice: float) -> dict:
@@ -39,7 +31,7 @@ ROWS = [
 def test_validation_scores_every_target_and_way_of_prompting() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    teacher = ClickUNet(TINY)
+    teacher = small_unet()
     labels = np.zeros((18, 18, 18), np.uint8)
     labels[3:8, 3:9, 3:10], labels[10:15, 8:14, 6:12] = 1, 2
     image = np.random.default_rng(5).normal(10, 3, labels.shape).astype(np.float32) + 40 * labels
