@@ -64,19 +64,21 @@ def draw(results: Mapping[Run, Mapping[str, list]], path: Path) -> None:
     figure, axes = pyplot.subplots(
         len(TARGETS), len(kinds), figsize=size, layout="constrained", sharey="row", squeeze=False
     )
-    starts = (SCRATCH, *STARTS)
+    starts = [start for start in (SCRATCH, *STARTS) if any(run.start == start for run in results)]
+    beside = {start: 0.12 * (number - (len(starts) - 1) / 2) for number, start in enumerate(starts)}
+    budgets = sorted({run.budget for run in results})
     for row, target in zip(axes, TARGETS, strict=True):
         for axis, kind in zip(row, kinds, strict=True):
             for number, start in enumerate(starts):
                 runs = [run for run in results if (run.kind, run.target, run.start) == (kind, target, start)]
-                places = [run.budget + 0.12 * (number - 1.5) for run in runs]
+                places = [run.budget + beside[start] for run in runs]
                 values = [mean_dice(results[run]) for run in runs]
                 axis.scatter(places, values, color=f"C{number}", s=18, label=start)
                 for budget in sorted({run.budget for run in runs}):
                     level = mean(mean_dice(results[run]) for run in runs if run.budget == budget)
-                    place = budget + 0.12 * (number - 1.5)
+                    place = budget + beside[start]
                     axis.plot([place - 0.06, place + 0.06], [level, level], color=f"C{number}", lw=2)
-            axis.set(title=f"{target}, {kind}", xticks=sorted({run.budget for run in results}))
+            axis.set(title=f"{target}, {kind}", xticks=budgets, xlim=(budgets[0] - 0.5, budgets[-1] + 0.5))
             axis.grid(alpha=0.3, axis="y")
         row[0].set_ylabel("Dice on 12 unseen scans")
     for axis in axes[-1]:
