@@ -128,8 +128,8 @@ def _run(arguments: Namespace) -> None:
     target = None if arguments.as_labels is None else dataset_name(arguments.as_labels, name)
     if target is not None:  # before hours of work
         check_target(raw.parent, target, overwrite=arguments.overwrite)
-        scans, _ = find_unlabelled(arguments.i or raw / "imagesUn", dataset_json["file_ending"])
         if not arguments.without_labelled:
+            scans, _ = find_unlabelled(arguments.i or raw / "imagesUn", dataset_json["file_ending"])
             cases_to_keep(raw, dataset_json["file_ending"], scans)
     required = _required_organs(arguments, raw, dataset_json)
     thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou, required)

@@ -231,7 +231,7 @@ def check_target(raw: Path, name: str, *, overwrite: bool) -> None:
             "cannot be told; choose another number or name, or lay it out anew with --overwrite."
         )
     now = _files_of(folder)
-    if changed := sorted(file for file in now if noted.get(file, "none") != now[file]):
+    if changed := sorted(file for file in now if file not in noted or noted[file] != now[file]):
         raise UserError(
             f"{len(changed)} file(s) of {folder}, such as {changed[0]}, were added or changed since it was laid out "
             "and would be lost; choose another number or name, or lay it out anew with --overwrite."
@@ -260,10 +260,10 @@ def _note(folder: Path, files: Mapping[str, str | None]) -> None:
 
 
 def _files_of(folder: Path) -> dict[str, str | None]:
-    """File -> SHA-256 of a label map; images, links mostly, are told by their names."""
-    images, label_maps = (sorted((folder / part).glob("[!.]*")) for part in _PARTS)
-    told = dict.fromkeys(images) | {path: sha256_of(path) for path in label_maps}
-    return {path.relative_to(folder).as_posix(): content for path, content in told.items()}
+    """File -> SHA-256 of a label map; images, and links, whose content is the source's, are told by their names."""
+    paths = [path for part in _PARTS for path in sorted((folder / part).glob("[!.]*"))]
+    own = {path for path in paths if path.parent.name == "labelsTr" and not path.is_symlink()}
+    return {path.relative_to(folder).as_posix(): sha256_of(path) if path in own else None for path in paths}
 
 
 @dataclass(frozen=True)
