@@ -21,33 +21,33 @@ class SpatialView:
     Attributes:
         matrices: [B, 3, 3] from a place in the view to the place in the patch that it shows, as `affine_grid` has them:
             (x, y, z) of -1 to 1.
-        moved: numbers of the patches that are not left exactly as they are.
     """
 
-    matrices: NDArray[np.float64]
-    moved: tuple[int, ...]
+    matrices: NDArray[np.floating]
+
+    @property
+    def moved(self) -> list[int]:
+        """Numbers of the patches that are not left exactly as they are."""
+        return np.flatnonzero((self.matrices != np.eye(3)).any((1, 2))).tolist()
 
     def of(self, images: Tensor) -> Tensor:
         """Images [B, C, Z, Y, X] in the view, linearly between voxels; 0 where the patch does not reach."""
-        return self._resampled(images, self.matrices)
+        moved = self.moved
+        if not moved:
+            return images
+        affine = torch.as_tensor(np.pad(self.matrices[moved], ((0, 0), (0, 0), (0, 1)))).to(images)
+        grid = affine_grid(affine, [len(moved), *images.shape[1:]], align_corners=False)
+        seen = images.clone()
+        seen[moved] = grid_sample(images[moved], grid, padding_mode="zeros", align_corners=False)
+        return seen
 
     def of_masks(self, masks: Tensor) -> Tensor:
         """Masks [B, K, Z, Y, X] (bool) in the view; nothing where the patch does not reach."""
-        return self._resampled(masks.float(), self.matrices) > 0.5 if self.moved else masks
+        return self.of(masks.float()) > 0.5 if self.moved else masks
 
     def undone(self, seen: Tensor) -> Tensor:
         """Values [B, K, Z, Y, X] of the view back in the patch; 0 for what is not in the view."""
-        return self._resampled(seen, np.linalg.inv(self.matrices))
-
-    def _resampled(self, values: Tensor, matrices: NDArray[np.floating]) -> Tensor:
-        if not self.moved:
-            return values
-        moved = list(self.moved)
-        affine = torch.as_tensor(np.pad(matrices[moved], ((0, 0), (0, 0), (0, 1)))).to(values)
-        grid = affine_grid(affine, [len(moved), *values.shape[1:]], align_corners=False)
-        result = values.clone()
-        result[moved] = grid_sample(values[moved], grid, padding_mode="zeros", align_corners=False)
-        return result
+        return SpatialView(np.linalg.inv(self.matrices)).of(seen)
 
 
 def draw_view(
@@ -88,5 +88,4 @@ def spatial_view(angles: ArrayLike, scales: ArrayLike, *, extent_in_mm: Sequence
     angles, scales = np.asarray(angles, float), np.asarray(scales, float)
     in_mm = Rotation.from_euler("xyz", angles).as_matrix() * scales[:, None, :]
     half = np.asarray(extent_in_mm, float)[::-1] / 2
-    moved = np.flatnonzero((angles != 0).any(1) | (scales != 1).any(1))
-    return SpatialView(in_mm * half / half[:, None], tuple(moved.tolist()))
+    return SpatialView(in_mm * half / half[:, None])

@@ -67,14 +67,6 @@ def test_undone_leads_back_where_the_view_reaches():
     assert not torch.allclose(view.of(patch)[inside], patch[inside], atol=0.1 * np.abs(image).max())
 
 
-def test_gradients_reach_what_was_seen_alone():
-    """The way of the loss: probabilities of the view stay as they are, masks carry none."""
-    view = spatial_view([[0.3, 0, 0]], [[1, 1, 1]], extent_in_mm=EXTENT)
-    patch = torch.rand(1, 1, *SHAPE, requires_grad=True)
-    view.of(patch).sum().backward()
-    assert patch.grad.abs().sum() > 0
-
-
 def drawn(patches: int, *, in_plane: bool = False, seed: int = 0) -> SpatialView:
     generator = np.random.default_rng(seed)
     return draw_view(patches, extent_in_mm=(1, 1, 1), largest_angle=0.5, in_plane=in_plane, generator=generator)
