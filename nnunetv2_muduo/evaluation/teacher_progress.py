@@ -26,7 +26,7 @@ def draw_teacher_progress(
     Args:
         path: PNG file, replaced as a whole.
         losses: one a step.
-        validation: rows step, target, prompt, dice (as `teachers.training.validate` gives them); may be empty.
+        validation: rows step, target, prompt, dice (as `teachers.validation.validate` gives them); may be empty.
         title: of the picture.
         best: step of the best validation, which is marked.
     """

@@ -209,12 +209,12 @@ def _with_cases(record: dict[str, Any], plan: Plan, output: Path) -> dict[str, A
         "to learn from": [source.name for source in plan.learning],
         "held out": [source.name for source in plan.held_out],
     }
-    for part, names in record.get("cases", {}).items():
-        if differing := sorted({*names} ^ {*cases[part]}):
+    before = record.get("cases", cases)  # a training of an earlier version does not tell
+    for part, names in cases.items():
+        if differing := sorted({*before[part]} ^ {*names}):
             raise UserError(
-                f"{output} holds a training whose cases {part} were others ({len(names)}, now "
-                f"{len(cases[part])}; {differing[0]} is one that differs): bring them back, or give another folder "
-                "with -o."
+                f"{output} holds a training whose cases {part} were others ({len(before[part])}, now {len(names)}; "
+                f"{differing[0]} is one that differs): bring them back, or give another folder with -o."
             )
     return {**record, "cases": cases}
 

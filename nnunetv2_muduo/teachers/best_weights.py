@@ -1,6 +1,7 @@
 """The weights of the best validation of a training, kept beside its checkpoint."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,10 +21,7 @@ def keep_weights(folder: Path, teacher: nn.Module, *, step: int) -> None:
 
 def are_kept(folder: Path, *, step: int) -> bool:
     """Whether the weights of this step are the ones that are kept; False for a damaged file, which is written anew."""
-    try:
-        return (folder / BEST).is_file() and read_checkpoint(folder / BEST).get("step") == step
-    except UserError:
-        return False
+    return _kept(folder, step) is not None
 
 
 def load_kept(folder: Path, teacher: nn.Module, *, step: int) -> bool:
@@ -38,7 +36,15 @@ def load_kept(folder: Path, teacher: nn.Module, *, step: int) -> bool:
         False, with the teacher left as it is, where the weights of that step are not kept: they were deleted or
         damaged, or an earlier version of this package made that validation.
     """
-    if not are_kept(folder, step=step):
-        return False
-    teacher.load_state_dict(read_checkpoint(folder / BEST)["model_state_dict"])
-    return True
+    weights = _kept(folder, step)
+    if weights is not None:
+        teacher.load_state_dict(weights)
+    return weights is not None
+
+
+def _kept(folder: Path, step: int) -> dict[str, Any] | None:
+    try:
+        kept = read_checkpoint(folder / BEST) if (folder / BEST).is_file() else {}
+    except UserError:
+        return None
+    return kept["model_state_dict"] if kept.get("step") == step else None

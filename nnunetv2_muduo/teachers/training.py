@@ -90,7 +90,7 @@ def train_teacher(
         clicks: after how many clicks the validation takes Dice.
         validate_first: validate before the first step, too: what a fine-tuning starts from.
         log: takes one line a validation.
-        after_saving: called with the state whenever the checkpoint was written.
+        after_saving: called with the state after each save that is due by steps or by the clock.
 
     Returns:
         The losses and validation rows of the whole training, also what earlier runs contributed.

@@ -57,6 +57,28 @@ def finetune(place: Path, *more: str, out: str = "tiny", data: tuple[str, ...] =
     return cli.main(["finetune-teacher", *data, *words, "-o", str(place / out), *more])
 
 
+def log_of(place: Path) -> str:
+    return (place / "tiny" / "finetuning.log").read_text()
+
+
+def same(first: dict, second: dict) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, dice: dict[int, float], *, killed_after: int | None = None) -> None:
+    """Validations say `dice` of their step; a kill follows the one of `killed_after`, before anything is saved."""
+    original = training._validate_now
+
+    def validate_now(run, *rest, **options) -> None:
+        row = {"target": "liver", "prompt": "1 click", "dice": dice[run.state.step], "count": 1}
+        monkeypatch.setattr(training, "validate", lambda *of, **how: [row])
+        original(run, *rest, **options)
+        if run.state.step == killed_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_validate_now", validate_now)
+
+
 @pytest.mark.parametrize("architecture", sorted(CONFIGURATIONS))
 def test_command_trains_stops_continues_and_leaves_a_teacher_known_by_name(place: Path, architecture: str):
     options = {"config": str(place / f"{architecture}.json"), "schedule": "steps", "export": "last"}
@@ -118,20 +140,6 @@ def test_the_best_on_cases_held_out_becomes_the_teacher_and_the_last_on_demand(
     exported = read_checkpoint(place / "weights" / "tiny.pth")
     assert exported["info"]["weights_of_step"] == 2
     assert same(exported["model_state_dict"], last)
-
-
-def scripted(monkeypatch: pytest.MonkeyPatch, dice: dict[int, float], *, killed_after: int | None = None) -> None:
-    """Validations say `dice` of their step; a kill follows the one of `killed_after`, before anything is saved."""
-    original = training._validate_now
-
-    def validate_now(run, *rest, **options) -> None:
-        row = {"target": "liver", "prompt": "1 click", "dice": dice[run.state.step], "count": 1}
-        monkeypatch.setattr(training, "validate", lambda *of, **how: [row])
-        original(run, *rest, **options)
-        if run.state.step == killed_after:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "_validate_now", validate_now)
 
 
 def test_a_kill_behind_the_best_validation_loses_neither_it_nor_its_weights(place: Path):
@@ -226,14 +234,6 @@ def test_a_training_that_only_harms_leaves_the_teacher_it_began_with(place: Path
     info = read_checkpoint(place / "weights" / "tiny.pth")["info"]
     assert info["what"] == "mine as it was: training on the CT of Dataset301_Good made it no better"
     assert info["modality"] == "PET"
-
-
-def log_of(place: Path) -> str:
-    return (place / "tiny" / "finetuning.log").read_text()
-
-
-def same(first: dict, second: dict) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_teacher_by_name_is_the_start_and_is_kept_in_the_info(place: Path):
