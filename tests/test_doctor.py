@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 from doctor_dataset import DATASET_JSON, PLANS, Tiny
 from doctor_marks import mark_of
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code, gpu
-from nnunetv2_muduo.doctor import dataset as dataset_checks
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.doctor.disk import GIB, bytes_to_write, check_disk
 from nnunetv2_muduo.doctor.examination import examine_dataset
@@ -21,7 +19,6 @@ from nnunetv2_muduo.doctor.teachers import check_teacher
 from nnunetv2_muduo.doctor.trainer import check_look_up, check_trainer, check_variable
 from nnunetv2_muduo.doctor.unlabelled import check_scans, judge_fresh
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
-from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
 SIMULATED_NEED = gpu.simulated_need
@@ -91,93 +88,6 @@ def test_unknown_teacher_fails(tiny: Tiny):
 
 def test_teacher_that_is_switched_off_needs_no_weights():
     assert mark_of(check_teacher("CT teacher", None)) is Mark.OK
-
-
-# Dataset
-
-
-def test_channels_must_be_a_ct_and_a_pet():
-    assert mark_of(dataset_checks.check_channels(DATASET_JSON, Settings())) is Mark.OK
-    mri = {**DATASET_JSON, "channel_names": {"0": "T1", "1": "PET"}}
-    assert mark_of(dataset_checks.check_channels(mri, Settings())) is Mark.FAIL
-
-
-def test_regions_fail_and_the_ignore_label_is_no_organ():
-    assert dataset_checks.check_labels(DATASET_JSON).found == "2 organ(s): liver, spleen"
-    regions = {**DATASET_JSON, "labels": {"background": 0, "whole": [1, 2], "core": 2}}
-    assert mark_of(dataset_checks.check_labels(regions)) is Mark.FAIL
-
-
-def test_a_label_alone_in_a_list_is_no_region_for_the_doctor_nor_for_nnunet():
-    def labels(**given) -> dict:
-        return {**DATASET_JSON, "labels": {"background": 0, "liver": 1, **given}}
-
-    assert dataset_checks.check_labels(labels(spleen=[2])).found == "2 organ(s): liver, spleen"
-    assert not PlansManager(PLANS).get_label_manager(labels(spleen=[2])).has_regions
-    assert mark_of(dataset_checks.check_labels(labels(spleen=[]))) is Mark.FAIL
-    assert mark_of(dataset_checks.check_labels(labels(ignore=[2]))) is Mark.FAIL  # which nnU-Net refuses
-
-
-def test_left_and_right_are_not_to_be_mirrored():
-    content = DATASET_JSON | {"labels": {"background": 0, "left kidney": 1, "right kidney": 2}}
-    (mirrored,) = dataset_checks.check_sides(content, Settings(), command="muduo plan -d 221")
-    assert mark_of(mirrored) is Mark.WARN
-    assert "left kidney and right kidney" in mirrored.found
-    assert mirrored.remedy == "muduo plan -d 221 --set mirroring=false"
-    (other,) = dataset_checks.check_sides(content, Settings(mirroring=False), command="muduo plan -d 221")
-    assert mark_of(other) is Mark.OK
-    assert dataset_checks.check_sides(DATASET_JSON, Settings(), command="") == []
-
-
-def test_plans_of_another_name_are_named_in_every_remedy(tiny: Tiny):
-    content = DATASET_JSON | {"labels": {"background": 0, "kidney_left": 1, "kidney_right": 2}}
-    (tiny.preprocessed / "Ours.json").write_bytes((tiny.preprocessed / "nnUNetPlans.json").read_bytes())
-
-    def remedies() -> dict[str, str]:
-        checks = examine_dataset(tiny.raw, tiny.preprocessed, content, "3d_fullres", "Ours")
-        return {check.name: check.remedy for check in checks}
-
-    told = remedies()
-    assert told["left and right"] == "muduo plan -d 221 -p Ours --set mirroring=false"
-    assert told["labelled preprocessed"] == "nnUNetv2_preprocess -d 221 -plans_name Ours -c 3d_fullres"
-    assert told["unlabelled preprocessed"].startswith("muduo preprocess-unlabelled -d 221 -c 3d_fullres -p Ours (")
-    (tiny.preprocessed / "Ours.json").write_text(json.dumps({**PLANS, "muduo": {"pints": 5}}))
-    assert remedies()["plans"].endswith("muduo plan -d 221 -p Ours")
-
-
-def test_plans_show_their_settings(tiny: Tiny):
-    tiny.write_plans(muduo={"points": 5})
-    check, plans = tiny.check_plans()
-    assert mark_of(check) is Mark.OK
-    assert "points=5" in check.found
-    assert plans is not None
-
-
-def test_missing_plans_and_wrong_settings_fail(tiny: Tiny):
-    tiny.write_plans(muduo={"pints": 5})
-    check, plans = tiny.check_plans()
-    assert mark_of(check) is Mark.FAIL
-    assert "did you mean 'points'" in check.found
-    assert plans is None
-    (tiny.preprocessed / "nnUNetPlans.json").unlink()
-    assert mark_of(tiny.check_plans()[0]) is Mark.FAIL
-
-
-def test_missing_plans_of_a_preset_come_with_the_command_that_makes_them(tiny: Tiny):
-    check, _ = dataset_checks.check_plans(
-        tiny.preprocessed, "nnUNetPlansPETCTMAE", configuration="3d_fullres", dataset_json=DATASET_JSON
-    )
-    assert mark_of(check) is Mark.FAIL
-    assert check.remedy == f"muduo plan -d {int(tiny.preprocessed.name[7:10])} --preset petct_mae"
-
-
-@pytest.mark.parametrize(("cases", "mark"), [(0, Mark.FAIL), (3, Mark.WARN), (4, Mark.OK)])
-def test_labelled_cases_must_be_preprocessed(tiny: Tiny, cases: int, mark: Mark):
-    tiny.preprocess(cases)
-    check = dataset_checks.check_preprocessed(
-        tiny.preprocessed, "nnUNetPlans", plans=PLANS, configuration="3d_fullres", dataset_json=DATASET_JSON
-    )
-    assert mark_of(check) is mark
 
 
 # Unlabelled scans
@@ -332,6 +242,22 @@ def test_dataset_is_examined_from_its_channels_to_the_gpu(tiny: Tiny):
     assert checks["PET teacher"].found == "switched off"
     assert checks["unlabelled preprocessed"].found == "0 of 2 up to date"
     assert {"nnUNet_raw", "-tr nnUNetTrainerMuDuo", "channels", "labels", "plans", "disk", "GPU"} <= set(checks)
+
+
+def test_plans_of_another_name_are_named_in_every_remedy(tiny: Tiny):
+    content = DATASET_JSON | {"labels": {"background": 0, "kidney_left": 1, "kidney_right": 2}}
+    (tiny.preprocessed / "Ours.json").write_bytes((tiny.preprocessed / "nnUNetPlans.json").read_bytes())
+
+    def remedies() -> dict[str, str]:
+        checks = examine_dataset(tiny.raw, tiny.preprocessed, content, "3d_fullres", "Ours")
+        return {check.name: check.remedy for check in checks}
+
+    told = remedies()
+    assert told["left and right"] == "muduo plan -d 221 -p Ours --set mirroring=false"
+    assert told["labelled preprocessed"] == "nnUNetv2_preprocess -d 221 -plans_name Ours -c 3d_fullres"
+    assert told["unlabelled preprocessed"].startswith("muduo preprocess-unlabelled -d 221 -c 3d_fullres -p Ours (")
+    (tiny.preprocessed / "Ours.json").write_text(json.dumps({**PLANS, "muduo": {"pints": 5}}))
+    assert remedies()["plans"].endswith("muduo plan -d 221 -p Ours")
 
 
 def test_dataset_without_plans_is_examined_as_far_as_possible(tiny: Tiny):

@@ -1,0 +1,85 @@
+"""Channels, labels, plans and labelled cases of a dataset."""
+
+from pathlib import Path
+
+import pytest
+from doctor_dataset import DATASET_JSON, PLANS, Tiny
+from doctor_marks import mark_of
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunetv2_muduo.doctor import dataset as dataset_checks
+from nnunetv2_muduo.doctor.check import Mark
+from nnunetv2_muduo.settings import Settings
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    return Tiny(tmp_path)
+
+
+def test_channels_must_be_a_ct_and_a_pet():
+    assert mark_of(dataset_checks.check_channels(DATASET_JSON, Settings())) is Mark.OK
+    mri = {**DATASET_JSON, "channel_names": {"0": "T1", "1": "PET"}}
+    assert mark_of(dataset_checks.check_channels(mri, Settings())) is Mark.FAIL
+
+
+def test_regions_fail_and_the_ignore_label_is_no_organ():
+    assert dataset_checks.check_labels(DATASET_JSON).found == "2 organ(s): liver, spleen"
+    regions = {**DATASET_JSON, "labels": {"background": 0, "whole": [1, 2], "core": 2}}
+    assert mark_of(dataset_checks.check_labels(regions)) is Mark.FAIL
+
+
+def test_a_label_alone_in_a_list_is_no_region_for_the_doctor_nor_for_nnunet():
+    def labels(**given) -> dict:
+        return {**DATASET_JSON, "labels": {"background": 0, "liver": 1, **given}}
+
+    assert dataset_checks.check_labels(labels(spleen=[2])).found == "2 organ(s): liver, spleen"
+    assert not PlansManager(PLANS).get_label_manager(labels(spleen=[2])).has_regions
+    assert mark_of(dataset_checks.check_labels(labels(spleen=[]))) is Mark.FAIL
+    assert mark_of(dataset_checks.check_labels(labels(ignore=[2]))) is Mark.FAIL  # which nnU-Net refuses
+
+
+def test_left_and_right_are_not_to_be_mirrored():
+    content = DATASET_JSON | {"labels": {"background": 0, "left kidney": 1, "right kidney": 2}}
+    (mirrored,) = dataset_checks.check_sides(content, Settings(), command="muduo plan -d 221")
+    assert mark_of(mirrored) is Mark.WARN
+    assert "left kidney and right kidney" in mirrored.found
+    assert mirrored.remedy == "muduo plan -d 221 --set mirroring=false"
+    (other,) = dataset_checks.check_sides(content, Settings(mirroring=False), command="muduo plan -d 221")
+    assert mark_of(other) is Mark.OK
+    assert dataset_checks.check_sides(DATASET_JSON, Settings(), command="") == []
+
+
+def test_plans_show_their_settings(tiny: Tiny):
+    tiny.write_plans(muduo={"points": 5})
+    check, plans = tiny.check_plans()
+    assert mark_of(check) is Mark.OK
+    assert "points=5" in check.found
+    assert plans is not None
+
+
+def test_missing_plans_and_wrong_settings_fail(tiny: Tiny):
+    tiny.write_plans(muduo={"pints": 5})
+    check, plans = tiny.check_plans()
+    assert mark_of(check) is Mark.FAIL
+    assert "did you mean 'points'" in check.found
+    assert plans is None
+    (tiny.preprocessed / "nnUNetPlans.json").unlink()
+    assert mark_of(tiny.check_plans()[0]) is Mark.FAIL
+
+
+def test_missing_plans_of_a_preset_come_with_the_command_that_makes_them(tiny: Tiny):
+    check, _ = dataset_checks.check_plans(
+        tiny.preprocessed, "nnUNetPlansPETCTMAE", configuration="3d_fullres", dataset_json=DATASET_JSON
+    )
+    assert mark_of(check) is Mark.FAIL
+    assert check.remedy == f"muduo plan -d {int(tiny.preprocessed.name[7:10])} --preset petct_mae"
+
+
+@pytest.mark.parametrize(("cases", "mark"), [(0, Mark.FAIL), (3, Mark.WARN), (4, Mark.OK)])
+def test_labelled_cases_must_be_preprocessed(tiny: Tiny, cases: int, mark: Mark):
+    tiny.preprocess(cases)
+    check = dataset_checks.check_preprocessed(
+        tiny.preprocessed, "nnUNetPlans", plans=PLANS, configuration="3d_fullres", dataset_json=DATASET_JSON
+    )
+    assert mark_of(check) is mark
