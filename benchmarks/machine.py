@@ -3,11 +3,14 @@
 import json
 import os
 import platform
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import torch
+
+_INNERMOST_LIST = re.compile(r"\[\n([^\[\]{}]*)\n\s*\]")
 
 
 def describe_machine(device: torch.device) -> dict[str, str]:
@@ -41,4 +44,10 @@ def write_results(
     print(text)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".md").write_text(text)
-    path.with_suffix(".json").write_text(json.dumps({"title": title, "machine": machine, **record}, indent=2) + "\n")
+    content = json.dumps({"title": title, "machine": machine, **record}, indent=2)
+    path.with_suffix(".json").write_text(_INNERMOST_LIST.sub(_on_one_line, content) + "\n")
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    """A list of numbers or names without its line breaks; a line break is never part of a JSON string."""
+    return "[" + ", ".join(line.strip().removesuffix(",") for line in found[1].splitlines()) + "]"
