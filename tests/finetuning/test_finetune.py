@@ -205,10 +205,10 @@ def test_what_was_begun_in_bfloat16_may_end_in_float32(place: Path):
 def test_with_a_fold_only_its_training_cases_are_learnt_from(place: Path):
     folder = place / "nnUNet_preprocessed" / "Dataset301_Good"
     folder.mkdir()
-    splits = [{"train": ["case0", "case2"], "val": ["case1"]}]
+    splits = [{"train": ["case0"], "val": ["case1"]}]  # and case2 in neither: it counts as unlabelled
     (folder / "splits_final.json").write_text(json.dumps(splits))
     assert finetune(place, "-f", "0", steps="1") == 0
-    assert "2 cases to learn from, 1 held out" in log_of(place)
+    assert "1 cases to learn from, 1 held out" in log_of(place)
     assert "WARNING" not in log_of(place)
     assert finetune(place, out="without", steps="1") == 0
     log = (place / "without" / "finetuning.log").read_text()
