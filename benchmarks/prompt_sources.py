@@ -77,7 +77,7 @@ def patches_of(trainer: Any, cases: Sequence[str], number: int) -> list[tuple[Pa
 @torch.inference_mode()
 def prompts_of(source: str, trainer: Any, clean: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities [B, K, Z, Y, X] and label map [B, Z, Y, X] of a source of prompts."""
-    generated, _ = trainer.teaching._generate_prompts(clean)
+    generated, _ = trainer.teaching._generate_prompts(clean, None)
     foreground = {"generator": generated, "student": student, "both": (generated + student) / 2}[source]
     background = 1 - foreground.sum(1, keepdim=True)
     return foreground, torch.cat([background, foreground], 1).argmax(1)
@@ -94,9 +94,11 @@ def rows_of(source: str, trainer: Any, batches: Sequence[tuple[Patches, Tensor]]
         probabilities, label_map = prompts_of(source, trainer, patches.clean, student)
         prompted, truth = label_map[:, None] == organs, labels == organs
         valid = prompted.flatten(2).any(2)
-        ct_logits = teaching._ask_ct(teaching._encode_ct(patches.raw, valid.any(1)), probabilities, valid)
-        pet_logits, asked = teaching._ask_pet(patches.raw, prompted)
-        said = teaching.conclude(Evidence(label_map, None, ct_logits, pet_logits, asked), probabilities)
+        encoded = teaching._encode_ct(patches, valid.any(1))
+        ct_logits = teaching._ask_ct(encoded, probabilities, valid, patches.orientations)
+        pet_logits, asked = teaching._ask_pet(patches, prompted)
+        evidence = Evidence(label_map, None, ct_logits, pet_logits, asked, patches.orientations)
+        said = teaching.conclude(evidence, probabilities)
         ct, pet = said.streams
         answers = {
             "prompt": prompted,

@@ -136,7 +136,8 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             patches = self.patches_of(unlabelled)
             return self.teaching.label(patches, student, self.own_answer(patches.clean))
         own = self.own_answer(unlabelled["clean"].to(self.device, non_blocking=True))
-        return self.teaching.conclude(from_stored(unlabelled["evidence"], self.device), student, own)
+        evidence = from_stored(unlabelled["evidence"], self.device, unlabelled["orientations"])
+        return self.teaching.conclude(evidence, student, own)
 
     def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
         if self.cache_folder is None:

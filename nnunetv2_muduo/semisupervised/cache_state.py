@@ -5,10 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchgenerators.utilities.file_and_folder_operations import load_pickle
-
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached
-from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, UNREADABLE, properties_file
+from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, UNREADABLE, read_properties
 from nnunetv2_muduo.settings import Settings
 
 # those that what is stored depends on
@@ -57,7 +55,7 @@ def source_of(scans_folder: Path, case: str) -> object:
     Raises:
         OSError: where it is not preprocessed.
     """
-    return load_pickle(str(properties_file(scans_folder, case)))[SOURCE_KEY]
+    return read_properties(scans_folder, case)[SOURCE_KEY]
 
 
 def state_of(

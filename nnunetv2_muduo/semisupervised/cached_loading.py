@@ -13,9 +13,9 @@ from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 class CachedDataLoader(UnlabelledDataLoader):
     """As `UnlabelledDataLoader`, but each patch is one of the tiles of its case, drawn at random.
 
-    A batch is {"image", "clean", "evidence", "keys", "tiles"}: the student's augmented view, the same without
-    augmentation, name -> [B, ...] of the stored evidence (see `stored_evidence`), the names of the cases and the
-    numbers of the tiles. Raw intensities are not made.
+    A batch is {"image", "clean", "evidence", "keys", "orientations", "tiles"}: the student's augmented view, the same
+    without augmentation, name -> [B, ...] of the stored evidence (see `stored_evidence`), names and orientations of the
+    cases and the numbers of the tiles. Raw intensities are not made.
 
     Args:
         cache_folder: holds the cached cases.
@@ -28,12 +28,13 @@ class CachedDataLoader(UnlabelledDataLoader):
 
     def generate_train_batch(self) -> dict:
         keys = self.get_indices()
+        cases = [self.open_case(key) for key in keys]
         images, clean_patches, tiles, evidence = [], [], [], []
-        for key in keys:
+        for key, case in zip(keys, cases, strict=True):
             cached = CachedCase(self.cache_folder / key)
             tile = int(self.generator.integers(len(cached)))
             with torch.no_grad():
-                clean, mask = self.crop(self.open_case(key), cached.centres[tile])
+                clean, mask = self.crop(case, cached.centres[tile])
                 images.append(self._student_view(clean, mask))
             clean_patches.append(clean)
             tiles.append(tile)
@@ -44,5 +45,6 @@ class CachedDataLoader(UnlabelledDataLoader):
             "clean": torch.stack(clean_patches),
             "evidence": stacked,
             "keys": keys,
+            "orientations": [case.orientation for case in cases],
             "tiles": tiles,
         }

@@ -56,12 +56,21 @@ def source_stamp(files: Sequence[Path], fingerprint: str) -> dict:
     return {"plans": fingerprint, "files": [file_stamp(file) for file in files]}
 
 
+def read_properties(folder: Path, case: str) -> dict:
+    """What nnU-Net's preprocessing, or ours, told of a case.
+
+    Raises:
+        OSError: where it is not preprocessed.
+    """
+    return load_pickle(str(properties_file(folder, case)))
+
+
 def is_fresh(folder: Path, case: str, stamp: dict) -> bool:
     """Whether `folder` holds the case, whole, made from just these sources."""
     if not all(map(is_whole, case_files(folder, case))):
         return False
     try:
-        properties = load_pickle(str(properties_file(folder, case)))
+        properties = read_properties(folder, case)
     except Exception:  # a damaged pickle raises whatever its bytes happen to ask for
         return False
     return isinstance(properties, dict) and properties.get(SOURCE_KEY) == stamp

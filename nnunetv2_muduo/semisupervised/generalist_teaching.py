@@ -69,8 +69,9 @@ class GeneralistTeaching(Teaching):
             answer = super().label(patches, student)
             probabilities = answer.p_ct
         else:
-            logits, asked = self._ask_pet(patches.raw, student > 0.5)
-            answer = self.conclude(Evidence(pet_logits=logits, pet_asked=asked), student)
+            logits, asked = self._ask_pet(patches, student > 0.5)
+            evidence = Evidence(pet_logits=logits, pet_asked=asked, orientations=patches.orientations)
+            answer = self.conclude(evidence, student)
             probabilities = answer.p_pet
         return TeacherLabels(
             p_ct=probabilities if self.sees_ct else None,

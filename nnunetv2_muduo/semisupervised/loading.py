@@ -18,6 +18,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
 from nnunetv2_muduo.semisupervised.workers import Augmenter, loader_inside, start_workers
@@ -49,16 +50,23 @@ class UnlabelledCase:
         """[n, 3] (z, y, x) random voxels inside the body."""
         return self.properties[BODY_LOCATIONS_KEY]
 
+    @property
+    def orientation(self) -> str | None:
+        """Which way x, y and z of the scan grow in the patient, where its file tells."""
+        return orientation_of(self.properties)
+
 
 class UnlabelledDataLoader(DataLoader):
     """Endless batches of patches from preprocessed unlabelled cases, centred on random voxels of the body.
 
-    A batch is {"image", "clean", "raw", "keys"}; the first three are float32 tensors [B, C, Z, Y, X] of the same crop:
+    A batch is {"image", "clean", "raw", "keys", "orientations"}; the first three are float32 tensors [B, C, Z, Y, X] of
+    the same crop:
 
     - image: the student's view, normalised by nnU-Net, with intensity augmentation; 0 outside the scan;
     - clean: the same without augmentation;
     - raw: the same in HU and SUV (as far as normalisation did not clip them), `raw_padding` outside the scan;
-    - keys: the names of the B cases.
+    - keys: the names of the B cases;
+    - orientations: which way x, y and z of their scans grow, None where the file does not tell.
 
     A crop keeps within the scan where the scan is larger than the patch, and is padded on both sides where it is not.
     The loader travels to worker processes: it holds names, numbers and transforms, no network and no CUDA tensor.
@@ -103,16 +111,16 @@ class UnlabelledDataLoader(DataLoader):
 
     def generate_train_batch(self) -> dict:
         keys: list[str] = self.get_indices()
+        cases = [self.open_case(key) for key in keys]
         with torch.no_grad():
-            samples = [self._sample(self.open_case(key)) for key in keys]
-        return _collated(samples, keys)
+            return _collated([self._sample(case) for case in cases], cases, keys)
 
     def central_patch(self) -> dict:
         """A batch of one patch without augmentation, always the same: the middle of the first case's body."""
         key = min(self.indices)
         case = self.open_case(key)
         clean, mask = self.crop(case, centre := np.median(case.body, axis=0).astype(int))
-        return _collated([(clean, clean, self.raw_crop(case, centre, clean, mask))], [key])
+        return _collated([(clean, clean, self.raw_crop(case, centre, clean, mask))], [case], [key])
 
     def open_case(self, key: str) -> UnlabelledCase:
         """A case by its name."""
@@ -271,6 +279,7 @@ def _to_raw(image: NDArray, mask: NDArray, channel: int, properties: dict) -> ND
     return raw
 
 
-def _collated(samples: Sequence[tuple[torch.Tensor, ...]], keys: list[str]) -> dict:
+def _collated(samples: Sequence[tuple[torch.Tensor, ...]], cases: Sequence[UnlabelledCase], keys: list[str]) -> dict:
     image, clean, raw = (torch.stack(tensors) for tensors in zip(*samples, strict=True))
-    return {"image": image, "clean": clean, "raw": raw, "keys": keys}
+    orientations = [case.orientation for case in cases]
+    return {"image": image, "clean": clean, "raw": raw, "keys": keys, "orientations": orientations}

@@ -1,7 +1,7 @@
 """What a user sees of a MuDuo training: the teacher report, a second progress figure, a picture of one patch."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,23 @@ def told_judged_on_training_cases(training: Collection[str], validation: Collect
     )
 
 
+def told_of_other_orders(stored: Mapping[str, str | None], teaching: Teaching) -> str:
+    """What to tell where scans have their axes in another order than a teacher knows; "" where none has.
+
+    Args:
+        stored: which way x, y and z of each scan grow, by case.
+        teaching: of the teachers.
+    """
+    others = [case for case, orientation in stored.items() if teaching.in_other_order(orientation)]
+    if not others:
+        return ""
+    return (
+        f"{len(others)} of {len(stored)} unlabelled scan(s) are not stored in axial slices (the first: {others[0]}, "
+        f"{stored[others[0]]}), and teachers see these patients lying on a side; muduo harmonise --spacing puts the "
+        "axes of a whole dataset in the patient's order."
+    )
+
+
 class Monitor:
     """Looks at a trainer and its teachers; changes neither. With several GPUs, in the first process alone."""
 
@@ -47,10 +64,7 @@ class Monitor:
         if self.report_patches is None:
             self.report_patches = self._draw_report_patches()
         device = trainer.device
-        batches = (
-            (Patches(patches.clean.to(device), patches.raw.to(device)), labels.to(device))
-            for patches, labels in self.report_patches
-        )
+        batches = ((patches.to(device), labels.to(device)) for patches, labels in self.report_patches)
         report = make_teacher_report(
             teaching,
             self._student,
@@ -79,7 +93,7 @@ class Monitor:
         if self.pictured is None:
             self.pictured = trainer.dataloader_train.unlabelled_patches.central_patch()
         unlabelled = self.pictured
-        patches = Patches(unlabelled["clean"].to(trainer.device), unlabelled["raw"].to(trainer.device))
+        patches = trainer.patches_of(unlabelled)
         with torch.inference_mode():
             logits = self._student(patches.clean).float()
             said = teaching.label(patches, logits.softmax(1)[:, 1:], trainer.own_answer(patches.clean))

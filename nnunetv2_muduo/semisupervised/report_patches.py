@@ -9,6 +9,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from torch import Tensor
 
+from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.semisupervised.teaching import Patches
 
 SEED = 1234  # the same patches for every report, so that its curve compares like with like
@@ -47,15 +48,20 @@ def draw_report_patches(
         batches = [loader.generate_train_batch() for _ in range(-(-number // batch_size))]
     finally:
         np.random.set_state(state)
-    return [_with_raw(batch, raw_intensities, raw_padding) for batch in batches]
+    drawn = {key for batch in batches for key in batch["keys"]}
+    orientations = {key: orientation_of(dataset.load_case(key)[-1]) for key in drawn}
+    return [_with_raw(batch, raw_intensities, raw_padding, orientations) for batch in batches]
 
 
 def _with_raw(
-    batch: dict, raw_intensities: Mapping[str, Sequence[tuple[float, float]]], raw_padding: Sequence[float]
+    batch: dict,
+    raw_intensities: Mapping[str, Sequence[tuple[float, float]]],
+    raw_padding: Sequence[float],
+    orientations: Mapping[str, str | None],
 ) -> tuple[Patches, Tensor]:
     clean, labels = batch["data"], batch["target"]
     scale_and_shift = torch.tensor([raw_intensities[key] for key in batch["keys"]], dtype=torch.float32)
     scale, shift = (scale_and_shift[..., i, None, None, None] for i in range(2))
     padding = torch.tensor(raw_padding, dtype=torch.float32).view(1, -1, 1, 1, 1)
     raw = torch.where(labels < 0, padding, clean * scale + shift)
-    return Patches(clean=clean, raw=raw), labels.clamp_min(0)
+    return Patches(clean, raw, [orientations[key] for key in batch["keys"]]), labels.clamp_min(0)

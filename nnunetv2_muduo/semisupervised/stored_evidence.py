@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.teaching import Evidence, Teaching
+from nnunetv2_muduo.semisupervised.teaching import Evidence, Orientations, Teaching
 from nnunetv2_muduo.teachers.dual import Encoded
 
 LOGIT_BITS = 6  # of the mantissa: off by at most 0.8 %, a probability by at most 0.002
@@ -74,12 +74,15 @@ def to_stored(evidence: Evidence, layout: TileLayout) -> dict[str, NDArray]:
     return stored
 
 
-def from_stored(batch: Mapping[str, Tensor], device: torch.device) -> Evidence:
+def from_stored(
+    batch: Mapping[str, Tensor], device: torch.device, orientations: Orientations | None = None
+) -> Evidence:
     """Evidence about B patches.
 
     Args:
         batch: name -> [B, *shape of the layout], on the CPU.
         device: of the result.
+        orientations: of the patches' scans, as in `Patches`.
     """
     moved = {name: values.to(device, non_blocking=True) for name, values in batch.items()}
     on_cubes = {name: values.flatten(0, 1) for name, values in moved.items() if name != "generator"}
@@ -90,7 +93,7 @@ def from_stored(batch: Mapping[str, Tensor], device: torch.device) -> Evidence:
             embedding = embedding.view(torch.bfloat16)
         encoded = Encoded(embedding.float(), torch.arange(len(embedding), device=device))
     logits = {name: values if name == "pet_asked" else values.float() for name, values in on_cubes.items()}
-    return Evidence(generator=moved.get("generator"), ct=encoded, **logits)
+    return Evidence(generator=moved.get("generator"), ct=encoded, orientations=orientations, **logits)
 
 
 def _embedding_shape(teaching: Teaching) -> tuple[int, ...]:

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.monitoring import Monitor, told_judged_on_training_cases
+from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.semisupervised.freshness import read_properties
+from nnunetv2_muduo.semisupervised.monitoring import Monitor, told_judged_on_training_cases, told_of_other_orders
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
@@ -32,10 +34,7 @@ class TaughtTrainer(SemiSupervisedTrainer):
 
     def patches_of(self, unlabelled: dict) -> Patches:
         """The batch of `UnlabelledDataLoader` as teachers see it, on the trainer's device."""
-        return Patches(
-            clean=unlabelled["clean"].to(self.device, non_blocking=True),
-            raw=unlabelled["raw"].to(self.device, non_blocking=True),
-        )
+        return Patches(unlabelled["clean"], unlabelled["raw"], unlabelled["orientations"]).to(self.device)
 
     def get_tr_and_val_datasets(self):
         training, validation = super().get_tr_and_val_datasets()
@@ -44,6 +43,13 @@ class TaughtTrainer(SemiSupervisedTrainer):
             if told:
                 self.print_to_log_file(f"WARNING: {told}")
         return training, validation
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        scans = self.unlabelled_scans
+        stored = {case: orientation_of(read_properties(scans.folder, case)) for case in scans.identifiers}
+        if told := told_of_other_orders(stored, self.teaching):
+            self.print_to_log_file(f"WARNING: {told}")
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()

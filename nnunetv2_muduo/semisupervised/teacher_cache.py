@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import PARTIAL_PREFIX
 from nnunetv2_muduo.semisupervised.cache_state import CACHE_SETTINGS, made_from, source_of
 from nnunetv2_muduo.semisupervised.cache_tiles import lay_tiles
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached, writing_case
+from nnunetv2_muduo.semisupervised.freshness import read_properties
 from nnunetv2_muduo.semisupervised.loading import UnlabelledCase, UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.stored_evidence import LOGIT_BITS, TileLayout, to_stored
 from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, Teaching
@@ -111,7 +113,7 @@ def build_teacher_cache(
     layout = TileLayout.of(teaching, organs=organs, patch_size=loader.patch_size)
     cases = sorted(loader.indices)[share[0] :: share[1]]
     base = teaching_fingerprint(teaching, patch_size=loader.patch_size, organs=organs)
-    fingerprints = {case: _case_fingerprint(base, scans_folder, case) for case in cases}
+    fingerprints = {case: _case_fingerprint(base, teaching, scans_folder, case) for case in cases}
     fresh = [case for case in cases if is_cached(cache_folder / case, fingerprints[case])]
     stale = [case for case in cases if case not in fresh]
     sizes = {case: CachedCase(cache_folder / case).size_in_bytes() for case in fresh}
@@ -143,9 +145,12 @@ def remove_other_cases(cache_folder: Path, cases: Sequence[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _case_fingerprint(base: str, scans_folder: Path, case: str) -> str:
-    source = source_of(scans_folder, case)
-    return hashlib.sha256(json.dumps([base, source], sort_keys=True).encode()).hexdigest()
+def _case_fingerprint(base: str, teaching: Teaching, scans_folder: Path, case: str) -> str:
+    relevant = [base, source_of(scans_folder, case)]
+    orientation = orientation_of(read_properties(scans_folder, case))
+    if teaching.mirrors(orientation):  # only then, so that caches made before there was such a thing stay good
+        relevant.append(orientation)
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
 def _tiles_of(case: str, loader: UnlabelledDataLoader, most: int) -> NDArray[np.int32]:
@@ -158,7 +163,7 @@ def _evidence_at(
 ) -> Evidence:
     clean, mask = loader.crop(case, centre)
     raw = loader.raw_crop(case, centre, clean, mask)
-    return teaching.gather(Patches(clean[None].to(teaching.device), raw[None].to(teaching.device)))
+    return teaching.gather(Patches(clean[None], raw[None], [case.orientation]).to(teaching.device))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
 from nnunetv2_muduo.teachers.dual import Encoded
 from nnunetv2_muduo.teachers.intensity import CLAMP
+from nnunetv2_muduo.teachers.mirrored_view import MirroredView, mirrored_axes
+
+Orientations: TypeAlias = Sequence[str | None]
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,18 @@ class Patches:
     Attributes:
         clean: [B, C, Z, Y, X] as nnU-Net normalises them, not augmented.
         raw: [B, C, Z, Y, X] the same patches in HU and SUV.
+        orientations: which way x, y and z of each patch's scan grow (`datasets.orientation_of`), for teachers that
+            know patients in one orientation; None: patches lie as the teachers know them, or nobody knows.
     """
 
     clean: Tensor
     raw: Tensor
+    orientations: Orientations | None = None
+
+    def to(self, device: torch.device) -> "Patches":
+        """The same on a device."""
+        clean, raw = (tensor.to(device, non_blocking=True) for tensor in (self.clean, self.raw))
+        return Patches(clean, raw, self.orientations)
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class Evidence:
             student's.
         pet_logits: [B*n, K, M, M, M] the PET teacher's answer; None where it is switched off.
         pet_asked: [B*n, K] bool, where the PET teacher had a point to answer to; None likewise.
+        orientations: of the patches' scans, as in `Patches`.
     """
 
     generator: Tensor | None = None
@@ -66,6 +78,7 @@ class Evidence:
     ct_logits: Tensor | None = None
     pet_logits: Tensor | None = None
     pet_asked: Tensor | None = None
+    orientations: Orientations | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,18 @@ class Teaching:
         else:
             self.randomness.seed()
 
+    def mirrors(self, orientation: str | None) -> bool:
+        """Whether a teacher sees patches of a scan stored so mirrored."""
+        views = [view for view in (self.ct_view, self.pet_view) if view is not None]
+        return any(isinstance(view.of_scans([orientation]), MirroredView) for view in views)
+
+    def in_other_order(self, orientation: str | None) -> bool:
+        """Whether a scan stored so has its axes in another order than a teacher knows, which no mirror puts right."""
+        views = [view for view in (self.ct_view, self.pet_view) if view is not None]
+        return orientation is not None and any(
+            mirrored_axes(orientation, view.spec.orientation) is None for view in views
+        )
+
     @torch.inference_mode()
     def label(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
         """Ask both teachers for every organ of every patch.
@@ -194,12 +219,13 @@ class Teaching:
             masks = organ_masks(labels, probabilities.shape[1])
             if worth_encoding is None:
                 worth_encoding = (labels > 0).flatten(1).any(1)
-        encoded, ct_logits = self._encode_ct(patches.raw, worth_encoding), None
+        encoded, ct_logits = self._encode_ct(patches, worth_encoding), None
         by_generator = self.settings.ct_prompt == "generator"
         if by_generator and encoded is not None and probabilities is not None and masks is not None:
-            ct_logits, encoded = self._ask_ct(encoded, probabilities, _found_in(masks)), None
-        pet_logits, pet_asked = self._ask_pet(patches.raw, masks)
-        return Evidence(labels, encoded, ct_logits, pet_logits, pet_asked)
+            ct_logits = self._ask_ct(encoded, probabilities, _found_in(masks), patches.orientations)
+            encoded = None
+        pet_logits, pet_asked = self._ask_pet(patches, masks)
+        return Evidence(labels, encoded, ct_logits, pet_logits, pet_asked, patches.orientations)
 
     @torch.inference_mode()
     def conclude(self, evidence: Evidence, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
@@ -214,14 +240,15 @@ class Teaching:
         found = student > 0.5 if generator is None else generator
         valid = _found_in(found)
         p_ct = p_pet = None
+        seen = evidence.orientations
         if self.ct_view is not None:
             ct_logits = evidence.ct_logits
             if ct_logits is None and evidence.ct is not None:
-                ct_logits = self._ask_ct(evidence.ct, student, valid)
+                ct_logits = self._ask_ct(evidence.ct, student, valid, seen)
             if ct_logits is not None:
-                p_ct = self.ct_view.back(ct_logits, self._on_cubes(valid)).sigmoid()
+                p_ct = self.ct_view.of_scans(seen).back(ct_logits, self._on_cubes(valid)).sigmoid()
         if self.pet_view is not None and evidence.pet_logits is not None:
-            p_pet = self.pet_view.back(evidence.pet_logits, evidence.pet_asked).sigmoid()
+            p_pet = self.pet_view.of_scans(seen).back(evidence.pet_logits, evidence.pet_asked).sigmoid()
         if self.settings.min_prompt_iou > 0:
             valid = valid & (prompt_agreement(p_ct, p_pet, found) >= self.settings.min_prompt_iou)
         return TeacherLabels(p_ct, p_pet, generator, valid, own)
@@ -243,26 +270,28 @@ class Teaching:
         assert self.ct_view is not None
         return valid.repeat_interleave(self.ct_view.n_cubes, dim=0)
 
-    def _encode_ct(self, raw: Tensor, wanted: Tensor | None) -> Encoded | None:
+    def _encode_ct(self, patches: Patches, wanted: Tensor | None) -> Encoded | None:
         if self.ct_view is None:
             return None
-        cubes = self.ct_view.images(raw[:, [self.ct_channel]])
+        cubes = self.ct_view.of_scans(patches.orientations).images(patches.raw[:, [self.ct_channel]])
         return self.dual.encode_ct(cubes, None if wanted is None else self._on_cubes(wanted))
 
-    def _ask_ct(self, encoded: Encoded, masks: Tensor, valid: Tensor) -> Tensor:
+    def _ask_ct(self, encoded: Encoded, masks: Tensor, valid: Tensor, orientations: Orientations | None) -> Tensor:
         assert self.ct_view is not None
-        prompts = self.ct_view.low_resolution_masks(masks)
+        prompts = self.ct_view.of_scans(orientations).low_resolution_masks(masks)
         return self.dual.ct_logits_of(encoded, prompts, valid=self._on_cubes(valid))
 
-    def _ask_pet(self, raw: Tensor, masks: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def _ask_pet(self, patches: Patches, masks: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if self.pet_view is None or masks is None:
             return None, None
-        pet = raw[:, [self.pet_channel]]
-        cubes = self.pet_view.images(pet)
-        coords, labels = self._place_points(self.pet_view, pet, cubes, masks)
+        view, pet = self.pet_view.of_scans(patches.orientations), patches.raw[:, [self.pet_channel]]
+        cubes = view.images(pet)
+        coords, labels = self._place_points(view, pet, cubes, masks)
         return self.dual.pet_logits(cubes, coords, labels), (labels == 1).any(2)
 
-    def _place_points(self, view: TeacherView, pet: Tensor, cubes: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    def _place_points(
+        self, view: TeacherView | MirroredView, pet: Tensor, cubes: Tensor, masks: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Points for the cubes, coords [B*n, K, N, 3] (x, y, z) and labels [B*n, K, N]."""
         place = partial(
             points_from_masks,

@@ -13,7 +13,12 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import systems_reason
 from nnunetv2_muduo.semisupervised.body import sample_body_locations
 from nnunetv2_muduo.semisupervised.channels import channel_names
-from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, install_case, is_fresh, source_stamp
+from nnunetv2_muduo.semisupervised.freshness import (
+    SOURCE_KEY,
+    install_case,
+    is_fresh,
+    source_stamp,
+)
 from nnunetv2_muduo.semisupervised.raw_intensities import (
     OUTSIDE_IS_ZERO_KEY,
     RAW_INTENSITY_KEY,

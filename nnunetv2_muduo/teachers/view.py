@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
+from nnunetv2_muduo.teachers.mirrored_view import MirroredView, mirrored_axes
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 from nnunetv2_muduo.teachers.tiling import SeparableMap, TiledAxis, lay_cubes, weights_from_cubes, weights_to_cubes
 
@@ -72,6 +73,18 @@ class TeacherView:
         sizes = (spec.cube_size, spec.mask_size)
         self._to_cubes = {size: SeparableMap([weights_to_cubes(axis, size) for axis in self._axes]) for size in sizes}
         self._to_patch = {size: SeparableMap([weights_from_cubes(axis, size) for axis in self._axes]) for size in sizes}
+
+    def of_scans(self, orientations: Sequence[str | None] | None) -> "TeacherView | MirroredView":
+        """This view of a batch of patches whose scans are stored so: those that lie mirrored are shown straight.
+
+        Args:
+            orientations: of the scan of each patch, which way its x, y and z grow (see `TeacherSpec.orientation`); None
+                where nobody knows. Such a patch is shown as it is, and so is one whose axes are in another order.
+        """
+        if orientations is None:
+            return self
+        scans = [mirrored_axes(stored, self.spec.orientation) or () if stored else () for stored in orientations]
+        return MirroredView(self, [[self._to_scan[axis] for axis in own] for own in scans]) if any(scans) else self
 
     def images(self, raw: Tensor) -> Tensor:
         """Raw intensities [B, 1, Z, Y, X] (HU or SUV) -> what the teacher encodes, [B*n, 1, S, S, S] (x, y, z).

@@ -62,19 +62,24 @@ class TinyDataset:
         return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in self.unlabelled.iterdir()}
 
     def write_channel(self, array: np.ndarray, file: Path, **geometry) -> Path:
-        """Geometry: spacing, origin as SimpleITK wants them, (x, y, z)."""
+        """Geometry: spacing, origin as SimpleITK wants them, (x, y, z), orientation in its letters."""
         image = SimpleITK.GetImageFromArray(array)
         image.SetSpacing(geometry.get("spacing", SPACING_IN_MM[::-1]))
         image.SetOrigin(geometry.get("origin", (0.0, 0.0, 0.0)))
+        orientation = geometry.get("orientation", "LPS")
+        image.SetDirection(SimpleITK.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(orientation))
         file.parent.mkdir(parents=True, exist_ok=True)
         SimpleITK.WriteImage(image, str(file))
         return file
 
-    def write_scan(self, case: str, *, folder: str = "imagesUn", channels=None, seed: int = 0) -> list[np.ndarray]:
+    def write_scan(
+        self, case: str, *, folder: str = "imagesUn", channels=None, seed: int = 0, **geometry
+    ) -> list[np.ndarray]:
         """Write the given channels, or a simulated CT and PET; returns the arrays."""
         arrays = list(channels if channels is not None else simulate_scan(seed))
         for index, array in enumerate(arrays):
-            self.write_channel(array, self.raw / folder / f"{case}_{index:04d}{self.dataset_json['file_ending']}")
+            file = self.raw / folder / f"{case}_{index:04d}{self.dataset_json['file_ending']}"
+            self.write_channel(array, file, **geometry)
         return arrays
 
     def write_labelled(self, case: str, *, seed: int = 0) -> list[np.ndarray]:

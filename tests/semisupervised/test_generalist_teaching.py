@@ -102,3 +102,18 @@ def test_a_student_that_sees_nothing_asks_nothing(patches, student, prompt):
 def test_answers_about_something_else_than_the_prompt_are_not_used(patches, student):
     asked = teaching(EchoTeacher(), generalist_prompt="points", points=1, min_prompt_iou=0.9)
     assert not asked.label(patches, student).valid.any(), "a ball is no box"
+
+
+@pytest.mark.parametrize("prompt", ["mask", "points"])
+def test_a_scan_that_is_stored_mirrored_is_shown_straight(patches, student, prompt):
+    def mirrored(volumes: Tensor) -> Tensor:
+        return volumes.flip(-2, -1)  # of RAS, which the teacher knows, to LPS
+
+    straight, other = EchoTeacher(), EchoTeacher()
+    settings = {"generalist_prompt": prompt, "point_strategy": "centroid"}
+    expected = teaching(straight, **settings).label(patches, student)
+    given = Patches(mirrored(patches.clean), mirrored(patches.raw), ["LPS", "LPS"])
+    found = teaching(other, **settings).label(given, mirrored(student))
+    assert torch.equal(other.images[0], straight.images[0])
+    least = 0.7 if prompt == "points" else 1.0  # the middle voxel of two is the other one
+    assert dice(found.p_ct > 0.5, mirrored(expected.p_ct) > 0.5) >= least

@@ -59,12 +59,22 @@ def position_of(crop: np.ndarray, volume: np.ndarray) -> tuple[int, ...]:
 
 def test_a_batch_has_three_views_of_the_same_patches(prepared):
     batch = next(loader_of(prepared))
-    assert set(batch) == {"image", "clean", "raw", "keys"}
+    assert set(batch) == {"image", "clean", "raw", "keys", "orientations"}
     for view in ("image", "clean", "raw"):
         assert batch[view].shape == (2, 2, *PATCH_SIZE)
         assert batch[view].dtype == torch.float32
     assert torch.equal(batch["image"], batch["clean"])
     assert [type(key) for key in batch["keys"]] == [str, str]
+
+
+def test_a_batch_tells_how_its_scans_are_stored(tiny_dataset):
+    stored = {"a": "LPS", "b": "RAS", "c": "LAS"}
+    for case, orientation in stored.items():
+        tiny_dataset.write_scan(case, orientation=orientation)
+    tiny_dataset.preprocess()
+    loader = loader_of(tiny_dataset)
+    for batch in (next(loader), next(loader), loader.central_patch()):
+        assert batch["orientations"] == [stored[key] for key in batch["keys"]]
 
 
 def test_the_raw_patch_is_a_crop_of_the_scan_in_hu_and_suv(prepared):
@@ -232,7 +242,7 @@ def test_a_paired_batch_is_nnunets_with_an_unlabelled_one_in_it(prepared, monkey
     loader = PairedLoader(SingleThreadedAugmenter(Labelled(), None), unlabelled)
     batch = next(iter(loader))
     assert set(batch) == {"data", "target", "keys", "unlabelled"}
-    assert set(batch["unlabelled"]) == {"image", "clean", "raw", "keys"}
+    assert set(batch["unlabelled"]) == {"image", "clean", "raw", "keys", "orientations"}
     assert loader.unlabelled_patches is unlabelled.data_loader
     loader.finish()
 

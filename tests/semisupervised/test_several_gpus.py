@@ -167,8 +167,12 @@ def together(*batches: dict) -> dict:
     return {
         "data": torch.cat([given["data"] for given in batches]),
         "target": [torch.cat(scales) for scales in zip(*(given["target"] for given in batches), strict=True)],
-        "unlabelled": {key: torch.cat([given[key] for given in unlabelled]) for key in unlabelled[0]},
+        "unlabelled": {key: _joined([given[key] for given in unlabelled]) for key in unlabelled[0]},
     }
+
+
+def _joined(parts: list) -> Tensor | list:
+    return torch.cat(parts) if isinstance(parts[0], Tensor) else [entry for part in parts for entry in part]
 
 
 def assert_same_gradients(given: Tensor, expected: Tensor) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fabricated_training import trainers_in
 
 from nnunetv2_muduo.semisupervised import configured
-from nnunetv2_muduo.semisupervised.monitoring import told_judged_on_training_cases
+from nnunetv2_muduo.semisupervised.monitoring import told_judged_on_training_cases, told_of_other_orders
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 from nnunetv2_muduo.trainers.nnUNetTrainerSemiSAM import nnUNetTrainerSemiSAM
 
@@ -50,3 +50,13 @@ def test_a_split_that_holds_cases_out_is_not_warned_of_and_one_that_overlaps_is(
 def test_nothing_is_told_of_parts_without_a_common_case():
     assert told_judged_on_training_cases(["a"], ["b"]) == ""
     assert told_judged_on_training_cases(["a"], []) == ""
+
+
+def test_scans_that_teachers_would_see_lying_on_a_side_are_told_of(make):
+    trainer = make(trainer_class=nnUNetTrainerMuDuo, ct_teacher="standin_ct", pet_teacher="standin_pet")
+    trainer.load_teachers()
+    teaching = trainer.teaching_with(None)
+    stored = {"a": "LPS", "b": "RAS", "c": None}
+    assert told_of_other_orders(stored, teaching) == ""
+    told = told_of_other_orders(stored | {"b": "SAR"}, teaching)
+    assert told.startswith("1 of 3 unlabelled scan(s) are not stored in axial slices (the first: b, SAR)")

@@ -50,8 +50,8 @@ class Generator(nn.Module):
 
 @pytest.fixture
 def scans(tiny_dataset) -> Path:
-    for seed, case in enumerate(CASES):
-        tiny_dataset.write_scan(case, seed=seed)
+    for seed, case in enumerate(CASES):  # one of them stored as the teachers know patients
+        tiny_dataset.write_scan(case, seed=seed, orientation="RAS" if case == "b" else "LPS")
     return tiny_dataset.preprocess().folder
 
 
@@ -88,8 +88,9 @@ def labels_at(scans: Path, teaching: Teaching, case: str, tile: int, student: Te
     clean, mask = loader.crop(opened, centre)
     raw = loader.raw_crop(opened, centre, clean, mask)
     batch = {name: torch.from_numpy(values[None]) for name, values in cached.tile(tile).items()}
-    asked = teaching.label(Patches(clean[None], raw[None]), student)
-    return asked, teaching.conclude(from_stored(batch, torch.device("cpu")), student)
+    orientations = [opened.orientation]
+    asked = teaching.label(Patches(clean[None], raw[None], orientations), student)
+    return asked, teaching.conclude(from_stored(batch, torch.device("cpu"), orientations), student)
 
 
 def student_of(seed: int = 0) -> Tensor:
@@ -206,6 +207,14 @@ def test_a_scan_that_changed_is_done_again_alone(scans, tiny_dataset):
     assert (summary.built, summary.fresh) == (("b",), ("a", "pat 1.v2"))
 
 
+def test_a_scan_stored_another_way_round_is_done_again_where_teachers_have_to_mirror_it(scans, monkeypatch):
+    build(scans)
+    monkeypatch.setattr(teacher_cache, "orientation_of", lambda properties: "RAS")  # what teachers know
+    assert build(scans).built == ("a", "pat 1.v2"), "those that were mirrored"
+    monkeypatch.setattr(teacher_cache, "orientation_of", lambda properties: None)
+    assert build(scans).built == ()
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(scans, monkeypatch):
     done = []
 
@@ -281,7 +290,8 @@ def test_the_loader_hands_out_tiles_with_their_evidence_and_the_students_view(sc
     seen = set()
     for _ in range(12):
         batch = next(loader)
-        assert set(batch) == {"image", "clean", "evidence", "keys", "tiles"}
+        assert set(batch) == {"image", "clean", "evidence", "keys", "orientations", "tiles"}
+        assert batch["orientations"] == ["RAS" if key == "b" else "LPS" for key in batch["keys"]]
         assert batch["image"].shape == (2, 2, *PATCH)
         for index, (key, tile) in enumerate(zip(batch["keys"], batch["tiles"], strict=True)):
             case = CachedCase(folder / key)

@@ -202,3 +202,28 @@ def test_teachers_see_transposed_patches_as_they_see_others(patches, student, ax
     for mine, theirs in zip(other.dual.ct.prompts, plain.dual.ct.prompts, strict=True):
         assert torch.equal(mine["masks"], theirs["masks"])
     assert dice(found.fused, turned(expected.fused)) > 0.9  # points are spread from the other end
+
+
+@pytest.mark.parametrize("grid", ["patch", "1.5mm"])
+@pytest.mark.parametrize("ct_prompt", ["student", "generator"])
+def test_teachers_see_mirrored_patches_as_they_see_others(patches, student, grid: str, ct_prompt: str):
+    def mirrored(volumes: Tensor) -> Tensor:
+        return torch.cat([volumes[:1].flip(-2, -1), volumes[1:]])  # of RAS, the teachers' own, to LPS and RAS
+
+    settings = Settings(grid=grid, ct_prompt=ct_prompt, point_strategy="centroid")
+    plain, other = teaching(settings), teaching(settings)
+    expected = plain.label(patches, student)
+    given = Patches(mirrored(patches.clean), mirrored(patches.raw), orientations=["LPS", "RAS"])
+    found = other.label(given, mirrored(student))
+    assert torch.equal(found.valid, expected.valid)
+    assert torch.equal(found.p_ct, mirrored(expected.p_ct))
+    assert dice(found.p_pet > 0.5, mirrored(expected.p_pet) > 0.5) > 0.8  # the middle voxel of two is the other one
+    for mine, theirs in zip((other.dual.ct, other.dual.pet), (plain.dual.ct, plain.dual.pet), strict=True):
+        assert torch.equal(mine.images[0], theirs.images[0])
+    assert expected.valid.any()
+
+
+def test_teaching_knows_what_it_has_to_mirror_and_what_no_mirror_puts_right():
+    both = teaching()
+    assert [both.mirrors(stored) for stored in (None, "RAS", "LPS", "SAR")] == [False, False, True, False]
+    assert [both.in_other_order(stored) for stored in (None, "RAS", "LPS", "SAR")] == [False, False, False, True]

@@ -127,6 +127,7 @@ def test_picture_of_a_patch_keeps_nothing_but_the_patch(
             ct_channel=0,
             pet_channel=1,
             own_answer=lambda clean: None,
+            patches_of=lambda unlabelled: Patches(unlabelled["clean"], unlabelled["raw"]),
         )
     )
     label = asked.label

@@ -81,7 +81,7 @@ def test_no_step_runs_an_encoder_and_a_resumed_training_uses_the_same_cache(data
         first.run_training()
     first.dataloader_train.finish()
     assert "computing 2 case(s), at most 6 tiles each" in text_of_log(first)
-    assert set(first.batch["unlabelled"]) == {"image", "clean", "evidence", "keys", "tiles"}
+    assert set(first.batch["unlabelled"]) == {"image", "clean", "evidence", "keys", "orientations", "tiles"}
     assert first.encoded_in_steps == 0
     assert first.own_answer(first.batch["unlabelled"]["clean"]).label_share == 0.3, "the student votes on cached tiles"
     logged = first.logger.get_checkpoint()

@@ -62,6 +62,7 @@ def batch(seed: int = 0, unlabelled: int = 2) -> dict:
     target = [torch.randint(0, 3, (2, 1, *(size // 2**i for size in PATCH)), generator=generator) for i in range(2)]
     images = torch.randn(2 + unlabelled, 2, *PATCH, generator=generator)
     unlabelled_images = {"image": images[2:], "clean": images[2:] + 0.01, "raw": 100 * images[2:]}
+    unlabelled_images["orientations"] = [None] * unlabelled
     return {"data": images[:2], "target": target, "unlabelled": unlabelled_images}
 
 
