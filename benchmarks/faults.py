@@ -51,7 +51,7 @@ SHARES = {
     "segment": 3,
     "uncrop": 6,
     "report": 3,
-    TRAINING: 1,
+    TRAINING: 5,
 }
 COLUMNS = {
     "kill": "killed before a change",

@@ -14,7 +14,8 @@ from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
 from nnunetv2_muduo.teachers.dual import Encoded
 from nnunetv2_muduo.teachers.intensity import CLAMP
-from nnunetv2_muduo.teachers.mirrored_view import MirroredView, mirrored_axes
+from nnunetv2_muduo.teachers.mixed_views import MixedViews
+from nnunetv2_muduo.teachers.orientation import mirrored_axes
 
 Orientations: TypeAlias = Sequence[str | None]
 
@@ -177,15 +178,16 @@ class Teaching:
 
     def mirrors(self, orientation: str | None) -> bool:
         """Whether a teacher sees patches of a scan stored so mirrored."""
-        views = [view for view in (self.ct_view, self.pet_view) if view is not None]
-        return any(isinstance(view.of_scans([orientation]), MirroredView) for view in views)
+        return any(self._mirrored_axes(orientation))
 
     def in_other_order(self, orientation: str | None) -> bool:
         """Whether a scan stored so has its axes in another order than a teacher knows, which no mirror puts right."""
-        views = [view for view in (self.ct_view, self.pet_view) if view is not None]
-        return orientation is not None and any(
-            mirrored_axes(orientation, view.spec.orientation) is None for view in views
-        )
+        return None in self._mirrored_axes(orientation)
+
+    def _mirrored_axes(self, orientation: str | None) -> list[tuple[int, ...] | None]:
+        """Of each teacher's view, see `mirrored_axes`; nothing where nobody knows how the scan is stored."""
+        views = [view for view in (self.ct_view, self.pet_view) if view is not None and orientation is not None]
+        return [mirrored_axes(str(orientation), view.spec.orientation) for view in views]
 
     @torch.inference_mode()
     def label(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
@@ -290,7 +292,7 @@ class Teaching:
         return self.dual.pet_logits(cubes, coords, labels), (labels == 1).any(2)
 
     def _place_points(
-        self, view: TeacherView | MirroredView, pet: Tensor, cubes: Tensor, masks: Tensor
+        self, view: TeacherView | MixedViews, pet: Tensor, cubes: Tensor, masks: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Points for the cubes, coords [B*n, K, N, 3] (x, y, z) and labels [B*n, K, N]."""
         place = partial(

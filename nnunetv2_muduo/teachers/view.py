@@ -1,13 +1,15 @@
 """The one place that knows both grids: nnU-Net's patch (z, y, x) and the cube (x, y, z) that a teacher expects."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
-from nnunetv2_muduo.teachers.mirrored_view import MirroredView, mirrored_axes
+from nnunetv2_muduo.teachers.mixed_views import MixedViews
+from nnunetv2_muduo.teachers.orientation import mirrored_axes
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 from nnunetv2_muduo.teachers.tiling import SeparableMap, TiledAxis, lay_cubes, weights_from_cubes, weights_to_cubes
 
@@ -36,6 +38,8 @@ class TeacherView:
         axes: which of a scan's axes (z, y, x) each axis of the patch is: `transpose_forward` of nnU-Net's plans, which
             puts the axis of the largest spacing first. Wherever it says (z, y, x) here, patches, points and sizes have
             this order; cubes are (x, y, z) all the same.
+        mirrored: those of the scan's axes (z, y, x) that grow against `spec.orientation`: the teacher sees the patch
+            straight.
 
     Attributes:
         n_cubes: cubes per patch, 1 for grid "patch".
@@ -53,6 +57,7 @@ class TeacherView:
         grid: str = "patch",
         clamp: tuple[float, float] | None = None,
         axes: Sequence[int] = (0, 1, 2),
+        mirrored: Sequence[int] = (),
     ) -> None:
         if sorted(axes) != [0, 1, 2]:
             raise ValueError(f"axes must be an order of 0, 1, 2, not {list(axes)}")
@@ -71,10 +76,19 @@ class TeacherView:
         self._tiles = tuple(len(axis.starts) for axis in self._axes)
         self.n_cubes = math.prod(self._tiles)
         sizes = (spec.cube_size, spec.mask_size)
-        self._to_cubes = {size: SeparableMap([weights_to_cubes(axis, size) for axis in self._axes]) for size in sizes}
-        self._to_patch = {size: SeparableMap([weights_from_cubes(axis, size) for axis in self._axes]) for size in sizes}
+        self._mirrored = tuple(int(axis) for axis in mirrored)
+        self._to_cubes = {size: self._map(weights_to_cubes, size, patch_is=1) for size in sizes}
+        self._to_patch = {size: self._map(weights_from_cubes, size, patch_is=0) for size in sizes}
+        self._arguments: dict[str, Any] = {
+            "patch_size": patch_size,
+            "spacing_in_mm": spacing_in_mm,
+            "grid": grid,
+            "clamp": clamp,
+            "axes": axes,
+        }
+        self._mirrored_views: dict[tuple[int, ...], TeacherView] = {self._mirrored: self}
 
-    def of_scans(self, orientations: Sequence[str | None] | None) -> "TeacherView | MirroredView":
+    def of_scans(self, orientations: Sequence[str | None] | None) -> "TeacherView | MixedViews":
         """This view of a batch of patches whose scans are stored so: those that lie mirrored are shown straight.
 
         Args:
@@ -83,8 +97,14 @@ class TeacherView:
         """
         if orientations is None:
             return self
-        scans = [mirrored_axes(stored, self.spec.orientation) or () if stored else () for stored in orientations]
-        return MirroredView(self, [[self._to_scan[axis] for axis in own] for own in scans]) if any(scans) else self
+        views = [self._of_scan(stored) for stored in orientations]
+        return views[0] if len(set(views)) == 1 else MixedViews(views)
+
+    def _of_scan(self, orientation: str | None) -> "TeacherView":
+        mirrored = () if orientation is None else mirrored_axes(orientation, self.spec.orientation) or ()
+        if mirrored not in self._mirrored_views:
+            self._mirrored_views[mirrored] = TeacherView(self.spec, **self._arguments, mirrored=mirrored)
+        return self._mirrored_views[mirrored]
 
     def images(self, raw: Tensor) -> Tensor:
         """Raw intensities [B, 1, Z, Y, X] (HU or SUV) -> what the teacher encodes, [B*n, 1, S, S, S] (x, y, z).
@@ -133,6 +153,8 @@ class TeacherView:
         starts = torch.cartesian_prod(*[torch.tensor(axis.starts) for axis in self._axes]).to(coords.device)
         steps = torch.tensor([axis.extent / size for axis in self._axes], device=coords.device)
         coords = coords[..., list(self._to_scan)]
+        for axis in self._mirrored:  # `coords` is a copy by now
+            coords[..., axis] = self._axes[axis].length - 1 - coords[..., axis]
         edges = coords.float()[:, None] + 0.5 - starts[:, None, None]  # [B, n, K, N, 3] from the cube's near corner
         mapped = (edges / steps - 0.5).flip(-1).flatten(0, 1)
         repeated = labels.repeat_interleave(self.n_cubes, dim=0)
@@ -167,6 +189,13 @@ class TeacherView:
         z, y, x = self._tiles
         tiles = mosaic.reshape(*volumes.shape[:2], z, size, y, size, x, size)
         return tiles.permute(0, 2, 4, 6, 1, 7, 5, 3).flatten(0, 3).contiguous()
+
+    def _map(self, weights: Callable[[TiledAxis, int], Tensor], size: int, *, patch_is: int) -> SeparableMap:
+        """Between the patch and cubes of this size; `patch_is` is the axis of the matrices that counts patch voxels."""
+        matrices = [weights(axis, size) for axis in self._axes]
+        for axis in self._mirrored:
+            matrices[axis] = matrices[axis].flip(patch_is)
+        return SeparableMap(matrices)
 
     def _check(self, name: str, volumes: Tensor) -> None:
         if volumes.ndim != 5 or tuple(volumes.shape[2:]) != self.patch_size:

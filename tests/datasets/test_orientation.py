@@ -11,7 +11,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.turning import Turn
-from nnunetv2_muduo.teachers.mirrored_view import mirrored_axes
+from nnunetv2_muduo.teachers.orientation import mirrored_axes
 
 ORIENTATIONS = ["".join(letters) for axes in permutations(("LR", "PA", "SI")) for letters in product(*axes)]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.teachers.mirrored_view import MirroredView
+from nnunetv2_muduo.teachers.mixed_views import MixedViews
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 from nnunetv2_muduo.teachers.view import TeacherView
 
@@ -30,11 +30,11 @@ def test_a_teacher_sees_a_mirrored_patch_straight_and_answers_on_it_as_it_lies(g
     other = straight.of_scans([orientation] * 2)
     volumes = torch.rand(2, 1, *PATCH)
     mine = flipped(volumes, axes)
-    assert torch.equal(other.images(mine), straight.images(volumes))
-    assert torch.equal(other.masks(mine), straight.masks(volumes))
-    assert torch.equal(other.low_resolution_masks(mine), straight.low_resolution_masks(volumes))
+    torch.testing.assert_close(other.images(mine), straight.images(volumes), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(other.masks(mine), straight.masks(volumes))
+    torch.testing.assert_close(other.low_resolution_masks(mine), straight.low_resolution_masks(volumes))
     logits, valid = torch.randn(2 * straight.n_cubes, 3, 8, 8, 8), torch.rand(2 * straight.n_cubes, 3) > 0.3
-    assert torch.equal(other.back(logits, valid), flipped(straight.back(logits, valid), axes))
+    torch.testing.assert_close(other.back(logits, valid), flipped(straight.back(logits, valid), axes))
     assert other.n_cubes == straight.n_cubes
 
 
@@ -56,13 +56,31 @@ def test_points_move_with_the_patch(grid: str, orientation: str):
 def test_axes_are_those_of_the_scan_where_plans_exchange_them(order: tuple[int, ...]):
     straight, patch = view("1.5mm"), torch.rand(1, 1, *PATCH)
     of_network = flipped(patch, (1,)).permute(0, 1, *(axis + 2 for axis in order))
-    assert torch.equal(view("1.5mm", order).of_scans(["LAS"]).images(of_network), straight.images(patch))
+    seen = view("1.5mm", order).of_scans(["LAS"]).images(of_network)
+    torch.testing.assert_close(seen, straight.images(patch), atol=1e-5, rtol=1e-5)
 
 
-def test_each_patch_of_a_batch_is_mirrored_as_its_own_scan():
-    straight, patches = view("patch"), torch.rand(3, 1, *PATCH)
-    mine = torch.cat([patches[:1], flipped(patches[1:2], (1, 2)), patches[2:]])
-    assert torch.equal(straight.of_scans(["LPS", "RAS", None]).images(mine), straight.images(patches))
+@pytest.mark.parametrize("grid", ["patch", "1.5mm"])
+def test_each_patch_of_a_batch_is_seen_as_its_own_scan_is_stored(grid: str):
+    straight, stored = view(grid), ["LPS", "RAS", None]
+    mixed = straight.of_scans(stored)
+    one_by_one = [straight.of_scans([orientation]) for orientation in stored]
+    assert isinstance(mixed, MixedViews)
+    volumes = torch.rand(3, 2, *PATCH)
+    for method in ("masks", "low_resolution_masks"):
+        expected = torch.cat([getattr(own, method)(one) for own, one in zip(one_by_one, volumes.split(1), strict=True)])
+        assert torch.equal(getattr(mixed, method)(volumes), expected)
+    raw = volumes[:, :1] * 100
+    expected = torch.cat([own.images(one) for own, one in zip(one_by_one, raw.split(1), strict=True)])
+    assert torch.equal(mixed.images(raw), expected)
+    logits, valid = torch.randn(3 * mixed.n_cubes, 4, 8, 8, 8), torch.rand(3 * mixed.n_cubes, 4) > 0.3
+    cubes = list(zip(one_by_one, logits.split(mixed.n_cubes), valid.split(mixed.n_cubes), strict=True))
+    assert torch.equal(mixed.back(logits, valid), torch.cat([own.back(said, asked) for own, said, asked in cubes]))
+    assert torch.equal(mixed.back(logits), torch.cat([own.back(said) for own, said, _ in cubes]))
+    coords, labels = torch.randint(14, (3, 4, 2, 3)), torch.ones(3, 4, 2, dtype=torch.long)
+    points = [own.points(c, p) for own, c, p in zip(one_by_one, coords.split(1), labels.split(1), strict=True)]
+    for found, expected in zip(mixed.points(coords, labels), zip(*points, strict=True), strict=True):
+        assert torch.equal(found, torch.cat(expected))
 
 
 @pytest.mark.parametrize("orientations", [None, ["LPS", "LPS"], [None, "LPS"], ["SPL", "PLS"]])
@@ -71,6 +89,11 @@ def test_a_view_stays_itself_where_nothing_is_mirrored_or_axes_are_in_another_or
     assert straight.of_scans(orientations) is straight
 
 
+def test_views_of_mirrored_scans_are_made_once():
+    straight = view("patch")
+    assert straight.of_scans(["RAS"]) is straight.of_scans(["RAS", "RAS"])
+
+
 def test_a_batch_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="expected 2 patches, got 3"):
-        MirroredView(view("patch"), [(1,), ()]).masks(torch.zeros(3, 1, *PATCH))
+    with pytest.raises(ValueError, match="longer"):
+        view("patch").of_scans(["RAS", "LPS"]).masks(torch.zeros(3, 1, *PATCH))
