@@ -9,6 +9,8 @@ import nibabel
 import numpy as np
 
 _CHUNK_IN_BYTES = 1 << 24
+_LEAST_IN_BYTES = {".nii": 348, ".nii.gz": 20}  # a header; the shortest gzip file, which holds nothing
+_BEGINS = {".nii": (348).to_bytes(4, "little"), ".nii.gz": b"\x1f\x8b"}
 
 
 def is_truncated_nifti(file: Path) -> bool:
@@ -18,6 +20,8 @@ def is_truncated_nifti(file: Path) -> bool:
     the file is decompressed to count. Files of other formats, and what is no NIfTI file at all, are left to their
     readers, which complain by themselves: False.
     """
+    if _is_too_short(file):
+        return True
     image = _load_header(file)
     if image is None:
         return file.name.endswith(".nii.gz") and _breaks_off(file)  # ITK fills up even what ends behind the header
@@ -39,6 +43,15 @@ def count_non_finite_in_nifti(file: Path) -> int:
         return 0
     stored = np.asanyarray(image.dataobj.get_unscaled())
     return int(stored.size - np.count_nonzero(np.isfinite(stored)))
+
+
+def _is_too_short(file: Path) -> bool:
+    """Whether a file begins as what its name says and ends before a header, or an empty gzip file, could."""
+    ending = next((ending for ending in _BEGINS if file.name.endswith(ending)), None)
+    if ending is None or not file.is_file() or file.stat().st_size >= _LEAST_IN_BYTES[ending]:
+        return False
+    begin = file.read_bytes()[: len(_BEGINS[ending])]
+    return _BEGINS[ending].startswith(begin)
 
 
 def _load_header(file: Path) -> Any:

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK
 
 from nnunetv2_muduo.datasets import nifti_checks
-from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
+from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
 
 
 @pytest.fixture(params=[".nii", ".nii.gz"])
@@ -28,6 +28,14 @@ def test_a_whole_file_is_not_truncated(whole):
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
 def test_a_truncated_file_is_told(whole, share):
     assert is_truncated_nifti(cut(whole, share))
+
+
+def test_every_length_short_of_the_header_is_told(whole):
+    content = whole.read_bytes()
+    for length in range(348):
+        whole.write_bytes(content[:length])
+        assert is_truncated_nifti(whole), length
+        assert not is_whole_image(whole), length
 
 
 @pytest.mark.parametrize("whole", [".nii.gz"], indirect=True)

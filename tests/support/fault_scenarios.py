@@ -191,7 +191,7 @@ def _evaluate() -> Scenario:
         results=("out/**/*.*",),
         whole=("out/**/*.*",),
         damage=("out/**/*.*",),
-        inputs=("reference/*", "exact/*", "poor/*"),
+        inputs=("reference/*", "exact/*", "poor/*.nii.gz"),  # labels are those of the first predictions
     )
 
 
