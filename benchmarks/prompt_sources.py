@@ -4,7 +4,8 @@
 
 Scans, supervised student and prompt generator are those of `label_efficiency.py` with 5 labelled scans (the same OUT
 continues it). Patches are of the five labelled cases that a budget of 5 leaves aside, on which nothing is trained.
-Prompts come from the prompt generator, from the student, or from the mean of both; both teachers get them. For each
+Prompts come from the prompt generator, from the student, from the mean of both, or from the mean of the student and of
+what the teachers said to its prompts ("second round"); both teachers get them. For each
 threshold on the overlap with the prompt, the mean Dice of what is kept. Writes
 benchmarks/results/prompt_sources_SIZE.{md,json}, with `--student supervised-long`
 prompt_sources_SIZE_long.{md,json}.
@@ -32,11 +33,11 @@ from tqdm import tqdm
 from nnunetv2_muduo.distillation import soft_iou
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
-from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches
+from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, organ_masks
 from nnunetv2_muduo.teachers.prompt_rounds import dice
 
 BUDGET = 5
-SOURCES = ("generator", "student", "both")
+SOURCES = ("generator", "student", "both", "second round")
 THRESHOLDS = (0.0, 0.2, 0.3, 0.4)
 OF_WHOM = ("prompt", "student", "ct", "pet", "mean of both", "by their errors", "mean with the student")
 
@@ -75,31 +76,45 @@ def patches_of(trainer: Any, cases: Sequence[str], number: int) -> list[tuple[Pa
 
 
 @torch.inference_mode()
-def prompts_of(source: str, trainer: Any, clean: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:
-    """Probabilities [B, K, Z, Y, X] and label map [B, Z, Y, X] of a source of prompts."""
-    generated, _ = trainer.teaching._generate_prompts(clean, None)
-    foreground = {"generator": generated, "student": student, "both": (generated + student) / 2}[source]
-    background = 1 - foreground.sum(1, keepdim=True)
-    return foreground, torch.cat([background, foreground], 1).argmax(1)
+def prompts_of(source: str, trainer: Any, patches: Patches, student: Tensor) -> Tensor:
+    """Probabilities [B, K, Z, Y, X] of a source of prompts."""
+    generated, _ = trainer.teaching._generate_prompts(patches.clean, None)
+    if source == "second round":
+        ct, pet, _, _ = answers_to(student, trainer, patches)
+        return together(ct, pet, student)
+    return {"generator": generated, "student": student, "both": (generated + student) / 2}[source]
+
+
+@torch.inference_mode()
+def answers_to(prompts: Tensor, trainer: Any, patches: Patches) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Probabilities of CT and PET teacher [B, K, Z, Y, X], what they were asked (bool), and valid [B, K]."""
+    teaching, background = trainer.teaching, 1 - prompts.sum(1, keepdim=True)
+    label_map = torch.cat([background, prompts], 1).argmax(1)
+    prompted = organ_masks(label_map, prompts.shape[1])
+    valid = prompted.flatten(2).any(2)
+    encoded = teaching._encode_ct(patches, valid.any(1))
+    ct_logits = teaching._ask_ct(encoded, prompts, valid, patches.orientations)
+    pet_logits, asked = teaching._ask_pet(patches, prompted)
+    evidence = Evidence(label_map, None, ct_logits, pet_logits, asked, patches.orientations)
+    ct, pet = teaching.conclude(evidence, prompts).streams
+    return ct, pet, prompted, valid
+
+
+def together(ct: Tensor, pet: Tensor, student: Tensor) -> Tensor:
+    """The mean of all three as probabilities of organs that exclude each other, [B, K, Z, Y, X]."""
+    mean_of_all = (ct + pet + student) / 3
+    return mean_of_all / mean_of_all.sum(1, keepdim=True).clamp_min(1)
 
 
 @torch.inference_mode()
 def rows_of(source: str, trainer: Any, batches: Sequence[tuple[Patches, Tensor]]) -> list[dict[str, float]]:
     """A row for each organ that the source finds in a patch: overlap with the prompt, Dice of all (0: not there)."""
-    teaching, rows = trainer.teaching, []
-    organs = torch.arange(1, len(trainer.organs) + 1).view(1, -1, 1, 1, 1)
+    rows = []
     for patches, labels in batches:
         logits = trainer.network(patches.clean)
         student = (logits if isinstance(logits, Tensor) else logits[0]).float().softmax(1)[:, 1:]
-        probabilities, label_map = prompts_of(source, trainer, patches.clean, student)
-        prompted, truth = label_map[:, None] == organs, labels == organs
-        valid = prompted.flatten(2).any(2)
-        encoded = teaching._encode_ct(patches, valid.any(1))
-        ct_logits = teaching._ask_ct(encoded, probabilities, valid, patches.orientations)
-        pet_logits, asked = teaching._ask_pet(patches, prompted)
-        evidence = Evidence(label_map, None, ct_logits, pet_logits, asked, patches.orientations)
-        said = teaching.conclude(evidence, probabilities)
-        ct, pet = said.streams
+        ct, pet, prompted, valid = answers_to(prompts_of(source, trainer, patches, student), trainer, patches)
+        truth = organ_masks(labels[:, 0], len(trainer.organs))
         answers = {
             "prompt": prompted,
             "student": student > 0.5,
