@@ -66,9 +66,17 @@ class ScanGrid:
         return ScanGrid(tuple(int(n) for n in size), self.spacing, tuple(corner.tolist()), self.direction)
 
     def respaced(self, spacing_in_mm: Sequence[float]) -> "ScanGrid":
-        """Another spacing (x, y, z) over the same extent, up to half a voxel: the first corner stays where it is."""
-        new = np.array(spacing_in_mm, dtype=float)
-        size = np.maximum(1, np.rint(np.array(self.size) * np.array(self.spacing) / new)).astype(int)
+        """Another spacing (x, y, z) over the same extent, up to half a voxel: the first corner stays where it is.
+
+        Raises:
+            ValueError: where it comes to more voxels than any scan has.
+        """
+        new, extent = np.array(spacing_in_mm, dtype=float), np.array(self.size) * np.array(self.spacing)
+        wanted = np.maximum(1, np.rint(extent / new))
+        if wanted.prod() > _MOST_VOXELS:
+            sizes, steps = (" x ".join(f"{number:g}" for number in numbers) for numbers in (extent, new))
+            raise ValueError(f"{sizes} mm at {steps} mm are more voxels than any scan has")
+        size = wanted.astype(int)
         shift = (new / np.array(self.spacing) - 1) / 2  # from the first voxel's centre to the new one's, in voxels
         origin = np.array(self.origin) + self._axes() @ shift
         return ScanGrid(tuple(size.tolist()), tuple(new.tolist()), tuple(origin.tolist()), self.direction)

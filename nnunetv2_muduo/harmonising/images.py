@@ -142,7 +142,10 @@ def _place(reference: sitk.Image, options: Options, notes: list[str]) -> _Place:
         stored = ", ".join("xyz"[order.index(axis)] for axis in range(3))
         notes.append(f"The axes of the {name} are stored in the order {stored}: they were brought into x, y, z.")
     if options.spacing_in_mm is not None:
-        grid = grid.respaced(tuple(reversed(options.spacing_in_mm)))
+        try:
+            grid = grid.respaced(tuple(reversed(options.spacing_in_mm)))
+        except ValueError as error:
+            raise UserError(f"The {name}'s header cannot be right, or the spacing asked for: {error}") from error
     return _Place(reference, name, order, grid)
 
 

@@ -38,6 +38,13 @@ def test_another_spacing_keeps_the_extent():
     assert coarse.respaced((2.0, 3.0, 4.0)).is_exactly(grid)
 
 
+@pytest.mark.parametrize("spacing", [(1e30, 3.0, 4.0), (2e6, 3e6, 4.0)])
+def test_a_spacing_that_comes_to_more_voxels_than_any_scan_has_is_refused(spacing):
+    grid = ScanGrid((10, 12, 8), spacing, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    with pytest.raises(ValueError, match=r"mm at 2 x 2 x 3 mm are more voxels than any scan has"):
+        grid.respaced((2.0, 2.0, 3.0))
+
+
 @pytest.mark.parametrize(
     ("orientation", "order"), [("LPS", (0, 1, 2)), ("RAI", (0, 1, 2)), ("SAL", (2, 1, 0)), ("PIR", (2, 0, 1))]
 )
