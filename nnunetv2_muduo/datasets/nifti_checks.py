@@ -48,8 +48,8 @@ def count_non_finite_in_nifti(file: Path) -> int:
 def _is_too_short(file: Path) -> bool:
     """Whether a file begins as what its name says and ends before a header, or an empty gzip file, could."""
     ending = next((ending for ending in _BEGINS if file.name.endswith(ending)), None)
-    if ending is None or not file.is_file() or file.stat().st_size >= _LEAST_IN_BYTES[ending]:
-        return False
+    if ending is None or not file.is_file() or not 0 < file.stat().st_size < _LEAST_IN_BYTES[ending]:
+        return False  # an empty file is its reader's business
     begin = file.read_bytes()[: len(_BEGINS[ending])]
     return _BEGINS[ending].startswith(begin)
 

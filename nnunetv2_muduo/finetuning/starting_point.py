@@ -9,7 +9,7 @@ from torch import nn
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.json_files import read_json
-from nnunetv2_muduo.teachers.checkpoint import read_checkpoint, read_config
+from nnunetv2_muduo.teachers.checkpoint import built, read_checkpoint, read_config
 from nnunetv2_muduo.teachers.registry import find_architecture, known_architectures
 from nnunetv2_muduo.teachers.weights import find_weights, load_teacher
 
@@ -49,7 +49,7 @@ def start_from_config(path: Path, *, seed: int) -> tuple[nn.Module, dict[str, An
     config = read_config(model, content.get("config", {}), path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = model(config)
+        network = built(model, config, path)
     return network, {"start": f"random weights ({architecture})"}
 
 

@@ -67,12 +67,12 @@ def build_teacher(checkpoint: Mapping[str, Any], path: Path) -> nn.Module:
         raise UserError(f"{path} cannot be used: {error}") from error
     weights = _state_dict(checkpoint, path)
     config = read_config(model, checkpoint.get("config", {}), path)
-    problems = mismatches(_shapes(model, config) or _built(model, config, path).state_dict(), weights)
+    problems = mismatches(_shapes(model, config) or built(model, config, path).state_dict(), weights)
     if problems:
         raise UserError(f"{path} does not fit {architecture}: {'; '.join(problems)}; use a file made for it.")
     if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
         raise UserError(f"{path} holds NaN or infinity in {broken[0]}: its training diverged; use another file.")
-    teacher = _built(model, config, path)
+    teacher = built(model, config, path)
     check_teacher(teacher)
     teacher.load_state_dict(weights, strict=True)
     return teacher
@@ -101,8 +101,12 @@ def _shapes(model: Any, config: Any) -> dict[str, Tensor]:
         return {}
 
 
-def _built(model: Any, config: Any, path: Path) -> nn.Module:
-    """A teacher whose weights are about to be replaced."""
+def built(model: Any, config: Any, path: Path) -> nn.Module:
+    """A network with random weights, which draws from a copy of torch's random numbers.
+
+    Raises:
+        UserError: naming the file that the configuration is from, where the architecture does not take it.
+    """
     try:
         with torch.random.fork_rng(devices=[]):  # nobody's seed should notice what is drawn here
             return model(config)

@@ -1,6 +1,11 @@
-"""Which axes of a scan grow against the way in which a teacher knows them."""
+"""Which way the axes of scans grow in the patient, in letters: "RAS" is right, anterior, superior for x, y and z."""
 
 _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "I": "S", "S": "I"}
+
+
+def is_orientation(letters: str) -> bool:
+    """Whether a text has one letter for each of the patient's three axes."""
+    return len(letters) == 3 and sorted(min(letter, _OPPOSITE.get(letter, "")) for letter in letters) == ["A", "I", "L"]
 
 
 def mirrored_axes(stored: str, wanted: str) -> tuple[int, ...] | None:

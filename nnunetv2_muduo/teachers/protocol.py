@@ -1,9 +1,12 @@
 """What a promptable teacher is: one image encoded once, any number of targets decoded from it."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
+
+from nnunetv2_muduo.teachers.orientation import is_orientation
 
 
 @dataclass(frozen=True)
@@ -16,12 +19,23 @@ class TeacherSpec:
         spacing_in_mm: isotropic working spacing the teacher was trained at.
         orientation: which way x, y and z grow in the patient, in the letters of nibabel and SimpleITK: "RAS" is right,
             anterior, superior (what the published inference scripts turn scans to), "LPS" left, posterior, superior.
+
+    Raises:
+        ValueError: naming what is no such number or orientation.
     """
 
     cube_size: int
     mask_size: int
     spacing_in_mm: float
     orientation: str = "RAS"
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("cube_size", int), ("mask_size", int), ("spacing_in_mm", int | float)):
+            value = getattr(self, name)
+            if not (isinstance(value, kinds) and 0 < value < math.inf):
+                raise ValueError(f"{name} is {value!r}, which is no {'size' if kinds is int else 'spacing'}")
+        if not (isinstance(self.orientation, str) and is_orientation(self.orientation)):
+            raise ValueError(f"orientation is {self.orientation!r}, not three letters such as RAS")
 
 
 class PromptableTeacher(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import clear_away_left_behind, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, replacing, write_text
 from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
@@ -155,7 +155,7 @@ def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, k
     clear_away_left_behind(path.parent)
     backup = None
     if path.is_file():
-        before = path.read_text(encoding="utf-8")
+        before = path.read_bytes()
         if _same(before, content):
             return None
         if not overwrite:
@@ -164,12 +164,13 @@ def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, k
             backup = next(
                 free for number in range(1, 10**6) if not (free := path.with_stem(f"{path.stem}_{number}")).exists()
             )
-            write_text(backup, before)
+            with replacing(backup) as partial:
+                partial.write_bytes(before)
     write_text(path, json.dumps(content, indent=4) + "\n")
     return backup
 
 
-def _same(before: str, content: list) -> bool:
+def _same(before: bytes, content: list) -> bool:
     try:
         return json.loads(before) == content
     except ValueError:

@@ -90,6 +90,16 @@ def test_splits_that_are_there_stay_unless_overwritten_and_are_kept(project: Pro
     assert written.backup.read_text() == "[]"
 
 
+def test_a_file_of_splits_that_is_no_text_is_kept_byte_by_byte(project: Project):
+    project.file.parent.mkdir(parents=True, exist_ok=True)
+    project.file.write_bytes(b"[{\xa2\xff")
+    with pytest.raises(UserError, match="exists already"):
+        project.split()
+    backup = project.split(overwrite=True).backup
+    assert backup is not None
+    assert backup.read_bytes() == b"[{\xa2\xff"
+
+
 def test_the_same_splits_again_are_no_mistake(project: Project):
     project.split()
     assert project.split().backup is None
