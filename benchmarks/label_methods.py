@@ -109,7 +109,7 @@ AT_ONCE = {"consistency_weight": 1.0, "ramp_fraction": 0.3}
 GENTLE = {"consistency_weight": 0.1, "ramp_fraction": 0.3}
 # The averaged student is as good a voice as each teacher where trainings are long, and three are better than two.
 VOTE = {"student_share": 0.333, "reliability": "none"}
-MUTUAL = {"student_share": 0.333, "student_prompt_share": 0.5, "reliability": "gate"}
+MUTUAL = load_preset("few_labels_long").muduo
 TURNED = {"spatial_augmentation": True}
 TEACHERS = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet", "grid": "1.5mm"}  # tiles of the teachers' spacing
 OURS = {**TEACHERS, **load_preset("few_labels").muduo}
