@@ -13,6 +13,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class, nn
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.mae_training.body_of_normalised import body_locations
 from nnunetv2_muduo.mae_training.cases import PretrainingCase
 from nnunetv2_muduo.pretraining import size_before_zoom, zoomed
@@ -28,7 +29,7 @@ class PatchSpecification:
         patch_size: (Z, Y, X) voxels.
         spacing_in_mm: (z, y, x) of the preprocessed cases.
         ct_channel: where the body is looked for in labelled cases.
-        axial_axis: axis of the arrays that runs along the patient.
+        axes: which of a scan's axes (z, y, x) each axis of its array is: `transpose_forward` of nnU-Net's plans.
         zoom: smallest and largest factor of the zoom augmentation.
         zoom_probability: share of the patches that are zoomed.
     """
@@ -36,7 +37,7 @@ class PatchSpecification:
     patch_size: tuple[int, ...]
     spacing_in_mm: tuple[float, ...]
     ct_channel: int
-    axial_axis: int = 0
+    axes: tuple[int, ...] = (0, 1, 2)
     zoom: tuple[float, ...] = (1.0, 1.0)
     zoom_probability: float = 0.0
 
@@ -128,7 +129,7 @@ class PretrainingPatches:
                 np.asarray(image[self.specification.ct_channel]),
                 spacing_in_mm=self.specification.spacing_in_mm,
                 name=case.name,
-                axial_axis=self.specification.axial_axis,
+                axial_axis=axial_axis(orientation_of(properties), self.specification.axes),
             )
         return self._bodies[case.name]
 

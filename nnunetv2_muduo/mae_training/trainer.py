@@ -145,7 +145,7 @@ class MAETrainer(nnUNetTrainer):
             tuple(self.configuration_manager.patch_size),
             tuple(self.configuration_manager.spacing),
             self.ct_channel,
-            axial_axis=list(self.plans_manager.transpose_forward).index(0),
+            axes=tuple(self.plans_manager.transpose_forward),
         )
         streams = Streams(
             self.cases,

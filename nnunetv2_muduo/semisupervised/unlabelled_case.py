@@ -9,6 +9,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnU
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import systems_reason
 from nnunetv2_muduo.semisupervised.body import sample_body_locations
@@ -132,7 +133,7 @@ def _add_properties(
         new_shape=new_shape,
         number=NUMBER_OF_BODY_LOCATIONS,
         generator=np.random.default_rng(zlib.crc32(job.case.encode())),
-        axial_axis=list(plans.transpose_forward).index(0),
+        axial_axis=axial_axis(orientation_of(properties), plans.transpose_forward),
     )
 
 

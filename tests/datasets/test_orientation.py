@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from nnunetv2.imageio.nibabel_reader_writer import NibabelIO, NibabelIOWithReorient
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
-from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of, transposed
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.teachers.orientation import mirrored_axes
 
@@ -47,3 +47,20 @@ def test_mirrored_axes_are_those_that_a_turn_flips(orientation: str, wanted: str
     else:
         array = sitk.GetArrayFromImage(image)
         np.testing.assert_array_equal(np.flip(array, axes), turn.there(array))
+
+
+@pytest.mark.parametrize("axes", list(permutations(range(3))))
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_transposed_array_has_the_orientation_that_simpleitk_gives_its_image(orientation: str, axes: tuple[int, ...]):
+    order = [2 - axes[2 - place] for place in range(3)]  # SimpleITK counts from the other end
+    image = sitk.PermuteAxes(stored(orientation), order)
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(stored(orientation)).transpose(axes)
+    )
+    found = transposed(orientation, axes)
+    assert found == orientation_of({"sitk_stuff": {"direction": image.GetDirection()}})
+    assert found[2 - axial_axis(orientation, axes)] in "SI"
+
+
+def test_a_scan_of_unknown_orientation_is_taken_for_axial_slices():
+    assert [axial_axis(None), axial_axis(None, (2, 0, 1)), axial_axis("PSL")] == [0, 1, 1]

@@ -110,3 +110,16 @@ def test_labelled_cases_are_cropped_inside_the_body_too(tmp_path: Path):
     _save(tmp_path, "labelled", image, {"class_locations": {}})
     stream = loader([PretrainingCase("labelled", tmp_path, labelled=True)], batch_size=1, patch_size=(4, 4, 4))
     assert all((stream.batch(number)["data"][0, 0] == 0.5).any() for number in range(20))
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])
+def test_lungs_of_labelled_cases_are_body_in_coronal_slices_too(tmp_path: Path, axes: tuple[int, ...]):
+    image = np.full((2, 20, 20, 20), -1.5, np.float32)  # y, z, x: lungs go on at both ends of the scan
+    image[0, 4:16, :, 4:16] = 0.5
+    image[0, 7:13, :, 7:13] = -1.2
+    properties = {"class_locations": {}, "sitk_stuff": {"direction": (1, 0, 0, 0, 0, 1, 0, 1, 0)}}
+    _save(tmp_path, "labelled", image.transpose(0, *(axis + 1 for axis in axes)), properties)
+    case = PretrainingCase("labelled", tmp_path, labelled=True)
+    specification = PatchSpecification((4, 4, 4), (2.0, 2.0, 2.0), 0, axes=axes)
+    stream = PretrainingPatches([case], 1, specification=specification, seed=(0,))
+    assert any((stream.batch(number)["data"][0, 0] == np.float32(-1.2)).all() for number in range(40))

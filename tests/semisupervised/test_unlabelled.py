@@ -101,6 +101,20 @@ def test_lungs_that_reach_both_ends_of_the_scan_are_body_whatever_the_order_of_a
     assert ((y >= 6) & (y < 12) & (x >= 6) & (x < 14)).any()
 
 
+@pytest.mark.parametrize("transpose", [[0, 1, 2], [2, 0, 1]])
+def test_lungs_that_reach_both_ends_of_a_scan_in_coronal_slices_are_body(tiny_dataset, transpose: list[int]):
+    tiny_dataset.plans["transpose_forward"] = transpose
+    tiny_dataset.configuration["spacing"] = [(3.0, 2.0, 2.5)[axis] for axis in transpose]  # the scan's own
+    ct = np.full((16, 18, 20), -1000, dtype=np.float32)  # y, z, x
+    ct[2:14, :, 2:18] = 40
+    ct[5:11, :, 6:14] = -850
+    tiny_dataset.write_scan("a", channels=[ct, np.abs(ct)], orientation="LSP")
+    tiny_dataset.preprocess()
+    found = load(tiny_dataset, "a")[2]["body_locations"]
+    y, x = found[:, transpose.index(0)], found[:, transpose.index(2)]
+    assert ((y >= 5) & (y < 11) & (x >= 6) & (x < 14)).any()
+
+
 def test_body_locations_are_the_same_every_time(tiny_dataset):
     tiny_dataset.write_scan("a")
     tiny_dataset.preprocess()
