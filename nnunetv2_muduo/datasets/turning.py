@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from nnunetv2_muduo.datasets.orientation import transposed
+
 Part = tuple[slice, slice, slice]  # of a volume, in its array order
 
 
@@ -36,6 +38,18 @@ class Turn:
         orient.Execute(image)
         (px, py, pz), (fx, fy, fz) = orient.GetPermuteOrder(), orient.GetFlipAxes()
         return cls((2 - pz, 2 - py, 2 - px), (bool(fz), bool(fy), bool(fx)))  # arrays count axes from the other end
+
+    @classmethod
+    def of_patch(cls, stored: str | None, wanted: str, *, axes: Sequence[int] = (0, 1, 2)) -> "Turn":
+        """The turn of patches of a preprocessed scan.
+
+        Args:
+            stored: which way x, y and z of the scan grow; None: nobody knows, and they are taken to grow as wanted.
+            wanted: which way they shall grow.
+            axes: which of the scan's axes (z, y, x) each axis of a patch is: `transpose_forward` of nnU-Net's plans.
+        """
+        grows = transposed(stored or wanted, axes)
+        return cls.of(sitk.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(grows), wanted)
 
     def there(self, array: np.ndarray) -> np.ndarray:
         """The scan's array, turned; contiguous."""

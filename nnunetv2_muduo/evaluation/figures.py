@@ -91,7 +91,7 @@ def draw_patch(
 
     Args:
         path: PNG file, replaced as a whole.
-        ct, pet: [Z, Y, X] in HU and SUV.
+        ct, pet: [Z, Y, X] in HU and SUV, z upwards, y to the back, x to the left.
         masks: name (a key of SOURCE_COLOURS) -> [K, Z, Y, X] bool.
         title: what patch this is.
         spacing_in_mm: (z, y, x).

@@ -30,7 +30,7 @@ def draw_reconstruction(
 
     Args:
         path: PNG file, replaced as a whole.
-        image: [C, Z, Y, X] normalised.
+        image: [C, Z, Y, X] normalised, z upwards, y to the back, x to the left.
         mask: [C, Z, Y, X] bool, True where hidden.
         reconstruction: [C, Z, Y, X].
         channels: their C names.

@@ -15,6 +15,8 @@ from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor, nn
 
 from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
+from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.reconstruction_figure import draw_reconstruction
 from nnunetv2_muduo.files import clear_away_left_behind
@@ -36,6 +38,7 @@ from nnunetv2_muduo.mae_training.streams import TRAINING_STREAM, VALIDATION_SEED
 from nnunetv2_muduo.package_versions import installed_version
 from nnunetv2_muduo.pretraining import PROVENANCE_KEY, block_mask, reconstruction_loss
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
+from nnunetv2_muduo.semisupervised.freshness import read_properties
 from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.settings import Settings
@@ -308,7 +311,10 @@ class MAETrainer(nnUNetTrainer):
     def _draw(self, epoch: int) -> None:
         if self.pictured is None:
             return
-        image, mask, reconstruction = self.pictured
+        shown = next(case for case in self.cases.held_out if case.name == self.pictured_case)
+        stored = orientation_of(read_properties(shown.folder, shown.name))
+        turn = Turn.of_patch(stored, "LPS", axes=self.plans_manager.transpose_forward)
+        image, mask, reconstruction = (np.stack([turn.there(channel) for channel in seen]) for seen in self.pictured)
         draw_reconstruction(
             Path(self.output_folder, f"reconstruction_epoch_{epoch:04d}.png"),
             image,
@@ -316,5 +322,5 @@ class MAETrainer(nnUNetTrainer):
             reconstruction,
             channels=channel_names(self.dataset_json),
             title=f"held-out case {self.pictured_case}, after epoch {epoch}",
-            spacing_in_mm=self.configuration_manager.spacing,
+            spacing_in_mm=turn.spacing(self.configuration_manager.spacing),
         )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
@@ -104,14 +105,16 @@ class Monitor:
                 "pseudo-label": said.fused,
                 "student": organ_masks(logits.argmax(1), logits.shape[1] - 1),
             }
-        case = unlabelled["keys"][0]
+        case, raw = unlabelled["keys"][0], unlabelled["raw"][0].numpy()
+        turn = Turn.of_patch(unlabelled["orientations"][0], "LPS", axes=teaching.axes)
+        seen = {name: mask[0].cpu().numpy() for name, mask in masks.items() if mask is not None}
         draw_patch(
             self.folder / f"unlabelled_patch_epoch_{epoch:04d}.png",
-            unlabelled["raw"][0, trainer.ct_channel].numpy(),
-            unlabelled["raw"][0, trainer.pet_channel].numpy(),
-            {name: mask[0].cpu().numpy() for name, mask in masks.items() if mask is not None},
+            turn.there(raw[trainer.ct_channel]),
+            turn.there(raw[trainer.pet_channel]),
+            {name: np.stack([turn.there(organ) for organ in organs]) for name, organs in seen.items()},
             title=f"unlabelled case {case}, after epoch {epoch}",
-            spacing_in_mm=trainer.configuration_manager.spacing,
+            spacing_in_mm=turn.spacing(trainer.configuration_manager.spacing),
         )
 
     def _draw_report_patches(self) -> list[tuple[Patches, Tensor]]:

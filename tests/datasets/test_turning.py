@@ -54,3 +54,19 @@ def test_index_of_simpleitk_is_followed_through_the_turn(orientation: str, askew
     place = image.TransformContinuousIndexToPhysicalPoint(index)
     there = wanted.TransformPhysicalPointToContinuousIndex(place)
     np.testing.assert_allclose(turn.position(index, array.shape), there[::-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("orientation", ALL_ORIENTATIONS)
+def test_patches_are_turned_as_their_scan_whatever_the_order_of_their_axes(orientation: str, axes: tuple[int, ...]):
+    array, spacing = sitk.GetArrayFromImage(scan(orientation)), scan(orientation).GetSpacing()[::-1]
+    of_scan, of_patch = (Turn.of_patch(orientation, "LPS", axes=order) for order in ((0, 1, 2), axes))
+    wanted = sitk.DICOMOrient(scan(orientation), "LPS")
+    np.testing.assert_array_equal(of_scan.there(array), sitk.GetArrayFromImage(wanted))
+    np.testing.assert_array_equal(of_patch.there(array.transpose(axes)), sitk.GetArrayFromImage(wanted))
+    assert of_patch.spacing([spacing[axis] for axis in axes]) == wanted.GetSpacing()[::-1]
+
+
+def test_patches_of_a_scan_of_unknown_orientation_are_left_as_they_are():
+    array = sitk.GetArrayFromImage(scan("LPS"))
+    np.testing.assert_array_equal(Turn.of_patch(None, "RAS").there(array), array)

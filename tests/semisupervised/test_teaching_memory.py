@@ -116,7 +116,7 @@ def test_picture_of_a_patch_keeps_nothing_but_the_patch(
     made: list[weakref.ref], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked, one = teaching(), patches()
-    patch = {"clean": one.clean[:1], "raw": one.raw[:1], "keys": ["case"]}
+    patch = {"clean": one.clean[:1], "raw": one.raw[:1], "keys": ["case"], "orientations": [None]}
     monitor = Monitor(
         SimpleNamespace(
             output_folder=tmp_path,

@@ -1,0 +1,62 @@
+"""The picture of a patch shows the patient as radiologists do, however the scan is stored."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from torch import Tensor, nn
+
+from nnunetv2_muduo.semisupervised import monitoring
+from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, TeacherLabels
+
+SPACING_IN_MM = (3.0, 2.0, 1.0)
+
+
+def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list:
+    """CT, PET, masks and spacing that are drawn of one patch, stored so and with its axes in this order."""
+    image = sitk.GetImageFromArray(np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32))
+    image.SetSpacing(SPACING_IN_MM[::-1])
+    image = sitk.DICOMOrient(image, orientation or "LPS")
+    patch = torch.from_numpy(sitk.GetArrayFromImage(image).transpose(axes)[None, None].copy())
+    batch = {"clean": patch, "raw": torch.cat([patch, patch + 1], 1), "keys": ["a"], "orientations": [orientation]}
+    trainer = SimpleNamespace(
+        output_folder=folder,
+        network=nn.Conv3d(1, 3, 1),
+        dataloader_train=SimpleNamespace(unlabelled_patches=SimpleNamespace(central_patch=lambda: batch)),
+        configuration_manager=SimpleNamespace(spacing=[image.GetSpacing()[2 - axis] for axis in axes]),
+        ct_channel=0,
+        pet_channel=1,
+        own_answer=lambda clean: None,
+        patches_of=lambda unlabelled: Patches(unlabelled["clean"], unlabelled["raw"]),
+    )
+
+    def label(patches: Patches, student: Tensor, own: OwnAnswer | None) -> TeacherLabels:
+        return TeacherLabels((1.5 * student).clamp_max(1), None, None, torch.ones(1, 2, dtype=torch.bool))
+
+    drawn: list = []
+    monkeypatch.setattr(
+        monitoring,
+        "draw_patch",
+        lambda path, ct, pet, masks, *, title, spacing_in_mm: drawn.extend([ct, pet, *masks.values(), spacing_in_mm]),
+    )
+    torch.manual_seed(0)
+    nn.init.normal_(trainer.network.weight)
+    monitoring.Monitor(trainer).draw_unlabelled_patch(SimpleNamespace(axes=axes, label=label), 0)
+    return drawn
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])
+@pytest.mark.parametrize("orientation", ["RAS", "LAS", "LPI", "PSL", "SAR", None])
+def test_patches_are_pictured_as_radiologists_see_them(
+    orientation: str | None, axes: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    wanted = pictured("LPS", (0, 1, 2), tmp_path, monkeypatch)
+    found = pictured(orientation, axes, tmp_path, monkeypatch)
+    assert wanted[-1] == found[-1] == SPACING_IN_MM
+    assert 0 < wanted[2].sum() < wanted[2].size
+    assert len(found) == len(wanted) == 6
+    for volume, other in zip(wanted[:-1], found[:-1], strict=True):
+        np.testing.assert_array_equal(volume, other)
