@@ -219,5 +219,6 @@ def empty_batch(trainer: nnUNetTrainer) -> dict:
     batch["target"] = [torch.zeros(trainer.batch_size, 1, *size, dtype=torch.int16) for size in sizes]
     if isinstance(trainer, SemiSupervisedTrainer):
         shape = (trainer.unlabelled_batch_size, *data.shape[1:])
-        batch["unlabelled"] = {form: torch.zeros(shape) for form in ("image", "clean", "raw")}
+        forms = {form: torch.zeros(shape) for form in ("image", "clean", "raw")}
+        batch["unlabelled"] = {**forms, "orientations": ["LPI"] * shape[0]}  # mirrored for teachers: the dearest case
     return batch
