@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from nnunetv2_muduo.commands.command import Command
-from nnunetv2_muduo.commands.next_step import plan_and_preprocess
+from nnunetv2_muduo.commands.next_step import plan_and_preprocess, told_of_orientations
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def _run(arguments: Namespace) -> None:
         num_processes=max(1, arguments.np),
         overwrite=arguments.overwrite,
     )
-    print(told(summary, plan))
+    print(told(summary, plan), *told_of_orientations(plan.dataset), sep="\n")
     print(plan_and_preprocess(int(dataset.name[7:10]), plan.labels))
 
 

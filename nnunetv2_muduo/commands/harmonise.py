@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_muduo.commands.command import Command
-from nnunetv2_muduo.commands.next_step import plan_and_preprocess
+from nnunetv2_muduo.commands.next_step import plan_and_preprocess, told_of_orientations
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.json_files import read_table
 
@@ -80,7 +80,7 @@ def _run(arguments: Namespace) -> None:
         suv_table=None if arguments.suv_from is None else read_suv_table(arguments.suv_from),
         num_processes=max(1, arguments.np),
     )
-    print(_next_step(summary))
+    print(*told_of_orientations(summary.dataset), _next_step(summary), sep="\n")
 
 
 def _next_step(summary: "Summary") -> str:

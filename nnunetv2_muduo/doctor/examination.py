@@ -10,6 +10,7 @@ from nnunetv2_muduo.doctor import (
     gpu,
     host,
     intensities,
+    orientations,
     pretraining,
     teacher_cache,
     teachers,
@@ -126,6 +127,9 @@ def _examine_planned(
     plan = f"muduo plan -d {int(raw.name[7:10])}{plans_option('-p', plans_identifier)}"
     return [
         *dataset.check_sides(dataset_json, settings, command=plan),
+        *orientations.check_orientations(
+            raw, dataset_json, reader=plans["image_reader_writer"], mirroring=settings.mirroring
+        ),
         dataset.check_preprocessed(preprocessed, plans_identifier, **context),
         *intensities.check_intensities(preprocessed, dataset_json, settings),
         unlabelled.judge_fresh(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nnunetv2_muduo.doctor import dataset, gpu, unlabelled
+from nnunetv2_muduo.doctor import dataset, gpu, orientations, unlabelled
 from nnunetv2_muduo.doctor.check import Check, Mark, fail, ok
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_settings import MAESettings
@@ -35,6 +35,8 @@ def examine_pretraining(
     need = gpu.need_of_pretraining(plans, configuration=configuration, dataset_json=described)
     number = int(raw.name[7:10])
     remedy = f"take smaller batches: muduo plan -d {number} -p {plans_identifier} --set mae.batch_size=N"
+    reader = plans["image_reader_writer"]
+    checks += orientations.check_orientations(raw, described, reader=reader, mirroring=False)  # its patches are not
     return [*checks, gpu.check_gpu(need, remedy=remedy)]
 
 

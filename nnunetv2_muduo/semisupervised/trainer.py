@@ -12,12 +12,16 @@ from nnunetv2.configuration import default_num_processes
 from nnunetv2.utilities.collate_outputs import collate_outputs
 from torch import Tensor
 
+from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.datasets.sides import left_and_right
+from nnunetv2_muduo.datasets.stored_orientations import REMEDY, lie_differently, told_orientations
 from nnunetv2_muduo.distillation import consistency_weight
 from nnunetv2_muduo.evaluation.figures import draw_progress
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
 from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.semisupervised.ema_trainer import EmaTrainer
+from nnunetv2_muduo.semisupervised.freshness import read_properties
 from nnunetv2_muduo.semisupervised.ignored_settings import set_in_vain
 from nnunetv2_muduo.semisupervised.loading import (
     PairedLoader,
@@ -132,6 +136,7 @@ class SemiSupervisedTrainer(EmaTrainer):
 
     def get_tr_and_val_datasets(self):
         training, self.dataset_val = super().get_tr_and_val_datasets()
+        self.labelled_cases = (*training.identifiers, *self.dataset_val.identifiers)
         return training, self.dataset_val
 
     def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
@@ -165,6 +170,17 @@ class SemiSupervisedTrainer(EmaTrainer):
         self.unlabelled_scans = self.prepare_unlabelled_scans()
         self.prepare_consistency()
         super().on_train_start()
+        self.tell_of_orientations()
+
+    def tell_of_orientations(self) -> None:
+        """Warn in the log of scans that the student sees lying otherwise than those that it learns from."""
+        labelled, scans = Path(self.preprocessed_dataset_folder), self.unlabelled_scans
+        folders = dict.fromkeys(self.labelled_cases, labelled) | dict.fromkeys(scans.identifiers, scans.folder)
+        stored = {case: orientation_of(read_properties(folder, case)) for case, folder in folders.items()}
+        mirrored = self.settings.mirroring and not left_and_right(self.dataset_json["labels"])
+        if lie_differently(stored.values(), mirrored=mirrored):
+            told = f"Scans are stored in several ways, and the network sees them so ({told_orientations(stored)})"
+            self.print_to_log_file(f"WARNING: {told}; {REMEDY}.")
 
     def on_train_end(self) -> None:
         super().on_train_end()

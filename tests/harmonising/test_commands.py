@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, write_case
+from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
 from nnunetv2_muduo import cli
@@ -49,6 +49,21 @@ def test_the_next_step_after_a_centre_without_labels_is_that_of_the_whole_datase
     printed = capsys.readouterr().out
     assert "Next: nnUNetv2_plan_and_preprocess -d 230" in printed
     assert "muduo plan -d 230 --set mirroring=false" in printed
+    assert "several ways" not in printed
+
+
+def test_centres_that_store_patients_mirrored_to_each_other_are_told_of(raw, tmp_path, capsys):
+    images = {"CTres": a_ct(PET_GRID), "SUV": a_pet(PET_GRID), "SEG": a_label(PET_GRID)}
+    write_case(tmp_path / "north" / "p1", **images)
+    write_case(tmp_path / "south" / "p2", **{name: sitk.DICOMOrient(image, "RAS") for name, image in images.items()})
+    labels = ["--labels", "kidney_left=1", "kidney_right=2"]
+    for centre in ("north", "south"):
+        capsys.readouterr()
+        command = [str(tmp_path / centre), "-d", "Dataset230_X", "--preset", "autopet", "-np", "1", *labels]
+        assert cli.main(["harmonise", *command]) == 0
+    printed = capsys.readouterr().out
+    assert "several ways (1 as LPS; 1 as RAS, such as imagesTr/p2_0000.nii.gz); add" in printed
+    assert "SimpleITKIOWithReorient" in printed
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch
 from fabricated_training import PATCH, batch, trainers_in, weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from planned_dataset import DATASET, DATASET_JSON
+from SimpleITK import DICOMOrientImageFilter as Image
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised import trainer as semisupervised_trainer
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 
@@ -152,6 +155,24 @@ def test_dataset_without_pet_is_refused_by_its_channel_names(make):
 def test_unknown_setting_is_refused_by_name(make):
     with pytest.raises(UserError, match="consistency_wait"):
         make(consistency_wait=1)
+
+
+@pytest.mark.parametrize(("mirroring", "unlabelled", "warned"), [
+    (False, "LPS", False), (False, "RAS", True), (True, "RAS", False), (True, "PSL", True),
+])  # fmt: skip
+def test_scans_that_the_student_sees_lying_otherwise_are_told_of(
+    make, monkeypatch: pytest.MonkeyPatch, mirroring: bool, unlabelled: str, warned: bool
+):
+    letters = {"a": "LPS", "b": "LPS", "c": unlabelled}
+    cosines = {case: Image.GetDirectionCosinesFromOrientation(way) for case, way in letters.items()}
+    monkeypatch.setattr(
+        semisupervised_trainer, "read_properties", lambda folder, case: {"sitk_stuff": {"direction": cosines[case]}}
+    )
+    trainer = make(mirroring=mirroring)
+    trainer.labelled_cases, trainer.unlabelled_scans = ("a", "b"), SimpleNamespace(folder=Path(), identifiers=("c",))
+    trainer.tell_of_orientations()
+    told = f"2 as LPS; 1 as {unlabelled}, such as c"
+    assert (told in Path(trainer.log_file).read_text()) is warned
 
 
 def test_one_unlabelled_patch_a_step_is_refused(make):

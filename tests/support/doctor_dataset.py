@@ -73,9 +73,10 @@ class Tiny:
             self.write(case, 0)
             self.write(case, 1)
 
-    def write(self, case: str, channel: int, *, shape=(4, 5, 6), spacing=(1.0, 2.0, 3.0)) -> None:
+    def write(self, case: str, channel: int, *, shape=(4, 5, 6), spacing=(1.0, 2.0, 3.0), orientation="LPS") -> None:
         image = sitk.GetImageFromArray(np.ones(shape, np.float32))
         image.SetSpacing(spacing)
+        image = sitk.DICOMOrient(image, orientation)
         sitk.WriteImage(image, str(self.raw / "imagesUn" / f"{case}_{channel:04d}.nii.gz"))
 
     def write_plans(self, **changes) -> None:

@@ -1,0 +1,65 @@
+"""Scans of one dataset that are stored in several ways: nnU-Net's usual readers leave each as it is."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.datasets.scan_io import FORMATS
+
+FOLDERS = ("imagesTr", "imagesUn", "imagesTs")
+REMEDY = (
+    'add "overwrite_image_reader_writer": "SimpleITKIOWithReorient" to dataset.json, with which nnU-Net turns all '
+    "scans alike (and masks back), then plan and preprocess anew"
+)
+_ALONG = {"L": "x", "R": "x", "A": "y", "P": "y", "I": "z", "S": "z"}
+
+
+def stored_orientations(dataset: Path, file_ending: str) -> dict[str, str]:
+    """Which way x, y and z of each scan's first channel grow, by folder and file; of headers that can be read.
+
+    Args:
+        dataset: folder in nnUNet_raw, searched for `FOLDERS`.
+        file_ending: of its files; of formats that SimpleITK does not know nothing is told.
+    """
+    stored: dict[str, str] = {}
+    if file_ending not in FORMATS:
+        return stored
+    for folder in FOLDERS:
+        for file in sorted((dataset / folder).glob(f"[!.]*_0000{file_ending}")):
+            if (orientation := _orientation_in(file)) is not None:
+                stored[f"{folder}/{file.name}"] = orientation
+    return stored
+
+
+def lie_differently(orientations: Iterable[str | None], *, mirrored: bool) -> bool:
+    """Whether a network that sees scans as they are stored sees patients in ways that it does not learn.
+
+    Args:
+        orientations: of the scans; None, which nobody knows, does not count.
+        mirrored: whether patches are mirrored at random along all axes and no label has a side, so that mirror images
+            are alike; then the order of the axes alone makes a difference.
+    """
+    known = {orientation for orientation in orientations if orientation is not None}
+    return len({tuple(map(_ALONG.get, orientation)) for orientation in known} if mirrored else known) > 1
+
+
+def told_orientations(stored: Mapping[str, str | None]) -> str:
+    """How many scans are stored in which way, the most usual first, as a phrase with an example of each other."""
+    counts = Counter(orientation for orientation in stored.values() if orientation is not None)
+    (usual, most), *others = counts.most_common()
+    first = {orientation: scan for scan, orientation in reversed([*stored.items()])}
+    rest = [f"{number} as {orientation}, such as {first[orientation]}" for orientation, number in others]
+    return "; ".join([f"{most} as {usual}", *rest])
+
+
+def _orientation_in(file: Path) -> str | None:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:  # whoever reads its voxels tells why
+        return None
+    return orientation_of({"sitk_stuff": {"direction": reader.GetDirection()}})
