@@ -10,6 +10,7 @@ from nnunetv2_muduo.doctor import (
     gpu,
     host,
     intensities,
+    labelled,
     orientations,
     pretraining,
     teacher_cache,
@@ -78,7 +79,8 @@ def examine_dataset(
     )
     settings = Settings() if plans is None else Settings.from_plans(plans)
     channels = dataset.check_channels(dataset_json, settings)
-    checks = [channels, dataset.check_labels(dataset_json), plans_check, unlabelled.check_scans(raw, dataset_json)]
+    checks = [channels, dataset.check_labels(dataset_json), plans_check]
+    checks += [*labelled.check_labelled_grids(raw, dataset_json), unlabelled.check_scans(raw, dataset_json)]
     checks += teachers.check_teachers(settings)
     if plans is None or channels.mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]

@@ -1,0 +1,54 @@
+"""The doctor finds labelled cases whose files nnU-Net would lay on each other where they do not lie so."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from doctor_dataset import DATASET_JSON
+from doctor_marks import mark_of
+
+from nnunetv2_muduo.doctor.check import Mark
+from nnunetv2_muduo.doctor.labelled import check_labelled_grids
+
+
+def write(raw: Path, file: str, orientation: str = "LPS", *, moved_in_mm: float = 0.0) -> None:
+    image = sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8))
+    image.SetOrigin((moved_in_mm, 0.0, 0.0))
+    (raw / file).parent.mkdir(exist_ok=True)
+    sitk.WriteImage(sitk.DICOMOrient(image, orientation), str(raw / f"{file}.nii.gz"))
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    for case in ("a", "b"):
+        for file in (f"imagesTr/{case}_0000", f"imagesTr/{case}_0001", f"labelsTr/{case}"):
+            write(tmp_path, file)
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", ["imagesTr/b_0001", "labelsTr/b"])
+def test_a_file_that_is_stored_mirrored_to_its_ct_is_told_of(raw: Path, file: str):
+    write(raw, file, "RPS")
+    (check,) = check_labelled_grids(raw, DATASET_JSON)
+    assert mark_of(check) is Mark.WARN
+    told = (
+        f"1 of 2 lie on several grids: b ({file}.nii.gz and b_0000.nii.gz differ in origin (4, 0, 0) against (0, 0, 0)"
+    )
+    assert check.found.startswith(told)
+    assert "direction" in check.found
+
+
+def test_one_grid_but_for_rounding_is_in_order_and_missing_labels_are_no_matter_here(raw: Path):
+    write(raw, "imagesTr/a_0001", moved_in_mm=0.01)
+    (raw / "labelsTr" / "b.nii.gz").unlink()
+    (check,) = check_labelled_grids(raw, DATASET_JSON)
+    assert (mark_of(check), check.found) == (Mark.OK, "2, each on one grid")
+
+
+def test_a_file_that_cannot_be_read_is_named_and_nothing_is_said_where_there_is_nothing_to_read(raw: Path):
+    (raw / "imagesTr" / "a_0001.nii.gz").write_bytes(b"no image")
+    (check,) = check_labelled_grids(raw, DATASET_JSON)
+    assert "a (a file cannot be read)" in check.found
+    assert check_labelled_grids(raw / "none", DATASET_JSON) == []
+    assert check_labelled_grids(raw, DATASET_JSON | {"file_ending": ".tif"}) == []
