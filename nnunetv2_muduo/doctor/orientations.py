@@ -1,4 +1,4 @@
-"""Are all scans of the dataset stored alike, as far as it matters to a training?"""
+"""Are all scans of the dataset stored alike and in axial slices, as far as it matters to a training?"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +13,12 @@ from nnunetv2_muduo.datasets.stored_orientations import (
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 
 _NAME = "orientation"
+_AXIAL = "LPS"  # or mirrored to it
 _TURNS = "Reorient"  # in the names of nnU-Net's readers that turn all scans alike
 
 
 def check_orientations(raw_folder: Path, dataset_json: Mapping, *, reader: str, mirroring: bool) -> list[Check]:
-    """Whether nnU-Net's reader shows all patients alike; no check where no header tells.
+    """Whether nnU-Net's reader shows all patients alike and in axial slices; no check where no header tells.
 
     Args:
         raw_folder: of the dataset.
@@ -34,4 +35,7 @@ def check_orientations(raw_folder: Path, dataset_json: Mapping, *, reader: str, 
     mirrored = mirroring and not left_and_right(dataset_json["labels"])
     if lie_differently(stored.values(), mirrored=mirrored):
         return [warn(_NAME, f"scans are stored in several ways, and the network sees them so: {found}", REMEDY)]
+    if lie_differently([*stored.values(), _AXIAL], mirrored=True):
+        told = f"scans are not stored in axial slices, which teachers and the presets' spacings count on: {found}"
+        return [warn(_NAME, told, REMEDY)]
     return [ok(_NAME, found)]

@@ -43,5 +43,13 @@ def test_axes_in_another_order_always_matter_and_never_where_the_reader_turns_th
         assert mark_of(checked(tiny, SIDES, mirroring=False, reader=reader)) is Mark.OK
 
 
+def test_scans_that_are_all_stored_in_coronal_slices_are_told_of_too(tiny: Tiny):
+    for case in ("a", "b"):
+        tiny.write(case, 0, orientation="LSA")
+    check = checked(tiny)
+    assert (mark_of(check), check.found.endswith("count on: 2 as LSA")) == (Mark.WARN, True)
+    assert mark_of(checked(tiny, reader="SimpleITKIOWithReorient")) is Mark.OK
+
+
 def test_nothing_is_said_of_formats_that_nobody_reads_the_headers_of(tiny: Tiny):
     assert check_orientations(tiny.raw, DATASET_JSON | {"file_ending": ".tif"}, reader="Tiff3DIO", mirroring=True) == []
