@@ -220,5 +220,5 @@ def empty_batch(trainer: nnUNetTrainer) -> dict:
     if isinstance(trainer, SemiSupervisedTrainer):
         shape = (trainer.unlabelled_batch_size, *data.shape[1:])
         forms = {form: torch.zeros(shape) for form in ("image", "clean", "raw")}
-        batch["unlabelled"] = {**forms, "orientations": ["LPI"] * shape[0]}  # mirrored for teachers: the dearest case
+        batch["unlabelled"] = {**forms, "orientations": [None] * shape[0]}  # mirrored ones take no more
     return batch

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.datasets.stored_orientations import REMEDY
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
@@ -44,9 +45,8 @@ def told_of_other_orders(stored: Mapping[str, str | None], teaching: Teaching) -
     if not others:
         return ""
     return (
-        f"{len(others)} of {len(stored)} unlabelled scan(s) are not stored in axial slices (the first: {others[0]}, "
-        f"{stored[others[0]]}), and teachers see these patients lying on a side; muduo harmonise --spacing puts the "
-        "axes of a whole dataset in the patient's order."
+        f"{len(others)} of {len(stored)} scan(s) are not stored in axial slices (the first: {others[0]}, "
+        f"{stored[others[0]]}), and teachers see these patients lying on a side; {REMEDY}."
     )
 
 

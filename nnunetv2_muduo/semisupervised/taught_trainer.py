@@ -1,11 +1,11 @@
 """What trainers with promptable teachers share: the teacher report, its pictures, weights of organs made from it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.datasets.orientation import orientation_of
-from nnunetv2_muduo.semisupervised.freshness import read_properties
 from nnunetv2_muduo.semisupervised.monitoring import Monitor, told_judged_on_training_cases, told_of_other_orders
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.seeding import Stream
@@ -44,10 +44,8 @@ class TaughtTrainer(SemiSupervisedTrainer):
                 self.print_to_log_file(f"WARNING: {told}")
         return training, validation
 
-    def on_train_start(self) -> None:
-        super().on_train_start()
-        scans = self.unlabelled_scans
-        stored = {case: orientation_of(read_properties(scans.folder, case)) for case in scans.identifiers}
+    def tell_of_orientations(self, stored: Mapping[str, str | None]) -> None:
+        super().tell_of_orientations(stored)
         if told := told_of_other_orders(stored, self.teaching):
             self.print_to_log_file(f"WARNING: {told}")
 

@@ -1,7 +1,7 @@
 """The shared base of the semi-supervised trainers: two streams of patches through one student."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,13 +170,18 @@ class SemiSupervisedTrainer(EmaTrainer):
         self.unlabelled_scans = self.prepare_unlabelled_scans()
         self.prepare_consistency()
         super().on_train_start()
-        self.tell_of_orientations()
-
-    def tell_of_orientations(self) -> None:
-        """Warn in the log of scans that the student sees lying otherwise than those that it learns from."""
         labelled, scans = Path(self.preprocessed_dataset_folder), self.unlabelled_scans
         folders = dict.fromkeys(self.labelled_cases, labelled) | dict.fromkeys(scans.identifiers, scans.folder)
-        stored = {case: orientation_of(read_properties(folder, case)) for case, folder in folders.items()}
+        self.tell_of_orientations(
+            {case: orientation_of(read_properties(folder, case)) for case, folder in folders.items()}
+        )
+
+    def tell_of_orientations(self, stored: Mapping[str, str | None]) -> None:
+        """Warn in the log of scans that the student sees lying otherwise than those that it learns from.
+
+        Args:
+            stored: which way x, y and z of each case's scan grow; None where its file does not tell.
+        """
         mirrored = self.settings.mirroring and not left_and_right(self.dataset_json["labels"])
         if lie_differently(stored.values(), mirrored=mirrored):
             told = f"Scans are stored in several ways, and the network sees them so ({told_orientations(stored)})"

@@ -59,4 +59,4 @@ def test_scans_that_teachers_would_see_lying_on_a_side_are_told_of(make):
     stored = {"a": "LPS", "b": "RAS", "c": None}
     assert told_of_other_orders(stored, teaching) == ""
     told = told_of_other_orders(stored | {"b": "SAR"}, teaching)
-    assert told.startswith("1 of 3 unlabelled scan(s) are not stored in axial slices (the first: b, SAR)")
+    assert told.startswith("1 of 3 scan(s) are not stored in axial slices (the first: b, SAR)")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +9,8 @@ import torch
 from fabricated_training import PATCH, batch, trainers_in, weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from planned_dataset import DATASET, DATASET_JSON
-from SimpleITK import DICOMOrientImageFilter as Image
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised import trainer as semisupervised_trainer
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 
@@ -160,17 +157,9 @@ def test_unknown_setting_is_refused_by_name(make):
 @pytest.mark.parametrize(("mirroring", "unlabelled", "warned"), [
     (False, "LPS", False), (False, "RAS", True), (True, "RAS", False), (True, "PSL", True),
 ])  # fmt: skip
-def test_scans_that_the_student_sees_lying_otherwise_are_told_of(
-    make, monkeypatch: pytest.MonkeyPatch, mirroring: bool, unlabelled: str, warned: bool
-):
-    letters = {"a": "LPS", "b": "LPS", "c": unlabelled}
-    cosines = {case: Image.GetDirectionCosinesFromOrientation(way) for case, way in letters.items()}
-    monkeypatch.setattr(
-        semisupervised_trainer, "read_properties", lambda folder, case: {"sitk_stuff": {"direction": cosines[case]}}
-    )
+def test_scans_that_the_student_sees_lying_otherwise_are_told_of(make, mirroring: bool, unlabelled: str, warned: bool):
     trainer = make(mirroring=mirroring)
-    trainer.labelled_cases, trainer.unlabelled_scans = ("a", "b"), SimpleNamespace(folder=Path(), identifiers=("c",))
-    trainer.tell_of_orientations()
+    trainer.tell_of_orientations({"a": "LPS", "b": "LPS", "c": unlabelled})
     told = f"2 as LPS; 1 as {unlabelled}, such as c"
     assert (told in Path(trainer.log_file).read_text()) is warned
 
