@@ -103,7 +103,8 @@ class TeacherView:
     def _of_scan(self, orientation: str | None) -> "TeacherView":
         mirrored = () if orientation is None else mirrored_axes(orientation, self.spec.orientation) or ()
         if mirrored not in self._mirrored_views:
-            self._mirrored_views[mirrored] = TeacherView(self.spec, **self._arguments, mirrored=mirrored)
+            with torch.inference_mode(False):  # kept for later calls, which may want gradients
+                self._mirrored_views[mirrored] = TeacherView(self.spec, **self._arguments, mirrored=mirrored)
         return self._mirrored_views[mirrored]
 
     def images(self, raw: Tensor) -> Tensor:

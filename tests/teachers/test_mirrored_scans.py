@@ -89,9 +89,13 @@ def test_a_view_stays_itself_where_nothing_is_mirrored_or_axes_are_in_another_or
     assert straight.of_scans(orientations) is straight
 
 
-def test_views_of_mirrored_scans_are_made_once():
-    straight = view("patch")
-    assert straight.of_scans(["RAS"]) is straight.of_scans(["RAS", "RAS"])
+def test_views_of_mirrored_scans_are_made_once_and_serve_with_gradients_and_without():
+    straight, volumes = view("patch"), torch.rand(1, 1, *PATCH, requires_grad=True)
+    with torch.inference_mode():
+        made = straight.of_scans(["RAS"])
+    assert straight.of_scans(["RAS", "RAS"]) is made
+    made.masks(volumes).sum().backward()
+    assert (volumes.grad > 0).all()
 
 
 def test_a_batch_of_another_size_is_refused():
