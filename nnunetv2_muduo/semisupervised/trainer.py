@@ -62,6 +62,7 @@ class SemiSupervisedTrainer(EmaTrainer):
     scalar_log_keys: tuple[str, ...] = ()  # what `consistency` logs each step, averaged over an epoch
     organ_log_keys: tuple[str, ...] = ()  # the same with one value per organ
     epoch_log_keys: tuple[str, ...] = ()  # what a subclass logs once an epoch by itself
+    labelled_cases: tuple[str, ...] = ()  # to train and to validate on
     ignored_settings: tuple[str, ...] = ()  # what means nothing to a subclass
     schedule = (*EmaTrainer.schedule, "warmup_epochs", "ramp_fraction", "consistency_weight")
 

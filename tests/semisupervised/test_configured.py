@@ -7,11 +7,14 @@ from fabricated_training import nnUNetTrainerPull, trainers_in
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
+from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary
 from nnunetv2_muduo.swin.trainers import SwinDownstreamTrainer, SwinLinearProbeTrainer
 from nnunetv2_muduo.trainers.nnUNetTrainerLinearProbe import nnUNetTrainerLinearProbe
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
+
+NO_SCANS = UnlabelledSummary(Path("nowhere"), (), (), (), {})
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """How often a trainer's log says, until nnU-Net's part of the start, that predict_with means nothing to it."""
     make = trainers_in(tmp_path, monkeypatch)
     monkeypatch.setattr(nnUNetTrainer, "on_train_start", lambda self: None)  # here is nothing to train on
-    monkeypatch.setattr(nnUNetTrainerPull, "prepare_unlabelled_scans", lambda self: None)
+    monkeypatch.setattr(nnUNetTrainerPull, "prepare_unlabelled_scans", lambda self: NO_SCANS)
 
     def count(trainer_class: type, **settings) -> int:
         trainer = make(trainer_class=trainer_class, **settings)

@@ -22,6 +22,7 @@ def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monke
     image = sitk.DICOMOrient(image, orientation or "LPS")
     patch = torch.from_numpy(sitk.GetArrayFromImage(image).transpose(axes)[None, None].copy())
     batch = {"clean": patch, "raw": torch.cat([patch, patch + 1], 1), "keys": ["a"], "orientations": [orientation]}
+    torch.manual_seed(0)
     trainer = SimpleNamespace(
         output_folder=folder,
         network=nn.Conv3d(1, 3, 1),
@@ -42,7 +43,6 @@ def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monke
         "draw_patch",
         lambda path, ct, pet, masks, *, title, spacing_in_mm: drawn.extend([ct, pet, *masks.values(), spacing_in_mm]),
     )
-    torch.manual_seed(0)
     nn.init.normal_(trainer.network.weight)
     monitoring.Monitor(trainer).draw_unlabelled_patch(SimpleNamespace(axes=axes, label=label), 0)
     return drawn
