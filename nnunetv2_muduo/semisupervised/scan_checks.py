@@ -161,7 +161,7 @@ def _grid(image: NDArray, properties: dict) -> dict[str, NDArray]:
 
 def _agree(what: str, first: dict[str, NDArray], second: dict[str, NDArray]) -> bool:
     quantity = what.split()[0]
-    if quantity == "shape":
+    if quantity == "shape" or first[what].shape != second[what].shape:  # as a picture in colours has it
         return bool(np.array_equal(first[what], second[what]))
     tolerance = _TOLERANCES[quantity]
     if quantity == "spacing":

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
-from nnunetv2_muduo.semisupervised.scan_checks import BadScanError, find_scans, read_scan
+from nnunetv2_muduo.semisupervised.scan_checks import BadScanError, check_grids, find_scans, read_scan
 
 CHANNELS = ("CT", "PET")
 
@@ -137,6 +139,13 @@ def test_different_grids_are_shown_both(tiny_dataset, geometry, told, reader):
     with pytest.raises(BadScanError, match="different grids") as caught:
         read(found_files(tiny_dataset), reader)
     assert told in str(caught.value).replace("-", "")  # nibabel's world points the other way
+
+
+def test_grids_of_unlike_axes_are_different():
+    plain = (noise()[None], {"spacing": (3.0, 2.0, 2.5)})
+    in_colours = (noise()[None, 0], {"spacing": (2.0, 2.5)})
+    with pytest.raises(BadScanError, match=r"different grids: .*spacing \(z, y, x\) \(3, 2, 2.5\) against \(2, 2.5\)"):
+        check_grids([plain, in_colours], [Path("scan.nii.gz"), Path("prediction.nii.gz")])
 
 
 def test_rounding_makes_no_different_grid(tiny_dataset):
