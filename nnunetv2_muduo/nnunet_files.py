@@ -18,6 +18,7 @@ OF_SCANS_AND_LABELS = ("labels", "file_ending", "channel_names")  # entries with
 _MOST_AXES = 3
 _LARGEST_VALUE = 65535  # of a label map, which nnU-Net keeps in 16 bits
 _LONGEST_SHOWN = 60
+_LONGEST_ENDING = 30
 
 
 def read_dataset_json(path: Path, *, needs: Sequence[str] = ()) -> dict[str, Any]:
@@ -208,7 +209,7 @@ def _is_channels(value: Any) -> bool:
 
 
 def _is_ending(value: Any) -> bool:
-    return is_plain_name(value) and value.startswith(".")
+    return is_plain_name(value) and value.startswith(".") and len(value) <= _LONGEST_ENDING
 
 
 def _is_file_list(value: Any) -> bool:

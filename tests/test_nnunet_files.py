@@ -63,6 +63,7 @@ def test_presets_that_are_plans_of_their_own_are_good(preset: str):
         ("file_ending", 3),
         ("file_ending", "nii"),
         ("file_ending", "./../../x"),
+        ("file_ending", 30 * ".nii.gz"),
         ("file_ending", ".nii\0"),
         ("numTraining", "5"),
         ("dataset", {"a": {"images": "a.nii.gz", "label": "b.nii.gz"}}),
