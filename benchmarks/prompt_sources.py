@@ -5,10 +5,9 @@
 Scans, supervised student and prompt generator are those of `label_efficiency.py` with 5 labelled scans (the same OUT
 continues it). Patches are of the five labelled cases that a budget of 5 leaves aside, on which nothing is trained.
 Prompts come from the prompt generator, from the student, from the mean of both, or from the mean of the student and of
-what the teachers said to its prompts ("second round"); both teachers get them. For each
-threshold on the overlap with the prompt, the mean Dice of what is kept. Writes
-benchmarks/results/prompt_sources_SIZE.{md,json}, with `--student supervised-long`
-prompt_sources_SIZE_long.{md,json}.
+what the teachers said to its prompts ("second round"); both teachers get them. For each threshold on the overlap with
+the prompt, the mean Dice of what is kept. Writes benchmarks/results/prompt_sources_SIZE.{md,json}, with
+`--student supervised-long` prompt_sources_SIZE_long.{md,json}.
 """
 
 import argparse
