@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fabricated_training import trainers_in
+from fabricated_training import batch, trainers_in
 
 from nnunetv2_muduo.semisupervised import configured
 from nnunetv2_muduo.semisupervised.monitoring import told_judged_on_training_cases, told_of_other_orders
@@ -60,3 +60,9 @@ def test_scans_that_teachers_would_see_lying_on_a_side_are_told_of(make):
     assert told_of_other_orders(stored, teaching) == ""
     told = told_of_other_orders(stored | {"b": "SAR"}, teaching)
     assert told.startswith("1 of 3 scan(s) are not stored in axial slices (the first: b, SAR)")
+
+
+@pytest.mark.parametrize("trainer_class", [nnUNetTrainerMuDuo, nnUNetTrainerSemiSAM])
+def test_teachers_are_told_how_the_scan_of_each_patch_is_stored(make, trainer_class: type):
+    unlabelled = {**batch()["unlabelled"], "orientations": ["LPS", "RAS"]}
+    assert make(trainer_class=trainer_class).patches_of(unlabelled).orientations == ["LPS", "RAS"]

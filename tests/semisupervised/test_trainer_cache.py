@@ -88,6 +88,8 @@ def test_no_step_runs_an_encoder_and_a_resumed_training_uses_the_same_cache(data
     assert np.isfinite(logged["consistency_losses"]).all()
     assert np.nanmax(logged["teacher_agreement"][0]) > 0, "the teachers were heard"
     assert np.isfinite(logged["report_ct_teacher"][0]).any(), "the report still asks the teachers"
+    reported = [patches.orientations for patches, _ in first.monitor.report_patches]
+    assert reported == [["LPS"] * len(patches.clean) for patches, _ in first.monitor.report_patches] != []
     assert (Path(first.output_folder) / "unlabelled_patch_epoch_0000.png").is_file()
     folder = cache_folder_of(first)
     assert folder.relative_to(dataset.preprocessed).parts == (
