@@ -42,6 +42,10 @@ class WatchedTrainer(nnUNetTrainerMuDuo):
     encoded_in_steps = 0
     stop_after: int | None = None
 
+    def tell_of_orientations(self, stored) -> None:
+        self.stored = stored
+        super().tell_of_orientations(stored)
+
     def train_step(self, batch: dict) -> dict:
         self.batch = batch
         before = encoded["images"]
@@ -88,6 +92,8 @@ def test_no_step_runs_an_encoder_and_a_resumed_training_uses_the_same_cache(data
     assert np.isfinite(logged["consistency_losses"]).all()
     assert np.nanmax(logged["teacher_agreement"][0]) > 0, "the teachers were heard"
     assert np.isfinite(logged["report_ct_teacher"][0]).any(), "the report still asks the teachers"
+    assert first.stored == dict.fromkeys([*first.labelled_cases, *first.unlabelled_scans.identifiers], "LPS")
+    assert len(first.stored) == 4
     reported = [patches.orientations for patches, _ in first.monitor.report_patches]
     assert reported == [["LPS"] * len(patches.clean) for patches, _ in first.monitor.report_patches] != []
     assert (Path(first.output_folder) / "unlabelled_patch_epoch_0000.png").is_file()
