@@ -151,9 +151,16 @@ def _folds(cases: Deal) -> list[dict[str, list[str]]]:
     return folds
 
 
+_MORE_LABELS: dict[Unlabelled, tuple[int, str]] = {
+    "true labels": (900, "AllLabels"),
+    "predicted labels": (800, "SelfTraining"),
+    "long student's labels": (600, "LongSelfTraining"),
+}
+
+
 def more_labels_name(seed: int, budget: int, unlabelled: Unlabelled) -> str:
-    number = 10 * seed + BUDGETS.index(budget)
-    return f"Dataset{900 + number}_AllLabels" if unlabelled == "true labels" else f"Dataset{800 + number}_SelfTraining"
+    first, title = _MORE_LABELS[unlabelled]
+    return f"Dataset{first + 10 * seed + BUDGETS.index(budget)}_{title}"
 
 
 def write_more_labels(pool: Path, raw: Path, labels: Path, *, seed: int, budget: int, unlabelled: Unlabelled) -> None:

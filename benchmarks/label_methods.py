@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from nnunetv2_muduo.presets import load_preset
 
 Split: TypeAlias = Literal["held out", "on training cases", "with held out"]
-Unlabelled: TypeAlias = Literal["without labels", "predicted labels", "true labels"]
+Unlabelled: TypeAlias = Literal["without labels", "predicted labels", "long student's labels", "true labels"]
 SPLITS: tuple[Split, ...] = ("held out", "on training cases", "with held out")
 MUDUO, SUPERVISED = "nnUNetTrainerMuDuo", "nnUNetTrainerMuDuoSupervised"
 
@@ -82,6 +82,7 @@ class Method:
         settings: for plans["muduo"], beside the size's schedule.
         pretrained: start from a masked autoencoder of the unlabelled scans.
         unlabelled: "predicted labels": train on the unlabelled scans as the supervised student labels them, too;
+            "long student's labels": as that of four times the steps does;
             "true labels": as they truly are, which is what labelling them all would bring.
         split: which cases are trained on and which the teacher report is made on. "held out": two labelled cases beyond
             the budget, on which nothing is trained; "on training cases": on the budget's own; "with held out": the two
@@ -148,7 +149,13 @@ LONG: dict[str, Method] = {  # half an hour each on a core, where those above ta
     "muduo-pet-only-long": Method(
         "MuDuo, PET teacher only, four times the steps", MUDUO, {**OURS, "ct_teacher": None}, longer=4
     ),
+    "self-training-long": Method(
+        "self-training, four times the steps", SUPERVISED, unlabelled="long student's labels", longer=4
+    ),
     "mean-teacher-long": Method("Mean Teacher, four times the steps", "nnUNetTrainerMeanTeacher", AT_ONCE, longer=4),
+    "ua-mt-long": Method("UA-MT, four times the steps", "nnUNetTrainerUAMT", AT_ONCE, longer=4),
+    "cps-long": Method("CPS, four times the steps", "nnUNetTrainerCPS", AT_ONCE, longer=4),
+    "semisam-long": Method("SemiSAM, four times the steps", "nnUNetTrainerSemiSAM", {**TEACHERS, **AT_ONCE}, longer=4),
     "all-labels-long": Method(
         "supervised, all scans labelled, four times the steps", SUPERVISED, unlabelled="true labels", longer=4
     ),
@@ -188,3 +195,5 @@ ABLATIONS: dict[str, Method] = {
     "semisam-gentle": Method("SemiSAM, a tenth of the weight", "nnUNetTrainerSemiSAM", {**TEACHERS, **GENTLE}),
 }
 METHODS = MAIN | LONG | ABLATIONS
+# whose predictions are the labels of the unlabelled scans
+LABELLERS: dict[Unlabelled, str] = {"predicted labels": "supervised", "long student's labels": "supervised-long"}

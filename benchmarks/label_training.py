@@ -26,7 +26,7 @@ from label_data import (
     more_labels_name,
     write_more_labels,
 )
-from label_methods import MUDUO, Method, Size
+from label_methods import LABELLERS, MUDUO, Method, Size
 from machine import describe_machine
 from repeatable_patches import repeatable
 
@@ -148,7 +148,7 @@ def train(run: Run, workshop: Workshop) -> tuple[Path, float]:
 
 def clear_up(run: Run, workshop: Workshop) -> None:
     """Delete the weights of a finished run, but those of supervised ones, which label scans for self-training."""
-    if run.method == "supervised":
+    if run.method in LABELLERS.values():
         return
     for folder in (workshop.out / "nnUNet_results").glob(f"*/*__{run.name}__{CONFIGURATION}"):
         for checkpoint in folder.glob("fold_*/checkpoint_*.pth"):
@@ -251,16 +251,17 @@ def pretrained(seed: int, workshop: Workshop) -> Path:
 def label_the_unlabelled(run: Run, workshop: Workshop) -> None:
     """A dataset in which the unlabelled scans have labels: predicted, as stock commands would do it, or true."""
     kind = workshop.methods[run.method].unlabelled
-    labels = workshop.pool / "labelsTr" if kind == "true labels" else predicted_labels(run, workshop)
+    student = Run(LABELLERS[kind], run.budget, run.seed) if kind in LABELLERS else None
+    labels = workshop.pool / "labelsTr" if student is None else predicted_labels(student, workshop)
     write_more_labels(workshop.pool, workshop.raw, labels, seed=run.seed, budget=run.budget, unlabelled=kind)
 
 
-def predicted_labels(run: Run, workshop: Workshop) -> Path:
-    """Folder of what the supervised student of a budget and seed predicts for the unlabelled scans."""
-    predictions = workshop.out / "predictions" / f"{run.budget}_{run.seed}"
-    cases = deal(run.seed).unlabelled
+def predicted_labels(student: Run, workshop: Workshop) -> Path:
+    """Folder of what a student predicts for its seed's unlabelled scans; it is trained where it is not there."""
+    predictions = workshop.out / "predictions" / student.name
+    cases = deal(student.seed).unlabelled
     if not all((predictions / f"{case}.nii.gz").is_file() for case in cases):
-        model, _ = train(Run("supervised", run.budget, run.seed), workshop)
+        model, _ = train(student, workshop)
         predictions.mkdir(parents=True, exist_ok=True)
         predictor = load_predictor(model, workshop.device)
         writer = predictor.plans_manager.image_reader_writer_class()

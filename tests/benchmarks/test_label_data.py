@@ -1,6 +1,17 @@
 import pytest
-from label_data import BUDGETS, DEALT_MAPS, HELD_OUT_MAPS, TEST_MAPS, UNLABELLED, _folds, deal, fold_of
-from label_methods import SPLITS
+from label_data import (
+    BUDGETS,
+    DEALT_MAPS,
+    HELD_OUT_MAPS,
+    TEST_MAPS,
+    UNLABELLED,
+    _folds,
+    dataset_name,
+    deal,
+    fold_of,
+    more_labels_name,
+)
+from label_methods import METHODS, SPLITS
 from standin_teachers import TRAINING_MAPS, VALIDATION_MAPS
 
 
@@ -46,3 +57,10 @@ def test_nothing_is_reported_on_training_cases_unless_asked_for():
         assert plain == {"train": list(cases.labelled[:budget]), "val": list(cases.held_out)}
         assert own == {"train": plain["train"], "val": plain["train"]}
         assert more == {"train": [*plain["train"], *cases.held_out], "val": list(cases.held_out)}
+
+
+def test_no_two_datasets_share_a_number():
+    kinds = {method.unlabelled for method in METHODS.values()} - {"without labels"}
+    names = [more_labels_name(seed, budget, kind) for kind in kinds for seed in range(3) for budget in BUDGETS]
+    numbers = [name[7:10] for name in (*names, *map(dataset_name, range(10)))]
+    assert len(set(numbers)) == len(numbers) == 3 * 3 * 3 + 10

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from label_efficiency import adopt_finished, chosen_methods
-from label_methods import METHODS, SIZES
+from label_methods import LABELLERS, METHODS, SIZES
 from label_training import Run, Workshop, identity, missing_trainer
 
 from nnunetv2_muduo.presets import load_preset
@@ -27,6 +27,12 @@ def test_published_settings_are_those_of_the_preset_but_for_the_schedule_that_al
 def test_a_longer_training_has_so_many_times_the_epochs():
     short, long = (METHODS[key].settings_in(SIZES["small"], seed=0) for key in ("supervised", "supervised-long"))
     assert long == short | {"num_epochs": 4 * short["num_epochs"]}
+
+
+def test_scans_are_labelled_by_a_student_of_as_many_steps():
+    students = [method for method in METHODS.values() if method.unlabelled in LABELLERS]
+    assert {method.longer for method in students} == {1, 4}
+    assert all(METHODS[LABELLERS[method.unlabelled]].longer == method.longer for method in students)
 
 
 def test_a_run_on_other_cases_is_another_run(tmp_path):
