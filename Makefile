@@ -12,7 +12,7 @@ BIN = $(VENV)/bin
 
 help:
 	@echo "make demo    train a baseline and MuDuo on a small phantom dataset and compare them (under 10 minutes on 2 cores)"
-	@echo "make test    run all tests (about 40 minutes on 2 cores); TESTS='tests/test_cli.py -x' runs some"
+	@echo "make test    run all tests (about 20 minutes on 2 cores); TESTS='tests/test_cli.py -x' runs some"
 	@echo "make check   formatting, lint and types (seconds)"
 	@echo "make clean   remove the environment, build leftovers and caches"
 	@echo

@@ -63,14 +63,16 @@ class TrainableDataset:
     def unlabelled(self) -> Path:
         return self.preprocessed / "nnUNetPlans_3d_fullres_unlabelled"
 
-    def trainer(self, trainer_class: type[nnUNetTrainer], *, continues: bool = False, **settings) -> nnUNetTrainer:
-        """A trainer of fold 0 on the CPU, with `SETTINGS` and further settings."""
+    def trainer(
+        self, trainer_class: type[nnUNetTrainer], *, continues: bool = False, device: str = "cpu", **settings
+    ) -> nnUNetTrainer:
+        """A trainer of fold 0, with `SETTINGS` and further settings."""
         plans = {
             **copy.deepcopy(self.plans),
             "muduo": SETTINGS | settings,
             "continue_training": continues,
         }
-        return trainer_class(plans, "3d_fullres", 0, copy.deepcopy(self.dataset_json), torch.device("cpu"))
+        return trainer_class(plans, "3d_fullres", 0, copy.deepcopy(self.dataset_json), torch.device(device))
 
     def preprocess_unlabelled(self) -> None:
         """What the trainer would do when it starts, in this process."""
