@@ -17,7 +17,7 @@ from nnunetv2_muduo.semisupervised.ignored_settings import OF_AN_AVERAGE, set_in
 from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
 from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
-from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, refuse_changed_schedule, set_run_length
+from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, other_optimizer, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
 from nnunetv2_muduo.semisupervised.workers import start_nnunets_loaders
 from nnunetv2_muduo.settings import Settings
@@ -130,6 +130,10 @@ class ConfiguredTrainer(nnUNetTrainer):
     def load_checkpoint(self, filename_or_checkpoint) -> None:
         if isinstance(filename_or_checkpoint, str):
             refuse_damaged(Path(filename_or_checkpoint))
-        super().load_checkpoint(filename_or_checkpoint)
+        try:
+            super().load_checkpoint(filename_or_checkpoint)
+        except KeyError:  # among others the state of another optimiser, which comes after the network
+            if not other_optimizer(self.my_init_kwargs["plans"], self.plans_manager.plans):
+                raise
         if self.continues:
             refuse_changed_schedule(self.my_init_kwargs["plans"], self.plans_manager.plans, self.schedule)

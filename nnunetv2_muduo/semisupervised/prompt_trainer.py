@@ -10,7 +10,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 from torch._dynamo import OptimizedModule
 
-from nnunetv2_muduo.checkpoint_files import refuse_damaged
+from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint, refuse_damaged
 from nnunetv2_muduo.environment import without_wandb
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.channels import find_channels
@@ -30,7 +30,7 @@ class PromptGeneratorTrainer(ConfiguredTrainer):
 
     origin: PromptOrigin | None = None  # known when the training has begun
     asks_for_an_average = ()  # of its student, which has one
-    schedule = ()  # a student with another one uses the generator that is there, or trains it to the end
+    schedule = ("optimizer",)  # else a student's own may differ: it uses what is there, or trains it to the end
 
     def __init__(
         self,
@@ -146,10 +146,18 @@ def _checkpoint_of(trainer: PromptGeneratorTrainer, log: Callable[[str], object]
 
 
 def _load(trainer: PromptGeneratorTrainer, checkpoint: Path) -> None:
+    """The weights of a finished training, everything of an interrupted one."""
+    again = "move its folder away to have it trained again"
     try:
-        trainer.load_checkpoint(str(checkpoint))
+        if checkpoint.name == FINAL:
+            weights = read_checkpoint(checkpoint, allowed=NUMPY_NUMBERS)["network_weights"]
+            unwrapped(trainer.network).load_state_dict(weights)
+        else:
+            trainer.load_checkpoint(str(checkpoint))
     except RuntimeError as error:
         raise UserError(
-            f"The prompt generator {checkpoint} does not fit these plans; move its folder away to have it trained "
-            f"again, or train with the plans it was made with ({error})."
+            f"The prompt generator {checkpoint} does not fit these plans; {again}, or train with the plans it was "
+            f"made with ({error})."
         ) from error
+    except UserError as error:
+        raise UserError(f"The prompt generator {checkpoint} cannot be used. {error} Or {again}.") from error

@@ -21,6 +21,11 @@ def set_run_length(trainer: nnUNetTrainer, settings: Settings, *, epochs: int | 
         seed_everything(settings.seed)  # the initial student; DDP would bring all to the first process's anyway
 
 
+def other_optimizer(checkpoint_plans: dict, plans: dict) -> bool:
+    """Whether a training's optimiser was of another kind, then and now; its state is of no use then."""
+    return Settings.from_plans(checkpoint_plans).optimizer != Settings.from_plans(plans).optimizer
+
+
 def refuse_changed_schedule(checkpoint_plans: dict, plans: dict, keys: Sequence[str]) -> None:
     """A resumed training must follow the schedule it began with.
 

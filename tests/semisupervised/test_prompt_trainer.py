@@ -145,3 +145,16 @@ def test_a_generator_that_does_not_tell_is_used_with_a_line_in_the_log(make):
     prompt_generator_of(student, Untrained)
     assert log_of(student).count("does not tell what it was trained on") == 1
     assert Untrained.trained == 1
+
+
+def test_a_generator_trained_with_another_optimiser_is_used_again_but_not_continued(make):
+    student = make()
+    split(student, "a", "b")
+    trained = prompt_generator_of(student, Untrained)
+    again = prompt_generator_of(make(optimizer="adamw"), Untrained)
+    assert Untrained.trained == 1
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+    checkpoint_of(student).rename(checkpoint_of(student, LATEST))
+    with pytest.raises(UserError, match=r"'optimizer' was sgd .* set it back .* Or move its folder away"):
+        prompt_generator_of(make(optimizer="adamw"), Untrained)

@@ -57,16 +57,22 @@ def test_resuming_with_other_teachers_is_allowed():
     [
         (nnUNetTrainerMuDuoSupervised, {"num_epochs": 20}, True),
         (nnUNetTrainerMuDuoSupervised, {"predict_with": "ema"}, True),
+        (nnUNetTrainerMuDuoSupervised, {"optimizer": "adamw"}, True),
         (nnUNetTrainerMuDuoSupervised, {"consistency_weight": 0.5}, False),
         (nnUNetTrainerPull, {"consistency_weight": 0.5}, True),
         (nnUNetTrainerLinearProbe, {"initial_lr": 0.5}, True),
         (nnUNetTrainerLinearProbe, {"predict_with": "ema"}, False),
         (nnUNetTrainerMuDuoPrompt, {"num_epochs": 20}, False),
+        (nnUNetTrainerMuDuoPrompt, {"optimizer": "adamw"}, True),
     ],
 )
 def test_each_trainer_refuses_what_shapes_its_own_schedule(tmp_path, monkeypatch, trainer_class, settings, refused):
     make = trainers_in(tmp_path, monkeypatch)
-    make(trainer_class=trainer_class).save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    begun = make(trainer_class=trainer_class)
+    for parameter in begun.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    begun.optimizer.step()  # has a state from now on, which another optimiser cannot load
+    begun.save_checkpoint(str(tmp_path / "checkpoint.pth"))
     now = make(trainer_class=trainer_class, continues=True, **settings)
     with pytest.raises(UserError, match=f"'{next(iter(settings))}' was") if refused else nullcontext():
         now.load_checkpoint(str(tmp_path / "checkpoint.pth"))

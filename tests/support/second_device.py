@@ -2,7 +2,7 @@
 
 Within `second_device()` whatever runs on `torch.device("cuda")` runs on any machine, with real values. What fails on a
 GPU because something was left on the other device fails here, too: operations on tensors of both, NumPy's view of a
-tensor on the GPU, a random generator of the other device. Autocast is the CPU's, in bfloat16. Streams, memory, kernels
+tensor on the GPU, a random generator of the other device. Autocast is the CPU's, in float16. Streams, memory, kernels
 and torch.compile are not there.
 """
 
@@ -163,8 +163,9 @@ _autocast, _load, _run_thread = torch.autocast.__init__, torch.load, threading.T
 
 
 def _autocast_here(self: Any, device_type: str, dtype: Any = None, **others: Any) -> None:
-    on_gpu = device_type == "cuda"
-    _autocast(self, "cpu" if on_gpu else device_type, torch.bfloat16 if on_gpu else dtype, **others)
+    if device_type == "cuda":
+        device_type, dtype = "cpu", dtype or torch.float16
+    _autocast(self, device_type, dtype, **others)
 
 
 def _load_here(file: Any, map_location: Any = None, **others: Any) -> Any:
