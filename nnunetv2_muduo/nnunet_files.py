@@ -196,7 +196,13 @@ def _is_label(value: Any) -> bool:
 
 
 def _is_labels(value: Any) -> bool:
-    return _is_table(value) and all(map(_is_text, value)) and all(map(_is_label, value.values()))
+    if not (_is_table(value) and all(map(_is_text, value)) and all(map(_is_label, value.values()))):
+        return False
+    if value.get("background", 0) != 0:  # organ maps that others made do without one
+        return False
+    others = (entry for name, entry in value.items() if name != "ignore")
+    highest = max((label for entry in others for label in (entry if _is_list(entry) else [entry])), default=0)
+    return value.get("ignore", highest + 1) == highest + 1
 
 
 def _is_channels(value: Any) -> bool:
@@ -232,7 +238,10 @@ _TABLE = (_is_table, "a table")
 _NAME = (is_plain_name, "a plain name")
 _TEXT = (_is_text, "a text")
 _OF_DATASETS: Mapping[str, tuple[Check, str]] = {
-    "labels": (_is_labels, "a table from names to whole numbers, or lists of them"),
+    "labels": (
+        _is_labels,
+        'a table from names to whole numbers, or lists of them, "background" 0 and "ignore" one above all others',
+    ),
     "channel_names": (_is_channels, 'a table such as {"0": "CT", "1": "PET"}'),
     "modality": (_is_channels, 'a table such as {"0": "CT", "1": "PET"}'),
     "file_ending": (_is_ending, 'an ending such as ".nii.gz"'),

@@ -24,8 +24,13 @@ def check_channels(dataset_json: dict, settings: Settings) -> Check:
 
 
 def check_labels(dataset_json: dict) -> Check:
-    """Whether every label is one integer: regions are not supported. An organ's may stand in a list, as in nnU-Net."""
+    """Whether there is a background, and every label is one integer: regions are not supported.
+
+    An organ's may stand in a list, as in nnU-Net.
+    """
     labels = dataset_json["labels"]
+    if "background" not in labels:
+        return fail("labels", "there is no background", 'add "background": 0 to the labels of dataset.json')
     regions = [
         name
         for name, value in labels.items()

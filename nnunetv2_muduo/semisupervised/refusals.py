@@ -11,9 +11,11 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, datas
 
     Raises:
         NotImplementedError: for 2d configurations, cascades, region-based datasets.
-        UserError: if the plans have no such configuration.
+        UserError: if the plans have no such configuration, or the labels no background.
     """
     plain_3d_configuration(trainer_name, plans, configuration, because="its teachers are 3d")
+    if "background" not in dataset_json["labels"]:
+        raise UserError('The labels of dataset.json have no background; nnU-Net wants an entry "background": 0.')
     if PlansManager(plans).get_label_manager(dataset_json).has_regions:
         raise NotImplementedError(
             f"{trainer_name} does not support region-based labels because pseudo-labels come organ by organ; "

@@ -15,6 +15,7 @@ import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from torch import Tensor, nn
 
+from nnunetv2_muduo.teachers.config_fields import refuse_impossible
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 
 FOREGROUND, BACKGROUND, MASK = range(3)  # kinds of prompts: clicks of either label, a mask
@@ -58,6 +59,9 @@ class ClickUNetConfig:
         Raises:
             ValueError: if the sizes, strides and stages do not fit each other.
         """
+        refuse_impossible(self)
+        if 0 in (*self.features_per_stage, *self.strides, *self.convs_per_stage, *self.convs_per_decoder_stage):
+            raise ValueError("features, strides and convolutions of a stage must be greater than 0")
         if self.cube_size % math.prod(self.strides):
             raise ValueError(
                 f"cube_size {self.cube_size} is not divisible by the product of the strides, {math.prod(self.strides)}"

@@ -50,12 +50,25 @@ STEPS: Mapping[str, TrainingStep] = {"mixed": mixed_step, "published": published
 
 @dataclass
 class TrainingState:
-    """What a checkpoint holds beside the weights: steps done, loss of each, seconds of each validation, its Dice."""
+    """What a checkpoint holds beside the weights: steps done, loss of each, seconds of each validation, its Dice.
+
+    Raises:
+        TypeError: if something is of another type, as in a file that is no checkpoint of a training.
+    """
 
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     validation: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.step, int) and not isinstance(self.step, bool) and self.step >= 0
+        numbers = isinstance(self.losses, list) and all(
+            isinstance(n, int | float) for n in [self.seconds, *self.losses]
+        )
+        rows = isinstance(self.validation, list) and all(isinstance(row, dict) for row in self.validation)
+        if not (whole and numbers and rows):
+            raise TypeError("not the state of a training")
 
 
 def train_teacher(

@@ -37,6 +37,7 @@ def test_a_label_alone_in_a_list_is_no_region_for_the_doctor_nor_for_nnunet():
     assert not PlansManager(PLANS).get_label_manager(labels(spleen=[2])).has_regions
     assert mark_of(dataset_checks.check_labels(labels(spleen=[]))) is Mark.FAIL
     assert mark_of(dataset_checks.check_labels(labels(ignore=[2]))) is Mark.FAIL  # which nnU-Net refuses
+    assert dataset_checks.check_labels({**DATASET_JSON, "labels": {"liver": 1}}).found == "there is no background"
 
 
 def test_left_and_right_are_not_to_be_mirrored():

@@ -33,6 +33,12 @@ def test_cascade_is_refused():
         refuse_unsupported("T", plans(**{"3d_cascade_fullres": cascade}), "3d_cascade_fullres", DATASET)
 
 
+def test_labels_without_a_background_are_refused():
+    labels = {**DATASET, "labels": {"background ": 0, "liver": 1}}
+    with pytest.raises(UserError, match='no background; nnU-Net wants an entry "background": 0'):
+        refuse_unsupported("T", plans(**{"3d_fullres": FULLRES}), "3d_fullres", labels)
+
+
 def test_regions_are_refused():
     regions = {**DATASET, "labels": {"background": 0, "body": [1, 2], "liver": 2}, "regions_class_order": [1, 2]}
     with pytest.raises(NotImplementedError, match="region-based"):

@@ -1,5 +1,7 @@
 """ClickUNet keeps the promises of the teacher protocol."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -208,7 +210,7 @@ def test_configuration_survives_a_round_trip() -> None:
 @pytest.mark.parametrize("wrong", [{"cube_size": 18}, {"strides": (2, 2)}])
 def test_impossible_shapes_are_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        ClickUNetConfig(**{**SMALL.to_dict(), **wrong})
+        replace(SMALL, **wrong)
 
 
 def test_prompts_that_do_not_fit_are_refused(teacher: ClickUNet) -> None:

@@ -121,6 +121,18 @@ def test_the_checkpoint_of_another_network_is_refused_by_name(tmp_path: Path) ->
         run(tmp_path, Sam3D(SAM3D))
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"step": "3"}, {"step": True}, {"losses": [None]}, {"validation": [3]}, {"seconds": []}]
+)
+def test_a_checkpoint_whose_state_is_none_is_refused(tmp_path: Path, wrong: dict) -> None:
+    run(tmp_path, steps=3)
+    checkpoint = torch.load(tmp_path / "training.pth", weights_only=True)
+    checkpoint["state"] |= wrong
+    torch.save(checkpoint, tmp_path / "training.pth")
+    with pytest.raises(UserError, match="or of no training at all"):
+        run(tmp_path, steps=4)
+
+
 def test_a_checkpoint_from_before_a_setting_existed_had_its_default(tmp_path: Path) -> None:
     run(tmp_path, steps=3)
     checkpoint = torch.load(tmp_path / "training.pth", weights_only=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from nnunetv2_muduo.teachers.config_fields import refuse_impossible
+
 
 @dataclass(frozen=True)
 class Sam3DConfig:
@@ -52,10 +54,7 @@ class Sam3DConfig:
     orientation: str = "RAS"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int | float) and not value > 0:
-                raise ValueError(f"{field.name} is {value}; it must be greater than 0")
+        refuse_impossible(self)
         self._must_divide("patch_size", self.patch_size, "image_size", self.image_size)
         self._must_divide("encoder_heads", self.encoder_heads, "encoder_width", self.encoder_width)
         self._must_divide("4", 4, "mask_width", self.mask_width)
