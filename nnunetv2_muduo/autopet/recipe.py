@@ -1,6 +1,5 @@
 """AutoPET into an nnU-Net dataset: carry out a plan, interrupted anywhere and taken up again."""
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nnunetv2_muduo.autopet.case import ConversionJob, convert_case
+from nnunetv2_muduo.autopet.description import put_description_aside, read_description, write_description
 from nnunetv2_muduo.autopet.headers import ENDING
 from nnunetv2_muduo.autopet.plan import Plan
 from nnunetv2_muduo.autopet.records import (
@@ -23,18 +23,13 @@ from nnunetv2_muduo.autopet.records import (
 from nnunetv2_muduo.autopet_manifest import sets_told
 from nnunetv2_muduo.case_installing import make_cases, remove_case
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import can_link, clear_away_left_behind, write_text
+from nnunetv2_muduo.files import can_link, clear_away_left_behind
 from nnunetv2_muduo.nnunet_files import read_splits
 from nnunetv2_muduo.run_lock import only_run
 from nnunetv2_muduo.transfer.few_shot import Split
 from nnunetv2_muduo.transfer.split_files import SPLITS, write_splits_file
 
-CHANNELS = {"0": "CT", "1": "PET"}  # nnU-Net chooses the normalisation by these names
 _NEEDED = ("labelled", "validation")  # sets without which there is no training
-NORMALISATION = {
-    "CT": "CTNormalization: clipped to the 0.5 and 99.5 percentiles of the foreground, then its mean and deviation",
-    "PET": "ZScoreNormalization: mean and deviation of each scan; SUV are neither clipped nor mixed between scans",
-}
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,8 @@ def convert(
     """Make the dataset.
 
     Cases that an earlier run finished are kept unless their files (by size and time of change) or what is wanted of
-    them changed. dataset.json is written last: nnU-Net takes no notice of a dataset that is not finished.
+    them changed. dataset.json is written last: nnU-Net takes no notice of a dataset that is not finished. What others
+    wrote into an earlier one stays.
 
     Args:
         plan: of `plan_conversion`.
@@ -90,7 +86,7 @@ def convert(
     jobs = {job.name: job for job in plan.jobs}
     _check_splits(preprocessed, plan, overwrite=overwrite)
     with only_run(dataset / RECORDS) as certain:
-        records = read_records(dataset)
+        records, described = read_records(dataset), read_description(dataset)
         _check_arrangement(records, jobs, plan, overwrite=overwrite)
         clear_away_left_behind(dataset, dataset / RECORDS, all_of_them=certain)
         kept = sorted(name for name, job in jobs.items() if is_finished(job, records.get(name)))
@@ -98,12 +94,15 @@ def convert(
         _check_room(left, dataset, log=log)
         gone = [name for name in records if name not in jobs]
         if left or gone:
-            (dataset / "dataset.json").unlink(missing_ok=True)
+            put_description_aside(dataset)
         for name in gone:
             remove_case(dataset, record_file(dataset, name))
             record_file(dataset, name).unlink()
         reasons = _make(plan, left, num_processes=num_processes, log=log, progress=progress)
-        return _finish(plan, kept, reasons, preprocessed, overwrite=overwrite)
+        summary = _finish(plan, kept, reasons, preprocessed, overwrite=overwrite)
+        training = len(list((dataset / "imagesTr").glob(f"*_0000{ENDING}")))
+        write_description(plan, described, training=training, overwrite=overwrite)
+        return summary
 
 
 def _make(
@@ -134,7 +133,7 @@ def _make(
 def _finish(
     plan: Plan, kept: Sequence[str], reasons: Mapping[str, str], preprocessed: Path | None, *, overwrite: bool
 ) -> Summary:
-    """Splits, the manifest that tells whose they are and, last of all, dataset.json."""
+    """Splits, and the manifest that tells whose they are."""
     made = {job.name for job in plan.jobs} - set(reasons)
     which = {case: name for case, name in plan.sets.by_case().items() if case in made}
     in_place = {
@@ -158,23 +157,8 @@ def _finish(
         skipped=skipped,
         left_out=plan.sets.left_out,
     )
-    _write_description(plan, training=len(in_place["labelled"]) + len(in_place["validation"]))
     done = tuple(sorted(case for case in which if case not in set(kept)))
     return Summary(plan.dataset, done, tuple(kept), skipped, in_place, backup)
-
-
-def _write_description(plan: Plan, *, training: int) -> None:
-    content = {
-        "channel_names": CHANNELS,
-        "labels": dict(plan.labels),
-        "numTraining": training,
-        "file_ending": ENDING,
-        "name": plan.dataset.name[len("Dataset000_") :],
-        "description": f"AutoPET, {plan.wishes.target}; CT in HU, PET in SUV; made by muduo convert-autopet",
-        "reference": "https://doi.org/10.1038/s41597-022-01718-3",
-        "normalisation": NORMALISATION,
-    }
-    write_text(plan.dataset / "dataset.json", json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 def _check_splits(preprocessed: Path | None, plan: Plan, *, overwrite: bool) -> None:

@@ -16,7 +16,7 @@ from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset
 from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization import get_normalization_scheme
 
 from nnunetv2_muduo import cli
-from nnunetv2_muduo.autopet.recipe import CHANNELS, NORMALISATION
+from nnunetv2_muduo.autopet.description import CHANNELS, NORMALISATION
 from nnunetv2_muduo.commands import convert_autopet
 from nnunetv2_muduo.datasets.scan_io import image_like
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
