@@ -132,8 +132,8 @@ def test_bad_scans_are_named_with_their_reason_and_do_not_stop_the_good_ones(tin
     assert mark_of(check) is Mark.WARN
     assert "2 in order, 4 not" in check.found
     assert "lonely (1 channel(s) instead of 2)" in check.found
-    assert "shifted (its channels lie on different grids)" in check.found
-    assert "smaller (its channels lie on different grids)" in check.found
+    assert "shifted (imagesUn/shifted_0001.nii.gz and shifted_0000.nii.gz differ in spacing" in check.found
+    assert "smaller (imagesUn/smaller_0001.nii.gz and smaller_0000.nii.gz differ in size" in check.found
     assert "text (a file cannot be read)" in check.found
 
 

@@ -178,4 +178,4 @@ def _label(job: ConversionJob, maps: Mapping[str, sitk.Image]) -> tuple[sitk.Ima
 
 
 def _moved_or_not(image: sitk.Image, reference: sitk.Image) -> str:
-    return "resampled" if grid_differences(image, reference) else "header corrected"
+    return "resampled" if grid_differences(ScanGrid.of(image), ScanGrid.of(reference)) else "header corrected"

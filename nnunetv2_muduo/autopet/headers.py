@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
+from nnunetv2_muduo.datasets.scan_header import open_header
 from nnunetv2_muduo.datasets.scan_io import SKEWED, grid_differences, is_skewed
 from nnunetv2_muduo.errors import UserError
 
@@ -41,25 +40,22 @@ def compare_headers(files: Mapping[str, Path]) -> Comparison:
         UnreadableError: if a file is missing, truncated or damaged.
         UserError: if one is no 3d image, or its axes are not at right angles.
     """
-    readers = {role: _header(file) for role, file in files.items()}
-    pet = readers["PET"]
+    grids = {role: _grid(file) for role, file in files.items()}
+    pet = grids["PET"]
     differences = {
-        role: "; ".join(differing) for role, reader in readers.items() if (differing := grid_differences(reader, pet))
+        role: "; ".join(differing) for role, grid in grids.items() if (differing := grid_differences(grid, pet))
     }
-    grid = _grid(pet)
-    plain = all(_grid(reader).is_exactly(grid) for reader in readers.values())
+    plain = all(grid.is_exactly(pet) for grid in grids.values())
     return Comparison(plain, differences)
 
 
-def _header(file: Path) -> sitk.ImageFileReader:
+def _grid(file: Path) -> ScanGrid:
     if not file.is_file():
         raise UnreadableError(f"{file} is missing; copy it again")
     if is_truncated_nifti(file):
         raise UnreadableError(f"{file.name} is truncated; copy it again")
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
     try:
-        reader.ReadImageInformation()
+        reader = open_header(file)
     except RuntimeError as error:
         if is_skewed(error):
             raise UserError(f"{file.name} cannot be read as an image: {SKEWED}") from error
@@ -67,8 +63,4 @@ def _header(file: Path) -> sitk.ImageFileReader:
     size = reader.GetSize()
     if reader.GetNumberOfComponents() != 1 or len(size) != 3:  # a fourth axis of length 1 ITK does not mention
         raise UserError(f"{file.name} is no 3d image of one channel but {' x '.join(map(str, size))}")
-    return reader
-
-
-def _grid(reader: sitk.ImageFileReader) -> ScanGrid:
-    return ScanGrid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    return ScanGrid.of(reader)

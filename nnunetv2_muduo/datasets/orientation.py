@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
-_AXIAL = "LPS"  # or mirrored to it, which changes no order of axes
+AXIAL = "LPS"  # how scans in axial slices are stored, or mirrored to it, which changes no order of axes
 
 
 def orientation_of(properties: Mapping[str, Any]) -> str | None:
@@ -49,5 +49,5 @@ def axial_axis(orientation: str | None, axes: Sequence[int] = (0, 1, 2)) -> int:
             slices.
         axes: of the array, as in `transposed`.
     """
-    letters = transposed(orientation or _AXIAL, axes)
+    letters = transposed(orientation or AXIAL, axes)
     return next(2 - place for place, letter in enumerate(letters) if letter in "SI")

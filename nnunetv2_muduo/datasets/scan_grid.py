@@ -33,8 +33,8 @@ class ScanGrid:
     direction: tuple[float, ...]
 
     @classmethod
-    def of(cls, image: sitk.Image) -> "ScanGrid":
-        """The grid of an image."""
+    def of(cls, image: sitk.Image | sitk.ImageFileReader) -> "ScanGrid":
+        """The grid of an image, or of what a reader has read the header of."""
         return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
     @classmethod

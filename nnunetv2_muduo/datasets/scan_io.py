@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.slice_places import check_slices
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
@@ -137,31 +138,28 @@ def check_same_grid(first: sitk.Image, second: sitk.Image, *, names: tuple[objec
     Raises:
         UserError: naming both, what differs and how.
     """
-    differing = grid_differences(first, second)
-    if differing:
+    if differing := grid_differences(ScanGrid.of(first), ScanGrid.of(second)):
         raise UserError(
             f"{names[0]} and {names[1]} lie on different grids ({'; '.join(differing)}); resample one onto the other."
         )
 
 
-def grid_differences(first: sitk.Image | sitk.ImageFileReader, second: sitk.Image | sitk.ImageFileReader) -> list[str]:
-    """What differs between two images' grids beyond the rounding of different programs, and how.
-
-    Args:
-        first, second: images, or readers that have read their headers.
+def grid_differences(first: ScanGrid, second: ScanGrid) -> list[str]:
+    """What differs between two grids beyond the rounding of different programs, and how.
 
     Returns:
         "size (x, y, z) against (x, y, z)" and the like for size, spacing, origin and direction; empty for one grid.
     """
-    spacing = np.array(second.GetSpacing())
+    if len(first.size) != len(second.size):
+        return [f"size {_shown(first.size)} against {_shown(second.size)}"]
     agree = {
-        "Size": first.GetSize() == second.GetSize(),
-        "Spacing": np.allclose(first.GetSpacing(), spacing, rtol=_SCALED),
-        "Origin": np.abs(np.subtract(first.GetOrigin(), second.GetOrigin())).max() <= _OFF_IN_VOXELS * spacing.min(),
-        "Direction": np.allclose(first.GetDirection(), second.GetDirection(), rtol=0, atol=_TURNED),
+        "size": first.size == second.size,
+        "spacing": np.allclose(first.spacing, second.spacing, rtol=_SCALED),
+        "origin": np.abs(np.subtract(first.origin, second.origin)).max() <= _OFF_IN_VOXELS * min(second.spacing),
+        "direction": np.allclose(first.direction, second.direction, rtol=0, atol=_TURNED),
     }
     return [
-        f"{what.lower()} {_shown(getattr(first, f'Get{what}')())} against {_shown(getattr(second, f'Get{what}')())}"
+        f"{what} {_shown(getattr(first, what))} against {_shown(getattr(second, what))}"
         for what, same in agree.items()
         if not same
     ]

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import SimpleITK as sitk
-
-from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.datasets.orientation import AXIAL, orientation_of
+from nnunetv2_muduo.datasets.scan_header import header_grid
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 
 FOLDERS = ("imagesTr", "imagesUn", "imagesTs")
@@ -29,7 +28,9 @@ def stored_orientations(dataset: Path, file_ending: str) -> dict[str, str]:
         return stored
     for folder in FOLDERS:
         for file in sorted((dataset / folder).glob(f"[!.]*_0000{file_ending}")):
-            if (orientation := _orientation_in(file)) is not None:
+            if (grid := header_grid(file)) is None:  # whoever reads its voxels tells why
+                continue
+            if (orientation := orientation_of({"sitk_stuff": {"direction": grid.direction}})) is not None:
                 stored[f"{folder}/{file.name}"] = orientation
     return stored
 
@@ -46,6 +47,11 @@ def lie_differently(orientations: Iterable[str | None], *, mirrored: bool) -> bo
     return len({tuple(map(_ALONG.get, orientation)) for orientation in known} if mirrored else known) > 1
 
 
+def lie_in_axial_slices(orientations: Iterable[str | None]) -> bool:
+    """Whether all scans are stored in axial slices, mirrored or not; None, which nobody knows, does not count."""
+    return not lie_differently([*orientations, AXIAL], mirrored=True)
+
+
 def told_orientations(stored: Mapping[str, str | None]) -> str:
     """How many scans are stored in which way, the most usual first, as a phrase with an example of each other."""
     counts = Counter(orientation for orientation in stored.values() if orientation is not None)
@@ -53,13 +59,3 @@ def told_orientations(stored: Mapping[str, str | None]) -> str:
     first = {orientation: scan for scan, orientation in reversed([*stored.items()])}
     rest = [f"{number} as {orientation}, such as {first[orientation]}" for orientation, number in others]
     return "; ".join([f"{most} as {usual}", *rest])
-
-
-def _orientation_in(file: Path) -> str | None:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:  # whoever reads its voxels tells why
-        return None
-    return orientation_of({"sitk_stuff": {"direction": reader.GetDirection()}})

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from nnunetv2_muduo.datasets.scan_header import header_grid
+from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, ok, warn
-from nnunetv2_muduo.doctor.unlabelled import HEADER_FORMATS, read_grid
 from nnunetv2_muduo.settings import Settings
 
 NAME = "host memory"
@@ -212,15 +211,13 @@ def _grids(
 ) -> list[tuple[Path, tuple[int, ...], tuple[float, ...]]]:
     """First channel of each scan, shape and spacing in the axis order of the plans."""
     ending, grids = dataset_json["file_ending"], []
-    if ending not in HEADER_FORMATS:
+    if ending not in FORMATS:
         return []
     for folder in IMAGE_FOLDERS:
         for file in sorted((raw_folder / folder).glob(f"*_0000{ending}")):
-            try:
-                size, spacing = np.reshape(read_grid(file)[:6], (2, 3))
-            except RuntimeError:  # told elsewhere
+            if (grid := header_grid(file)) is None:  # told elsewhere
                 continue
-            zyx = [(int(size[2 - axis]), float(spacing[2 - axis])) for axis in transpose]
+            zyx = [(grid.size[2 - axis], grid.spacing[2 - axis]) for axis in transpose]
             grids.append((file, tuple(edge for edge, _ in zyx), tuple(step for _, step in zyx)))
     return grids
 

@@ -7,13 +7,13 @@ from nnunetv2_muduo.datasets.sides import left_and_right
 from nnunetv2_muduo.datasets.stored_orientations import (
     REMEDY,
     lie_differently,
+    lie_in_axial_slices,
     stored_orientations,
     told_orientations,
 )
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 
 _NAME = "orientation"
-_AXIAL = "LPS"  # or mirrored to it
 _TURNS = "Reorient"  # in the names of nnU-Net's readers that turn all scans alike
 
 
@@ -35,7 +35,7 @@ def check_orientations(raw_folder: Path, dataset_json: Mapping, *, reader: str, 
     mirrored = mirroring and not left_and_right(dataset_json["labels"])
     if lie_differently(stored.values(), mirrored=mirrored):
         return [warn(_NAME, f"scans are stored in several ways, and the network sees them so: {found}", REMEDY)]
-    if lie_differently([*stored.values(), _AXIAL], mirrored=True):
+    if not lie_in_axial_slices(stored.values()):
         told = f"scans are not stored in axial slices, which teachers and the presets' spacings count on: {found}"
         return [warn(_NAME, told, REMEDY)]
     return [ok(_NAME, found)]

@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-import SimpleITK as sitk
-
+from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
+from nnunetv2_muduo.doctor.grids import grid_problem
 
 SHOWN = 5  # names listed before "and N more"
-HEADER_FORMATS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")  # whose headers SimpleITK reads without the voxels
 
 
 def check_scans(raw_folder: Path, dataset_json: Mapping) -> Check:
@@ -46,23 +44,7 @@ def header_problem(files: Sequence[Path], *, wanted: int, file_ending: str) -> s
     """
     if len(files) != wanted:
         return f"{len(files)} channel(s) instead of {wanted}"
-    if file_ending not in HEADER_FORMATS:
-        return ""
-    try:
-        first, *others = [read_grid(file) for file in files]
-    except RuntimeError:
-        return "a file cannot be read"
-    if any(not np.allclose(first, other, rtol=1e-4, atol=1e-2) for other in others):
-        return "its channels lie on different grids"
-    return ""
-
-
-def read_grid(file: Path) -> list[float]:
-    """Size, spacing, origin and direction of a file of at most three dimensions, read from its header."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
-    reader.ReadImageInformation()
-    return [*reader.GetSize()[:3], *reader.GetSpacing()[:3], *reader.GetOrigin()[:3], *reader.GetDirection()]
+    return grid_problem(files) if file_ending in FORMATS else ""
 
 
 def judge_fresh(ready: int, total: int, *, dataset: str, configuration: str, plans_identifier: str) -> Check:

@@ -13,6 +13,7 @@ from nnunetv2_muduo.datasets.dicom_suv import UNITS, check_units, suv_factor_of_
 from nnunetv2_muduo.datasets.label_values import checked_label
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings, looks_like_activity
+from nnunetv2_muduo.datasets.scan_header import open_header
 from nnunetv2_muduo.datasets.scan_io import dicom_files, dicom_tag, read_image, write_image
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
@@ -161,10 +162,7 @@ def _to_suv(pet: sitk.Image, job: CaseJob) -> tuple[sitk.Image, float | None]:
 
 def _is_plain(path: Path) -> bool:
     """Whether the file itself is a 3d image; one with a fourth axis of length 1 is read as such, but not by nnU-Net."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    return reader.GetDimension() == 3
+    return open_header(path).GetDimension() == 3
 
 
 def job_options(options: Options, injection: Injection | None) -> dict:

@@ -154,7 +154,7 @@ def _onto(
 ) -> sitk.Image:
     """An image in its place, interpolated once at most; untouched where it lies there already."""
     on_own_grid = ScanGrid.of(image).is_exactly(place.own_grid)
-    if differing := [] if on_own_grid else grid_differences(image, place.reference):
+    if differing := [] if on_own_grid else grid_differences(ScanGrid.of(image), ScanGrid.of(place.reference)):
         _tell_of_resampling(image, place, name, differing, notes)
         return onto_grid(image if nearest else _interpolable(image), place.full_grid, outside=outside, nearest=nearest)
     image = image if on_own_grid else snapped(image, place.own_grid)

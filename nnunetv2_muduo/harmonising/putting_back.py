@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from tqdm import tqdm
 
-from nnunetv2_muduo.datasets.scan_grid import onto_grid, snapped
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid, onto_grid, snapped
 from nnunetv2_muduo.datasets.scan_io import FORMATS, grid_differences, read_image, write_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind
@@ -23,8 +23,7 @@ def put_back(mask: sitk.Image, record: CaseRecord) -> sitk.Image:
     Raises:
         UserError: if the mask does not lie on the harmonised scan's grid.
     """
-    expected = snapped(sitk.Image(record.grid.size, sitk.sitkUInt8), record.grid)
-    if differing := grid_differences(mask, expected):
+    if differing := grid_differences(ScanGrid.of(mask), record.grid):
         raise UserError(f"it does not lie on the harmonised scan's grid ({'; '.join(differing)})")
     if record.box is not None:
         whole = np.zeros(tuple(reversed(record.full_grid.size)), sitk.GetArrayViewFromImage(mask).dtype)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_io import (
     check_same_grid,
     grid_differences,
@@ -186,8 +187,11 @@ def test_other_grids_are_told_apart():
         check_same_grid(image, shifted, names=("The mask", "the scan"))
     with pytest.raises(UserError, match=r"The mask and the scan lie on different grids .*size"):
         check_same_grid(cut, image, names=("The mask", "the scan"))
-    assert grid_differences(image, image) == []
-    assert [difference.split()[0] for difference in grid_differences(cut, shifted)] == ["size", "origin"]
+    assert grid_differences(ScanGrid.of(image), ScanGrid.of(image)) == []
+    differences = grid_differences(ScanGrid.of(cut), ScanGrid.of(shifted))
+    assert [difference.split()[0] for difference in differences] == ["size", "origin"]
+    flat = ScanGrid.of(image[:, :, 1])
+    assert [difference.split()[0] for difference in grid_differences(flat, ScanGrid.of(image))] == ["size"]
 
 
 def write_dicom(folder, *, uid: str, value: int, modality: str = "CT") -> None:
