@@ -22,6 +22,7 @@ def plan_and_preprocess(number: int, labels: Iterable[str]) -> str:
 
 def told_of_orientations(dataset: Path) -> list[str]:
     """A line where the scans of a dataset in nnUNet_raw are stored in ways that make a difference; else none."""
+    from nnunetv2_muduo.datasets.scan_header import chosen_reader, turns_alike
     from nnunetv2_muduo.datasets.stored_orientations import (
         REMEDY,
         lie_differently,
@@ -30,6 +31,8 @@ def told_of_orientations(dataset: Path) -> list[str]:
     )
 
     description = read_table(dataset / "dataset.json")
+    if turns_alike(chosen_reader(description)):
+        return []
     stored = stored_orientations(dataset, description["file_ending"])
     if not lie_differently(stored.values(), mirrored=not left_and_right(description["labels"])):
         return []

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 from math import prod
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+
+from nnunetv2_muduo.datasets.turning import Turn
 
 _WHOLE_NUMBERS = (sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkInt16)
 _MOST_VOXELS = 1 << 31
@@ -92,6 +94,19 @@ class ScanGrid:
         size, spacing = tuple(self.size[axis] for axis in order), tuple(self.spacing[axis] for axis in order)
         direction = np.array(self.direction).reshape(3, 3)[:, list(order)]
         return ScanGrid(size, spacing, self.origin, tuple(direction.ravel().tolist()))
+
+    def oriented(self, orientation: str) -> "ScanGrid":
+        """The same voxels with axes that grow as wanted, or as nearly so as can be without resampling.
+
+        Args:
+            orientation: which way x, y and z shall grow in the patient, such as "RAS".
+        """
+        turn = Turn.of(self.direction, orientation)
+        turned = self.permuted([2 - axis for axis in reversed(turn.order)])  # arrays count axes from the other end
+        flipped = turn.flipped[::-1]
+        corner = [length - 1 if flip else 0 for length, flip in zip(turned.size, flipped, strict=True)]
+        direction = np.array(turned.direction).reshape(3, 3) * np.where(flipped, -1, 1)
+        return replace(turned.part(corner, turned.size), direction=tuple(direction.ravel().tolist()))
 
     def is_exactly(self, other: "ScanGrid") -> bool:
         """Whether two grids are one, but for the last digits that file formats round."""

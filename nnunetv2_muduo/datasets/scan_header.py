@@ -1,10 +1,14 @@
-"""Headers of stored scans, read without their voxels."""
+"""Headers of stored scans, read without their voxels, and what nnU-Net's readers make of them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
+
+_TURNED_TO = "RAS"  # by nnU-Net's readers; which way makes no difference to comparisons
 
 
 def open_header(file: Path) -> sitk.ImageFileReader:
@@ -19,9 +23,26 @@ def open_header(file: Path) -> sitk.ImageFileReader:
     return reader
 
 
-def header_grid(file: Path) -> ScanGrid | None:
-    """The grid of a file of any number of axes; None where it cannot be read."""
+def header_grid(file: Path, *, reader: str = "") -> ScanGrid | None:
+    """The grid of a file of any number of axes; None where it cannot be read.
+
+    Args:
+        file: image or label map.
+        reader: the grid that nnU-Net's reader of this name delivers; "": as it is stored.
+    """
     try:
-        return ScanGrid.of(open_header(file))
+        grid = ScanGrid.of(open_header(file))
     except RuntimeError:
         return None
+    return grid.oriented(_TURNED_TO) if turns_alike(reader) and len(grid.size) == 3 else grid
+
+
+def turns_alike(reader: str) -> bool:
+    """Whether nnU-Net's reader of this name turns all scans alike, however they are stored."""
+    return "Reorient" in reader
+
+
+def chosen_reader(dataset_json: Mapping[str, Any], plans: Mapping[str, Any] | None = None) -> str:
+    """Name of the reader that plans say or, without plans, dataset.json, which nnU-Net's planning goes by; "": none."""
+    of_plans = (plans or {}).get("image_reader_writer")
+    return str(of_plans or dataset_json.get("overwrite_image_reader_writer", ""))

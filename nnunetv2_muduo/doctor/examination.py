@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.doctor import (
     dataset,
     disk,
@@ -80,7 +81,9 @@ def examine_dataset(
     settings = Settings() if plans is None else Settings.from_plans(plans)
     channels = dataset.check_channels(dataset_json, settings)
     checks = [channels, dataset.check_labels(dataset_json), plans_check]
-    checks += [*labelled.check_labelled_grids(raw, dataset_json), unlabelled.check_scans(raw, dataset_json)]
+    reader = chosen_reader(dataset_json, plans)
+    checks += labelled.check_labelled_grids(raw, dataset_json, reader=reader)
+    checks.append(unlabelled.check_scans(raw, dataset_json, reader=reader))
     checks += teachers.check_teachers(settings)
     if plans is None or channels.mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]

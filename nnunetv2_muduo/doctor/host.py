@@ -149,7 +149,7 @@ def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dat
     settings = manager.get_configuration(configuration)
     scans = [
         (file, ScanShape.planned(shape, spacing, settings))
-        for file, shape, spacing in _grids(raw_folder, dataset_json, manager.transpose_forward)
+        for file, shape, spacing in _grids(raw_folder, dataset_json, plans)
     ]
     if not scans:
         return None
@@ -207,7 +207,7 @@ def estimate_training_need(
 
 
 def _grids(
-    raw_folder: Path, dataset_json: Mapping, transpose: list[int]
+    raw_folder: Path, dataset_json: Mapping, plans: Mapping
 ) -> list[tuple[Path, tuple[int, ...], tuple[float, ...]]]:
     """First channel of each scan, shape and spacing in the axis order of the plans."""
     ending, grids = dataset_json["file_ending"], []
@@ -215,9 +215,9 @@ def _grids(
         return []
     for folder in IMAGE_FOLDERS:
         for file in sorted((raw_folder / folder).glob(f"*_0000{ending}")):
-            if (grid := header_grid(file)) is None:  # told elsewhere
+            if (grid := header_grid(file, reader=plans["image_reader_writer"])) is None:  # told elsewhere
                 continue
-            zyx = [(grid.size[2 - axis], grid.spacing[2 - axis]) for axis in transpose]
+            zyx = [(grid.size[2 - axis], grid.spacing[2 - axis]) for axis in plans["transpose_forward"]]
             grids.append((file, tuple(edge for edge, _ in zyx), tuple(step for _, step in zyx)))
     return grids
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from nnunetv2_muduo.datasets.scan_header import turns_alike
 from nnunetv2_muduo.datasets.sides import left_and_right
 from nnunetv2_muduo.datasets.stored_orientations import (
     REMEDY,
@@ -14,7 +15,6 @@ from nnunetv2_muduo.datasets.stored_orientations import (
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 
 _NAME = "orientation"
-_TURNS = "Reorient"  # in the names of nnU-Net's readers that turn all scans alike
 
 
 def check_orientations(raw_folder: Path, dataset_json: Mapping, *, reader: str, mirroring: bool) -> list[Check]:
@@ -30,7 +30,7 @@ def check_orientations(raw_folder: Path, dataset_json: Mapping, *, reader: str, 
     if not stored:
         return []
     found = told_orientations(stored)
-    if _TURNS in reader:
+    if turns_alike(reader):
         return [ok(_NAME, f"{found}; {reader} turns them alike")]
     mirrored = mirroring and not left_and_right(dataset_json["labels"])
     if lie_differently(stored.values(), mirrored=mirrored):

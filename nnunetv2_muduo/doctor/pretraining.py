@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.doctor import dataset, gpu, orientations, unlabelled
 from nnunetv2_muduo.doctor.check import Check, Mark, fail, ok
 from nnunetv2_muduo.errors import UserError
@@ -29,13 +30,13 @@ def examine_pretraining(
     described = WITHOUT_LABELS | dataset_json
     plans_check, plans = check_plans(preprocessed, plans_identifier, configuration=configuration)
     settings = Settings() if plans is None else Settings.from_plans(plans)
-    checks = [dataset.check_channels(described, settings), plans_check, check_scans(raw, described)]
+    reader = chosen_reader(dataset_json, plans)
+    checks = [dataset.check_channels(described, settings), plans_check, check_scans(raw, described, reader=reader)]
     if plans is None or checks[0].mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]
     need = gpu.need_of_pretraining(plans, configuration=configuration, dataset_json=described)
     number = int(raw.name[7:10])
     remedy = f"take smaller batches: muduo plan -d {number} -p {plans_identifier} --set mae.batch_size=N"
-    reader = plans["image_reader_writer"]
     checks += orientations.check_orientations(raw, described, reader=reader, mirroring=False)  # its patches are not
     return [*checks, gpu.check_gpu(need, remedy=remedy)]
 
@@ -58,9 +59,9 @@ def check_plans(preprocessed: Path, plans_identifier: str, *, configuration: str
     return ok("plans", f"{plans_identifier}, {configuration}: {settings.num_epochs} epochs, batches of {batch}"), plans
 
 
-def check_scans(raw: Path, dataset_json: dict) -> Check:
+def check_scans(raw: Path, dataset_json: dict, *, reader: str) -> Check:
     """Scans of imagesUn, or labelled ones where there are none: either will do."""
     labelled = len(list((raw / "imagesTr").glob(f"*_0000{dataset_json['file_ending']}")))
     if labelled and not any((raw / "imagesUn").glob("*")):
         return ok("scans", f"{labelled} labelled ones; imagesUn holds none")
-    return unlabelled.check_scans(raw, dataset_json)
+    return unlabelled.check_scans(raw, dataset_json, reader=reader)

@@ -10,8 +10,14 @@ from nnunetv2_muduo.doctor.grids import grid_problem
 SHOWN = 5  # names listed before "and N more"
 
 
-def check_scans(raw_folder: Path, dataset_json: Mapping) -> Check:
-    """The scans of imagesUn by their names and headers: channels complete, on one grid. Voxels are not read."""
+def check_scans(raw_folder: Path, dataset_json: Mapping, *, reader: str) -> Check:
+    """The scans of imagesUn by their names and headers: channels complete, on one grid. Voxels are not read.
+
+    Args:
+        raw_folder: of the dataset.
+        dataset_json: the content of its dataset.json.
+        reader: name of nnU-Net's reader, see `grid_problem`.
+    """
     from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
     folder, ending = raw_folder / "imagesUn", dataset_json["file_ending"]
@@ -22,7 +28,7 @@ def check_scans(raw_folder: Path, dataset_json: Mapping) -> Check:
         return fail("unlabelled scans", found, f"put scans there as {{case}}_0000{ending}, {{case}}_0001{ending}, ...")
     bad = dict(strays)
     for case, files in scans.items():
-        problem = header_problem(files, wanted=wanted, file_ending=ending)
+        problem = header_problem(files, wanted=wanted, file_ending=ending, reader=reader)
         if problem:
             bad[case] = problem
     good = len(set(scans) - set(bad))
@@ -34,17 +40,18 @@ def check_scans(raw_folder: Path, dataset_json: Mapping) -> Check:
     return ok("unlabelled scans", f"{good} in {folder}")
 
 
-def header_problem(files: Sequence[Path], *, wanted: int, file_ending: str) -> str:
+def header_problem(files: Sequence[Path], *, wanted: int, file_ending: str, reader: str) -> str:
     """What is wrong with a scan as far as headers tell; "" when nothing is.
 
     Args:
         files: one for each channel.
         wanted: number of channels of the dataset.
         file_ending: of the dataset; of formats that SimpleITK does not know only the number of files is checked.
+        reader: name of nnU-Net's reader, see `grid_problem`.
     """
     if len(files) != wanted:
         return f"{len(files)} channel(s) instead of {wanted}"
-    return grid_problem(files) if file_ending in FORMATS else ""
+    return grid_problem(files, reader=reader) if file_ending in FORMATS else ""
 
 
 def judge_fresh(ready: int, total: int, *, dataset: str, configuration: str, plans_identifier: str) -> Check:

@@ -5,20 +5,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nnunetv2.imageio.nibabel_reader_writer import NibabelIOWithReorient
+from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIOWithReorient
 
+from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.datasets.scan_header import header_grid
+from nnunetv2_muduo.datasets.scan_header import chosen_reader, header_grid
 from nnunetv2_muduo.datasets.scan_io import FORMATS
+
+
+def written(file: Path, orientation: str) -> Path:
+    image = sitk.GetImageFromArray(np.zeros((2, 3, 4), np.float32))
+    image.SetSpacing((1.0, 2.0, 3.5))
+    image.SetOrigin((-7.0, 8.0, 9.0))
+    sitk.WriteImage(sitk.DICOMOrient(image, orientation), str(file))
+    return file
 
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_the_header_tells_what_the_image_tells(tmp_path: Path, ending: str):
-    image = sitk.GetImageFromArray(np.zeros((2, 3, 4), np.float32))
-    image.SetSpacing((1.0, 2.0, 3.5))
-    image.SetOrigin((-7.0, 8.0, 9.0))
-    file = tmp_path / f"scan{ending}"
-    sitk.WriteImage(sitk.DICOMOrient(image, "PSR"), str(file))
+    file = written(tmp_path / f"scan{ending}", "PSR")
     assert header_grid(file) == ScanGrid.of(sitk.ReadImage(str(file)))
+
+
+@pytest.mark.parametrize("reader", [SimpleITKIOWithReorient, NibabelIOWithReorient])
+@pytest.mark.parametrize("orientation", ["LPS", "RAI", "PSR"])
+def test_of_readers_that_turn_scans_the_grid_is_that_of_what_they_deliver(tmp_path: Path, reader, orientation: str):
+    file = written(tmp_path / "scan.nii.gz", orientation)
+    array, properties = reader().read_images([str(file)])
+    grid = header_grid(file, reader=reader.__name__)
+    assert grid is not None
+    assert (grid.size, orientation_of({"sitk_stuff": {"direction": grid.direction}})) == (array.shape[:0:-1], "RAS")
+    np.testing.assert_allclose(grid.spacing[::-1], properties["spacing"])
+    turned = sitk.DICOMOrient(sitk.ReadImage(str(file)), "RAS")
+    assert grid.is_exactly(ScanGrid.of(turned))
+
+
+def test_plans_say_which_reader_it_is_and_before_them_dataset_json():
+    chosen = {"overwrite_image_reader_writer": "SimpleITKIOWithReorient"}
+    assert (chosen_reader({}), chosen_reader(chosen)) == ("", "SimpleITKIOWithReorient")
+    assert chosen_reader(chosen, {"image_reader_writer": "SimpleITKIO"}) == "SimpleITKIO"
 
 
 def test_of_what_is_no_image_nothing_is_told(tmp_path: Path):

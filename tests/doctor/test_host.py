@@ -125,6 +125,15 @@ def test_largest_scan_is_found_by_its_header_in_the_axes_of_the_plans(tiny: Tiny
     assert need.preprocessing > 0
 
 
+def test_a_scan_that_the_reader_turns_counts_as_it_delivers_it(tiny: Tiny):
+    tiny.write("coronal", 0, shape=(7, 8, 9), orientation="LSA")
+    for reader, shape in (("SimpleITKIO", (8, 7, 9)), ("SimpleITKIOWithReorient", (7, 8, 9))):
+        plans = planned_for_host() | {"image_reader_writer": reader}
+        need = estimate_host_need(tiny.raw, plans=plans, configuration="3d_fullres", dataset_json=DATASET_JSON)
+        assert need is not None
+        assert (need.scan, need.shape) == ("coronal_0000.nii.gz", shape)
+
+
 def test_no_scan_no_prediction(tiny: Tiny):
     for file in (tiny.raw / "imagesUn").iterdir():
         file.unlink()

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from doctor_dataset import DATASET_JSON
 from doctor_marks import mark_of
 
-from nnunetv2_muduo.doctor.check import Mark
+from nnunetv2_muduo.doctor.check import Check, Mark
 from nnunetv2_muduo.doctor.labelled import check_labelled_grids
 
 
@@ -17,6 +17,10 @@ def write(raw: Path, file: str, orientation: str = "LPS", *, moved_in_mm: float 
     image.SetOrigin((moved_in_mm, 0.0, 0.0))
     (raw / file).parent.mkdir(exist_ok=True)
     sitk.WriteImage(sitk.DICOMOrient(image, orientation), str(raw / f"{file}.nii.gz"))
+
+
+def check_grids(raw: Path, dataset_json: dict = DATASET_JSON, *, reader: str = "SimpleITKIO") -> list[Check]:
+    return check_labelled_grids(raw, dataset_json, reader=reader)
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def raw(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("file", ["imagesTr/b_0001", "labelsTr/b"])
 def test_a_file_that_is_stored_mirrored_to_its_ct_is_told_of(raw: Path, file: str):
     write(raw, file, "RPS")
-    (check,) = check_labelled_grids(raw, DATASET_JSON)
+    (check,) = check_grids(raw)
     assert mark_of(check) is Mark.WARN
     told = (
         f"1 of 2 lie on several grids: b ({file}.nii.gz and b_0000.nii.gz differ in origin (4, 0, 0) against (0, 0, 0)"
@@ -39,16 +43,29 @@ def test_a_file_that_is_stored_mirrored_to_its_ct_is_told_of(raw: Path, file: st
     assert "direction" in check.found
 
 
+@pytest.mark.parametrize("orientation", ["RPS", "PSL"])
+@pytest.mark.parametrize("reader", ["SimpleITKIOWithReorient", "NibabelIOWithReorient"])
+def test_what_the_reader_turns_alike_is_one_grid_and_what_lies_elsewhere_is_not(raw: Path, orientation, reader):
+    write(raw, "imagesTr/a_0001", orientation)
+    write(raw, "labelsTr/a", orientation)
+    assert "1 of 2 lie on several grids" in check_grids(raw)[0].found
+    (check,) = check_grids(raw, reader=reader)
+    assert (mark_of(check), check.found) == (Mark.OK, "2, each on one grid")
+    write(raw, "labelsTr/b", orientation, moved_in_mm=2.0)
+    (check,) = check_grids(raw, reader=reader)
+    assert "labelsTr/b.nii.gz and b_0000.nii.gz differ in origin" in check.found
+
+
 def test_one_grid_but_for_rounding_is_in_order_and_missing_labels_are_no_matter_here(raw: Path):
     write(raw, "imagesTr/a_0001", moved_in_mm=0.01)
     (raw / "labelsTr" / "b.nii.gz").unlink()
-    (check,) = check_labelled_grids(raw, DATASET_JSON)
+    (check,) = check_grids(raw)
     assert (mark_of(check), check.found) == (Mark.OK, "2, each on one grid")
 
 
 def test_a_file_that_cannot_be_read_is_named_and_nothing_is_said_where_there_is_nothing_to_read(raw: Path):
     (raw / "imagesTr" / "a_0001.nii.gz").write_bytes(b"no image")
-    (check,) = check_labelled_grids(raw, DATASET_JSON)
+    (check,) = check_grids(raw)
     assert "a (a file cannot be read)" in check.found
-    assert check_labelled_grids(raw / "none", DATASET_JSON) == []
-    assert check_labelled_grids(raw, DATASET_JSON | {"file_ending": ".tif"}) == []
+    assert check_grids(raw / "none") == []
+    assert check_grids(raw, DATASET_JSON | {"file_ending": ".tif"}) == []
