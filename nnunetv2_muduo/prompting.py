@@ -32,7 +32,8 @@ def points_from_masks(
         uptake: as spread, over the hottest tenth of the mask's voxels.
         random: drawn uniformly, without replacement.
         centroid: one point, at the mask voxel nearest to the centre of mass, however many points are asked for.
-        first: the first voxels in raster order, as the published code of arXiv 2606.15611 has it; all on one edge.
+        first: the first voxels in raster order of `masks`, as the published code of arXiv 2606.15611 has it; all on one
+            edge, and on another one where masks are turned.
 
     spread and uptake leave the mask's outermost layer of voxels aside where enough others remain, because the edge of
     a predicted mask is its least certain part; a mask cut by the border of the patch has no edge there. Distances are

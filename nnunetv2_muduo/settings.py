@@ -35,7 +35,8 @@ class Settings:
         point_mask: mask sent along with points: "zeros" (what the teachers were trained with) or "none" (published).
         points: points per organ for the PET teacher (3 published).
         point_strategy: where in the prompt generator's mask points lie: "spread" far apart, "random", "uptake" (spread
-            over its hottest tenth), "centroid" (one, whatever `points` says), or "first" in raster order (published).
+            over its hottest tenth), "centroid" (one, whatever `points` says), or "first" in raster order of z, y, x as
+            the teacher sees the scan (published).
         keep_fraction: share of the unlabelled batch that the consensus filter keeps per organ; 1.0 switches it off.
         min_iou: least teacher agreement (soft IoU) of a patch that is kept; 0 switches this threshold off.
         min_prompt_iou: least overlap (soft IoU) of the teachers' mean with the prompt generator's mask; 0 (published)

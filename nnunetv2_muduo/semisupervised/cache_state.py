@@ -11,6 +11,7 @@ from nnunetv2_muduo.settings import Settings
 
 # those that what is stored depends on
 CACHE_SETTINGS = ("grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy", "cache_tiles")
+FIRST = "as the teacher sees the scan"  # order of the points of the strategy "first"; before, as the scan was stored
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ def made_from(settings: Settings, patch_size: Sequence[int], source: object) -> 
     """
     keys = [*CACHE_SETTINGS, "ct_teacher", "pet_teacher"]
     keys += ["seed"] if settings.point_strategy == "random" else []
+    if settings.point_strategy == "first":
+        source = [source, FIRST]
     told = {"settings": {key: getattr(settings, key) for key in keys}, "patch": list(map(int, patch_size))}
     return json.loads(json.dumps(told | {"source": source}))
 

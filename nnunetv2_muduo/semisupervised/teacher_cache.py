@@ -19,7 +19,7 @@ from tqdm import tqdm
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import PARTIAL_PREFIX
-from nnunetv2_muduo.semisupervised.cache_state import CACHE_SETTINGS, made_from, source_of
+from nnunetv2_muduo.semisupervised.cache_state import CACHE_SETTINGS, FIRST, made_from, source_of
 from nnunetv2_muduo.semisupervised.cache_tiles import lay_tiles
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached, writing_case
 from nnunetv2_muduo.semisupervised.freshness import read_properties
@@ -59,7 +59,7 @@ def teaching_fingerprint(teaching: Teaching, *, patch_size: Sequence[int], organ
         "pet": teaching.dual.pet,
         "generator": teaching.prompt_generator,
     }
-    relevant = {
+    relevant: dict[str, Any] = {
         "format": [FORMAT, LOGIT_BITS],
         "settings": {key: getattr(settings, key) for key in CACHE_SETTINGS},
         "seed": settings.seed if drawn else None,
@@ -69,6 +69,8 @@ def teaching_fingerprint(teaching: Teaching, *, patch_size: Sequence[int], organ
     }
     if teaching.axes != (0, 1, 2):  # only then, so that caches made before there was such a thing stay good
         relevant["axes"] = list(teaching.axes)
+    if settings.point_strategy == "first":
+        relevant["first"] = FIRST
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 

@@ -301,11 +301,16 @@ class Teaching:
             strategy=self.settings.point_strategy,
             generator=self.randomness,
         )
-        if view.n_cubes == 1:  # on the patch, whose raster order is the one "first" means
+        in_raster_order = self.settings.point_strategy == "first"  # of z, y and x, whichever way the scan is stored
+        if view.n_cubes == 1:
+            if in_raster_order:
+                return view.points(*place(view.as_seen(masks)), as_seen=True)
             return view.points(*place(masks, uptake=pet))
-        return place(
-            view.masks(masks.float()) > 0.5, uptake=cubes
-        )  # every tile an organ reaches needs points of its own
+        tiles = view.masks(masks.float()) > 0.5  # every tile an organ reaches needs points of its own
+        if in_raster_order:
+            coords, labels = place(tiles.transpose(-1, -3))
+            return coords.flip(-1), labels
+        return place(tiles, uptake=cubes)
 
 
 def organ_masks(labels: Tensor, organs: int) -> Tensor:

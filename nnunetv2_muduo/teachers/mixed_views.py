@@ -30,9 +30,12 @@ class MixedViews:
     def low_resolution_masks(self, masks: Tensor) -> Tensor:
         return self._joined(lambda view, one: view.low_resolution_masks(one), masks.split(1))
 
-    def points(self, coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def as_seen(self, masks: Tensor) -> Tensor:
+        return self._joined(lambda view, one: view.as_seen(one), masks.split(1))
+
+    def points(self, coords: Tensor, labels: Tensor, *, as_seen: bool = False) -> tuple[Tensor, Tensor]:
         pairs = zip(self.views, coords.split(1), labels.split(1), strict=True)
-        found = [view.points(one, its_labels) for view, one, its_labels in pairs]
+        found = [view.points(one, its_labels, as_seen=as_seen) for view, one, its_labels in pairs]
         return torch.cat([there for there, _ in found]), torch.cat([their_labels for _, their_labels in found])
 
     def back(self, logits: Tensor, valid: Tensor | None = None) -> Tensor:

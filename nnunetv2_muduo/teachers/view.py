@@ -135,12 +135,18 @@ class TeacherView:
         self._check("masks", masks)
         return _as(self._cut(masks, self.spec.mask_size), masks)
 
-    def points(self, coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def as_seen(self, masks: Tensor) -> Tensor:
+        """Masks [B, K, Z, Y, X] -> the same voxels in the order in which the teacher sees them, [B, K, z, y, x]."""
+        self._check("masks", masks)
+        return _reordered(masks, self._to_scan).flip([axis + 2 for axis in self._mirrored])
+
+    def points(self, coords: Tensor, labels: Tensor, *, as_seen: bool = False) -> tuple[Tensor, Tensor]:
         """Points on the patch -> points in each cube.
 
         Args:
             coords: [B, K, N, 3] patch voxels (z, y, x); the centre of the first voxel is 0.
             labels: [B, K, N] 1 foreground, 0 background, -1 unused slot.
+            as_seen: the coordinates are those of what `as_seen` returns.
 
         Returns:
             coords float32 [B*n, K, N, 3] voxels of the S-cube (x, y, z), not rounded, and labels [B*n, K, N]. A point
@@ -153,9 +159,10 @@ class TeacherView:
         size = self.spec.cube_size
         starts = torch.cartesian_prod(*[torch.tensor(axis.starts) for axis in self._axes]).to(coords.device)
         steps = torch.tensor([axis.extent / size for axis in self._axes], device=coords.device)
-        coords = coords[..., list(self._to_scan)]
-        for axis in self._mirrored:  # `coords` is a copy by now
-            coords[..., axis] = self._axes[axis].length - 1 - coords[..., axis]
+        if not as_seen:
+            coords = coords[..., list(self._to_scan)]
+            for axis in self._mirrored:  # `coords` is a copy by now
+                coords[..., axis] = self._axes[axis].length - 1 - coords[..., axis]
         edges = coords.float()[:, None] + 0.5 - starts[:, None, None]  # [B, n, K, N, 3] from the cube's near corner
         mapped = (edges / steps - 0.5).flip(-1).flatten(0, 1)
         repeated = labels.repeat_interleave(self.n_cubes, dim=0)

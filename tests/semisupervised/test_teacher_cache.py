@@ -14,7 +14,7 @@ from tiny_teachers import small_sam, small_unet
 from torch import Tensor, nn
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised import teacher_cache
+from nnunetv2_muduo.semisupervised import cache_state, teacher_cache
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase
 from nnunetv2_muduo.semisupervised.cached_loading import CachedDataLoader
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
@@ -213,6 +213,16 @@ def test_a_scan_stored_another_way_round_is_done_again_where_teachers_have_to_mi
     assert build(scans).built == ("a", "pat 1.v2"), "those that were mirrored"
     monkeypatch.setattr(teacher_cache, "orientation_of", lambda properties: None)
     assert build(scans).built == ()
+
+
+@pytest.mark.parametrize(("strategy", "built"), [("first", CASES), ("centroid", ())])
+def test_first_points_in_another_order_than_today_are_done_again(scans, monkeypatch, strategy: str, built: tuple):
+    given = replace(SETTINGS, point_strategy=strategy)
+    with monkeypatch.context() as earlier:
+        for module in (cache_state, teacher_cache):
+            earlier.setattr(module, "FIRST", "as the scan was stored")
+        build(scans, teaching_of(given))
+    assert build(scans, teaching_of(given)).built == built
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(scans, monkeypatch):

@@ -113,6 +113,25 @@ def test_published_points_are_the_first_voxels_of_the_patch_in_raster_order(patc
     assert patch_zyx.round().tolist() == [[4, 6, 8], [4, 6, 9], [4, 6, 10]]
 
 
+@pytest.mark.parametrize("grid", ["patch", "1.5mm"])
+def test_published_points_are_the_same_voxels_however_scans_are_stored_and_plans_order_the_axes(patches, student, grid):
+    def first_points(stored: str, mirrored: tuple[int, ...], axes: tuple[int, ...] = (0, 1, 2)) -> Tensor:
+        def turned(volumes: Tensor) -> Tensor:
+            return volumes.flip([axis + 2 for axis in mirrored]).permute(0, 1, *(axis + 2 for axis in axes))
+
+        pet = EchoTeacher()
+        given = Patches(turned(patches.clean), turned(patches.raw), orientations=[stored] * 2)
+        teaching(Settings(point_strategy="first", grid=grid), axes=axes, pet=pet).label(given, turned(student))
+        return pet.prompts[0]["coords"]
+
+    expected = first_points("RAS", ())  # as the teacher knows it
+    for stored, mirrored in (("LPS", (1, 2)), ("RAI", (0,)), ("LPI", (0, 1, 2))):
+        for axes in ((0, 1, 2), (2, 0, 1), (1, 2, 0)):
+            torch.testing.assert_close(first_points(stored, mirrored, axes), expected)
+    one = expected[(expected != 0).flatten(1).any(1)][0, 0]
+    assert len(one[:, 2].unique()) == 1, "one axial slice"
+
+
 def test_tiles_get_points_of_their_own(patches, student):
     pet = EchoTeacher()
     said = teaching(Settings(grid="1.5mm"), pet=pet).label(patches, student)
