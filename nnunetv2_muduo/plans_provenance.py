@@ -7,6 +7,8 @@ from pathlib import Path
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.datasets.scan_header import chosen_reader
+from nnunetv2_muduo.datasets.stored_orientations import stored_orientations
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.record import is_body_cropped
 from nnunetv2_muduo.pretraining.provenance import Provenance
@@ -51,6 +53,15 @@ def body_crop_of(dataset_name: str) -> bool | None:
     """Whether `muduo harmonise` cropped a dataset of nnUNet_raw to the body; None where nothing tells."""
     raw = os.environ.get("nnUNet_raw")
     return is_body_cropped(Path(raw) / dataset_name) if raw else None
+
+
+def orientations_of(dataset_name: str, plans: Mapping, dataset_json: Mapping) -> tuple[str, ...]:
+    """In which ways scans of a dataset of nnUNet_raw lie that the plans' reader delivers; () where nothing tells."""
+    raw, ending = os.environ.get("nnUNet_raw"), dataset_json.get("file_ending")
+    if not raw or not ending:
+        return ()
+    reader = chosen_reader(dataset_json, plans)
+    return tuple(sorted(set(stored_orientations(Path(raw) / dataset_name, ending, reader=reader).values())))
 
 
 def _foreground(plans: Mapping, *, channels: int) -> tuple[tuple[float, ...], ...]:

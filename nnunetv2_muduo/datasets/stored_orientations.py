@@ -16,19 +16,20 @@ REMEDY = (
 _ALONG = {"L": "x", "R": "x", "A": "y", "P": "y", "I": "z", "S": "z"}
 
 
-def stored_orientations(dataset: Path, file_ending: str) -> dict[str, str]:
+def stored_orientations(dataset: Path, file_ending: str, *, reader: str = "") -> dict[str, str]:
     """Which way x, y and z of each scan's first channel grow, by folder and file; of headers that can be read.
 
     Args:
         dataset: folder in nnUNet_raw, searched for `FOLDERS`.
         file_ending: of its files; of formats that SimpleITK does not know nothing is told.
+        reader: tell it of what nnU-Net's reader of this name delivers; "": as they are stored.
     """
     stored: dict[str, str] = {}
     if file_ending not in FORMATS:
         return stored
     for folder in FOLDERS:
         for file in sorted((dataset / folder).glob(f"[!.]*_0000{file_ending}")):
-            if (grid := header_grid(file)) is None:  # whoever reads its voxels tells why
+            if (grid := header_grid(file, reader=reader)) is None:  # whoever reads its voxels tells why
                 continue
             if (orientation := orientation_of({"sitk_stuff": {"direction": grid.direction}})) is not None:
                 stored[f"{folder}/{file.name}"] = orientation

@@ -1,6 +1,7 @@
 """What a checkpoint tells about how its weights were pretrained, for whoever wants to use them."""
 
 import json
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -21,6 +22,7 @@ def describe_pretraining(
     dataset_json: dict,
     settings: MAESettings,
     cases: CaseSplit,
+    orientations: Sequence[str],
 ) -> dict[str, Any]:
     """Everything that must fit where the weights go, as plain lists, texts and numbers.
 
@@ -36,6 +38,7 @@ def describe_pretraining(
     described = {
         **told.to_dict(),
         "body_crop": body_crop_of(told.dataset_name),
+        "orientations": list(orientations),
         "normalization_schemes": schemes,
         "patch_size": [int(edge) for edge in configuration.patch_size],
         "architecture": configuration.configuration["architecture"],

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from time import time
 
@@ -290,7 +290,15 @@ class MAETrainer(nnUNetTrainer):
             dataset_json=self.dataset_json,
             settings=self.settings,
             cases=self.cases,
+            orientations=self.orientations,
         )
+
+    @cached_property
+    def orientations(self) -> list[str]:
+        """In which ways the pool's scans lie, such as ["LPS"]; scans of which nobody knows do not count."""
+        pool = (*self.cases.training, *self.cases.held_out)
+        found = {orientation_of(read_properties(case.folder, case.name)) for case in pool}
+        return sorted(orientation for orientation in found if orientation is not None)
 
     # Steps
 

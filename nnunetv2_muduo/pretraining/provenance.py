@@ -32,6 +32,8 @@ class Provenance:
         foreground: for each channel (mean, standard deviation, 0.5th, 99.5th percentile) in HU or SUV of the labelled
             foreground, by which CTNormalization scales and clips; () where nobody knows.
         body_crop: whether all scans were cropped to the body, which z-scores depend on; None where nobody knows.
+        orientations: in which ways x, y and z of the scans grow, as nnU-Net's reader delivers them, such as ("LPS",);
+            () where nobody knows.
     """
 
     spacing: tuple[float, ...]
@@ -45,6 +47,7 @@ class Provenance:
     use_mask_for_norm: tuple[bool, ...] = ()
     foreground: tuple[tuple[float, ...], ...] = ()
     body_crop: bool | None = None
+    orientations: tuple[str, ...] = ()
 
     @property
     def taught_channels(self) -> tuple[str | None, ...]:
@@ -80,6 +83,7 @@ class Provenance:
             use_mask_for_norm=tuple(bool(used) for used in given.get("use_mask_for_norm", ())),
             foreground=tuple(tuple(map(float, numbers)) for numbers in given.get("foreground", ())),
             body_crop=crop,
+            orientations=tuple(map(str, given.get("orientations", ()))),
             **words,
         )
         if sorted(provenance.transpose_forward) != [0, 1, 2] or len(provenance.spacing) not in (2, 3):
@@ -148,10 +152,12 @@ def obstacles(pretrained: Provenance, target: Provenance) -> list[str]:
 
 
 def cautions(pretrained: Provenance, target: Provenance) -> list[str]:
-    """What may differ and mislead, but is not known to, one phrase each; [] if nothing."""
-    if pretrained.body_crop is None or target.body_crop is not None:
-        return []
-    return _other_body_crop(pretrained, target)
+    """What may mislead, or slow learning down, without ruling the weights out, one phrase each; [] if nothing."""
+    crop_is_unknown = pretrained.body_crop is not None and target.body_crop is None
+    return [
+        *(_other_body_crop(pretrained, target) if crop_is_unknown else []),
+        *_other_orientations(pretrained.orientations, target.orientations),
+    ]
 
 
 def _other_spacing(pretrained: tuple[float, ...], target: tuple[float, ...]) -> list[str]:
@@ -200,6 +206,18 @@ def _other_body_crop(pretrained: Provenance, target: Provenance) -> list[str]:
         f"body crop: pretrained on scans {words[pretrained.body_crop]}, those of the dataset are "
         f"{words[target.body_crop]} (muduo harmonise {'with' if pretrained.body_crop else 'without'} --body-crop); a "
         "z-score depends on how much air a scan shows"
+    ]
+
+
+def _other_orientations(pretrained: Sequence[str], target: Sequence[str]) -> list[str]:
+    new = sorted(set(target) - set(pretrained))
+    if not pretrained or not new:
+        return []
+    return [
+        f"orientation: pretrained on scans that the network sees as {' and '.join(pretrained)}, those of the dataset "
+        f"lie as {' and '.join(new)}, which it has to learn anew; "
+        '"overwrite_image_reader_writer": "SimpleITKIOWithReorient" in the dataset.json of both, before planning and '
+        "pretraining, turns all scans alike"
     ]
 
 

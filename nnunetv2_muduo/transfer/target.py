@@ -20,7 +20,7 @@ from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder, read_plans
 from nnunetv2_muduo.plain_configuration import check_preparation, naming_bad_plans
-from nnunetv2_muduo.plans_provenance import body_crop_of, provenance_of_plans
+from nnunetv2_muduo.plans_provenance import body_crop_of, orientations_of, provenance_of_plans
 from nnunetv2_muduo.pretraining.imported_weights import HEAD, input_tensors
 from nnunetv2_muduo.pretraining.provenance import Provenance
 from nnunetv2_muduo.semisupervised.channels import find_channels
@@ -83,7 +83,9 @@ def find_target(
     )
     check_preparation(plans, configuration)
     provenance = replace(
-        provenance_of_plans(plans, configuration, dataset_json, source=trainer), body_crop=body_crop_of(name)
+        provenance_of_plans(plans, configuration, dataset_json, source=trainer),
+        body_crop=body_crop_of(name),
+        orientations=orientations_of(name, plans, dataset_json),
     )
     found = find_trainer(trainer)
     if issubclass(found, PromptGeneratorTrainer):

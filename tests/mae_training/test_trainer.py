@@ -261,6 +261,7 @@ def test_a_checkpoint_tells_what_it_was_trained_on_in_plain_types(dataset, tmp_p
     assert told["use_mask_for_norm"] == [False, False]
     assert told["settings"]["block"] == [4, 4, 4]
     assert told["cases"]["held_out"] == 1
+    assert told["orientations"] == ["LPS"]
 
 
 def test_a_checkpoint_tells_channels_as_the_importer_will_ask_for_them(dataset):

@@ -160,3 +160,19 @@ def test_one_body_crop_or_none_known_of_the_pretraining_is_neither(before: bool 
 def test_a_body_crop_counts_for_z_scores_alone():
     assert obstacles(*cropped(True, False, scheme="NoNormalization")) == []
     assert cautions(*cropped(True, None, scheme="NoNormalization")) == []
+
+
+def lying(*orientations: str) -> Provenance:
+    return replace(TARGET, orientations=orientations)
+
+
+def test_scans_that_lie_as_no_scan_of_the_pretraining_did_are_a_caution():
+    assert obstacles(lying("LPS"), lying("RAS")) == []
+    (caution,) = cautions(lying("LPS", "LSA"), lying("LPS", "RAS"))
+    assert caution.startswith("orientation: pretrained on scans that the network sees as LPS and LSA, those of the ")
+    assert "dataset lie as RAS, which" in caution
+
+
+@pytest.mark.parametrize(("before", "now"), [((), ("RAS",)), (("LPS",), ()), (("LPS", "RAS"), ("RAS",))])
+def test_scans_that_lie_as_some_did_or_that_nobody_knows_of_are_none(before: tuple, now: tuple):
+    assert cautions(lying(*before), lying(*now)) == []

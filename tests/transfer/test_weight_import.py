@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from harmonised_records import write_harmonised_record
 from import_project import Project
@@ -149,6 +150,24 @@ def test_a_dataset_that_is_cropped_as_the_pretraining_was_is_taken_without_a_wor
     harmonised(project, cropped=True)
     project.bring_in(released)
     assert not [line for line in project.log if line.startswith("WARNING")]
+
+
+@pytest.mark.parametrize(("reader", "warned"), [("SimpleITKIO", True), ("SimpleITKIOWithReorient", False)])
+def test_scans_that_lie_otherwise_than_those_of_the_pretraining_are_warned_of(
+    project: Project, source_network, tmp_path: Path, reader: str, warned: bool
+):
+    own = write_own_pretraining(tmp_path / "own.pth", source_network, project.plans, channel_names=("CT", "PET"))
+    checkpoint = torch.load(own, weights_only=False)
+    checkpoint["mae_provenance"]["orientations"] = ["RAS"]
+    torch.save(checkpoint, own)
+    images = project.folder / "nnUNet_raw" / DATASET / "imagesUn"
+    images.mkdir(parents=True)
+    sitk.WriteImage(sitk.Image(2, 3, 4, sitk.sitkUInt8), str(images / "a_0000.nii.gz"))  # LPS
+    project.plans["image_reader_writer"] = reader
+    told = project.bring_in(own)["mae_provenance"]
+    assert told["orientations"] == ["RAS"]
+    warnings = [line for line in project.log if line.startswith("WARNING: orientation: pretrained on scans")]
+    assert len(warnings) == warned
 
 
 def test_the_plans_of_the_pretraining_outlive_a_second_import(project: Project, source_network, tmp_path: Path):
