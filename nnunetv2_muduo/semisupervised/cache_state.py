@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached
-from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, UNREADABLE, read_properties
+from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, UNREADABLE, body_axis, read_properties
 from nnunetv2_muduo.settings import Settings
 
 # those that what is stored depends on
@@ -53,12 +53,14 @@ def made_from(settings: Settings, patch_size: Sequence[int], source: object) -> 
 
 
 def source_of(scans_folder: Path, case: str) -> object:
-    """What a preprocessed scan was made from (see `source_stamp`).
+    """What a preprocessed scan was made from (see `source_stamp`), and the axis of its body where that is not z.
 
     Raises:
         OSError: where it is not preprocessed.
     """
-    return read_properties(scans_folder, case)[SOURCE_KEY]
+    properties = read_properties(scans_folder, case)
+    source, axis = properties[SOURCE_KEY], body_axis(properties)
+    return [source, axis] if axis else source
 
 
 def state_of(

@@ -4,17 +4,20 @@ import hashlib
 import json
 import os
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, is_whole_array
 
 FORMAT = 1  # raise it when what is stored with a case changes, so that everything is done anew
 SOURCE_KEY = "muduo_source"  # of a case's properties
+BODY_AXIS_KEY = "body_axis"  # likewise: across which axis (z, y, x) of the scan its body was looked for; 0 without one
 UNREADABLE = (OSError, EOFError, pickle.UnpicklingError)  # what reading properties raises where they are cut short
 
 # What nnU-Net's preprocessing depends on; patch size and network only shape how the result is stored and used.
@@ -66,14 +69,19 @@ def read_properties(folder: Path, case: str) -> dict:
 
 
 def is_fresh(folder: Path, case: str, stamp: dict) -> bool:
-    """Whether `folder` holds the case, whole, made from just these sources."""
+    """Whether `folder` holds the case, whole, made from just these sources, its body looked for in axial slices."""
     if not all(map(is_whole, case_files(folder, case))):
         return False
     try:
         properties = read_properties(folder, case)
+        return properties.get(SOURCE_KEY) == stamp and body_axis(properties) == axial_axis(orientation_of(properties))
     except Exception:  # a damaged pickle raises whatever its bytes happen to ask for
         return False
-    return isinstance(properties, dict) and properties.get(SOURCE_KEY) == stamp
+
+
+def body_axis(properties: Mapping[str, Any]) -> int:
+    """Across which axis (z, y, x) of the scan a case's body was looked for: earlier versions always took z."""
+    return properties.get(BODY_AXIS_KEY, 0)
 
 
 def is_whole(file: Path) -> bool:

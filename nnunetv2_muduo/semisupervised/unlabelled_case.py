@@ -15,6 +15,7 @@ from nnunetv2_muduo.files import systems_reason
 from nnunetv2_muduo.semisupervised.body import sample_body_locations
 from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.semisupervised.freshness import (
+    BODY_AXIS_KEY,
     SOURCE_KEY,
     install_case,
     is_fresh,
@@ -125,7 +126,8 @@ def _add_properties(
     cropped, outside = crop_as_nnunet_does(image, None, properties["bbox_used_for_cropping"], plans, configuration)
     properties[RAW_INTENSITY_KEY] = raw_intensities_of_case(cropped, outside, plans, configuration)
     properties[OUTSIDE_IS_ZERO_KEY] = outside_is_zero(configuration)
-    ct_channel, pet_channel = job.channels
+    orientation, (ct_channel, pet_channel) = orientation_of(properties), job.channels
+    properties[BODY_AXIS_KEY] = axial_axis(orientation)
     properties[BODY_LOCATIONS_KEY] = sample_body_locations(
         cropped[ct_channel],
         cropped[pet_channel],
@@ -133,7 +135,7 @@ def _add_properties(
         new_shape=new_shape,
         number=NUMBER_OF_BODY_LOCATIONS,
         generator=np.random.default_rng(zlib.crc32(job.case.encode())),
-        axial_axis=axial_axis(orientation_of(properties), plans.transpose_forward),
+        axial_axis=axial_axis(orientation, plans.transpose_forward),
     )
 
 

@@ -215,6 +215,17 @@ def test_a_scan_stored_another_way_round_is_done_again_where_teachers_have_to_mi
     assert build(scans).built == ()
 
 
+def test_a_scan_whose_body_was_looked_for_across_another_axis_is_done_again(scans, monkeypatch):
+    build(scans)
+    folder = scans.parent / "cache"
+    about = {"scans_folder": scans, "settings": SETTINGS, "patch_size": PATCH}
+    assert cache_state.state_of(folder, CASES, **about).fitting == 3
+    monkeypatch.setattr(cache_state, "body_axis", lambda properties: 1)
+    assert cache_state.state_of(folder, CASES, **about).fitting == 0
+    assert build(scans).built == CASES
+    assert cache_state.state_of(folder, CASES, **about).fitting == 3
+
+
 @pytest.mark.parametrize(("strategy", "built"), [("first", CASES), ("centroid", ())])
 def test_first_points_in_another_order_than_today_are_done_again(scans, monkeypatch, strategy: str, built: tuple):
     given = replace(SETTINGS, point_strategy=strategy)

@@ -115,6 +115,20 @@ def test_lungs_that_reach_both_ends_of_a_scan_in_coronal_slices_are_body(tiny_da
     assert ((y >= 5) & (y < 11) & (x >= 6) & (x < 14)).any()
 
 
+@pytest.mark.parametrize("transpose", [[0, 1, 2], [1, 0, 2]])
+def test_bodies_that_were_looked_for_across_another_axis_are_looked_for_again_and_no_others(tiny_dataset, transpose):
+    tiny_dataset.plans["transpose_forward"] = transpose
+    for case, orientation in (("axial", "LPS"), ("coronal", "LSP"), ("mirrored", "RAI"), ("sagittal", "SPL")):
+        tiny_dataset.write_scan(case, orientation=orientation)
+    tiny_dataset.preprocess()
+    for file in tiny_dataset.unlabelled.glob("*.pkl"):  # as earlier versions wrote it
+        properties = pickle.loads(file.read_bytes())
+        del properties["body_axis"]
+        file.write_bytes(pickle.dumps(properties))
+    assert tiny_dataset.preprocess().done == ("coronal", "sagittal")
+    assert tiny_dataset.preprocess().done == ()
+
+
 def test_body_locations_are_the_same_every_time(tiny_dataset):
     tiny_dataset.write_scan("a")
     tiny_dataset.preprocess()
