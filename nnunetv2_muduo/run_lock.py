@@ -16,6 +16,8 @@ except ImportError:  # Windows
 def only_run(folder: Path) -> Iterator[bool]:
     """Yields whether this is certain to be the only run in the folder, which is made if need be.
 
+    Commands that write into one dataset lock the dataset's own folder, so that they exclude each other.
+
     Raises:
         UserError: if another run is at work there.
     """

@@ -28,10 +28,11 @@ def read_description(dataset: Path) -> dict[str, Any]:
     Raises:
         UserError: if it is damaged, or lists the dataset's files one by one.
     """
-    there = [path for path in (dataset / _NAME, dataset / _ASIDE) if path.is_file()]
-    content = read_dataset_json(there[0]) if there else {}
+    content: dict[str, Any] = {}
+    for path in (dataset / _ASIDE, dataset / _NAME):  # both where another command worked on it in between
+        content |= read_dataset_json(path) if path.is_file() else {}
     if "dataset" in content:
-        raise UserError(f"{there[0]} lists its files one by one ('dataset'); cases cannot be added to it.")
+        raise UserError(f"{dataset / _NAME} lists its files one by one ('dataset'); cases cannot be added to it.")
     return content
 
 

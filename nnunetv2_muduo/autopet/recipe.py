@@ -85,7 +85,8 @@ def convert(
     check_is_ours(dataset)
     jobs = {job.name: job for job in plan.jobs}
     _check_splits(preprocessed, plan, overwrite=overwrite)
-    with only_run(dataset / RECORDS) as certain:
+    with only_run(dataset) as certain:
+        check_is_ours(dataset)  # another command may have made it meanwhile
         records, described = read_records(dataset), read_description(dataset)
         _check_arrangement(records, jobs, plan, overwrite=overwrite)
         clear_away_left_behind(dataset, dataset / RECORDS, all_of_them=certain)

@@ -19,7 +19,6 @@ from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
 from nnunetv2_muduo.harmonising.images import Options
 from nnunetv2_muduo.harmonising.layouts import Layout
 from nnunetv2_muduo.harmonising.record import (
-    RECORDS,
     CaseRecord,
     gather_records,
     have_same_scans,
@@ -89,7 +88,7 @@ def harmonise(
     """
     found, skipped = _found_cases(source, dataset, layout, with_labels=with_labels)
     cases = identified(found, centre=centre)
-    with only_run(dataset.folder / RECORDS):
+    with only_run(dataset.folder):
         dataset = dataset.opened_again()
         _check_labels_are_named(found, dataset)
         jobs = _jobs(cases, dataset, options, centre, suv_table)

@@ -17,6 +17,10 @@ from nnunetv2_muduo.autopet.plan import plan_conversion
 from nnunetv2_muduo.autopet.recipe import told
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of
+from nnunetv2_muduo.harmonising.dataset import open_dataset
+from nnunetv2_muduo.harmonising.images import Options
+from nnunetv2_muduo.harmonising.layouts import PRESETS
+from nnunetv2_muduo.harmonising.recipe import harmonise
 
 
 @pytest.mark.parametrize("layout", ["release", "challenge"])
@@ -252,10 +256,27 @@ def test_datasets_of_others_and_runs_of_others_are_left_alone(release):
     with pytest.raises(UserError, match="was not made here"):
         release.run()
     (release.dataset / "dataset.json").unlink()
-    with recipe.only_run(release.dataset / "autopet"), pytest.raises(UserError, match="Another run"):
+    with recipe.only_run(release.dataset), pytest.raises(UserError, match="Another run"):
         release.run()
     with pytest.raises(UserError, match="lies within the dataset itself"):
         release.run(folders=(release.dataset / "imagesTr",))
+
+
+def test_this_command_and_harmonise_never_work_on_one_dataset_at_once(release, monkeypatch):
+    monkeypatch.setenv("nnUNet_raw", str(release.dataset.parent))
+
+    def harmonise_into_it(*_, **__):
+        dataset = open_dataset(release.dataset.name, labels={"background": 0, "lesion": 1})
+        harmonise(release.folder / "source", dataset, layout=PRESETS["autopet"], options=Options(), progress=False)
+
+    for outer, its_work, inner in (
+        (release.run, "nnunetv2_muduo.autopet.recipe.make_cases", harmonise_into_it),
+        (harmonise_into_it, "nnunetv2_muduo.harmonising.recipe.make_cases", lambda *_, **__: release.run()),
+    ):
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(its_work, inner)
+            with pytest.raises(UserError, match=f"Another run is at work in {release.dataset}; wait until it is done"):
+                outer()
 
 
 def test_what_a_killed_run_left_is_cleared_away(release):
