@@ -130,10 +130,10 @@ def train_teacher(
         run.state.step += 1
         run.state.seconds = time.monotonic() - started
         _check_losses(run)
-        if run.is_due(settings.validate_every):
-            validate_now()
+        is_saved = run.is_due(settings.validate_every) and validate_now()
         if run.is_due(settings.save_every) or time.monotonic() - saved > LONGEST_UNSAVED_IN_S:
-            _save(run)
+            if not is_saved:
+                _save(run)
             saved = time.monotonic()
             after_saving(run.state)
     return run.state
@@ -199,16 +199,19 @@ def _next_crops(run: _Run, sampler: CropSampler) -> Crops:
     return sampler.draw(cubes, run.settings.targets_per_crop, generator=run.generator)
 
 
-def _validate_now(run: _Run, validation: Sequence[Crops], *, clicks: Sequence[int], log: Callable[[str], None]) -> None:
+def _validate_now(run: _Run, validation: Sequence[Crops], *, clicks: Sequence[int], log: Callable[[str], None]) -> bool:
+    """Validate, where there is anything to validate on; whether that was the best so far, which is saved."""
     if not validation:
-        return
+        return False
     teacher, state = cast(PromptableTeacher, run.teacher), run.state
     rows = validate(teacher, validation, bfloat16=run.settings.bfloat16, clicks=clicks)
     state.validation += [{"step": state.step, "seconds": round(state.seconds), **row} for row in rows]
     log(_summary(state, run.settings))
-    if best_step(state.validation) == state.step:
+    is_best = best_step(state.validation) == state.step
+    if is_best:
         _save(run)  # before the weights: a restart must know of the validation that they are of
         keep_weights(run.folder, run.teacher, step=state.step)
+    return is_best
 
 
 def _summary(state: TrainingState, settings: TrainingSettings) -> str:

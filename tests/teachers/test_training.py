@@ -13,7 +13,7 @@ from tiny_teachers import SAM3D
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers import training
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
-from nnunetv2_muduo.teachers.crops import CropSettings, TrainingCase
+from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.sam3d import Sam3D
 from nnunetv2_muduo.teachers.training import (
     TrainingSettings,
@@ -254,3 +254,37 @@ def test_long_steps_are_saved_by_the_clock(tmp_path: Path, monkeypatch: pytest.M
         after_saving=lambda state: saved.append(state.step),
     )
     assert saved == [1, 2, 3]
+
+
+def test_a_step_that_is_the_best_so_far_and_due_to_be_saved_is_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = iter([0.1, 0.2, 0.15])  # after steps 2, 4 and 6, the last of which is not the best
+    monkeypatch.setattr(
+        training,
+        "validate",
+        lambda *_, **__: [{"target": "bright", "prompt": "1 click", "dice": next(dice), "count": 1}],
+    )
+    crops = CropSampler([case(0)], targets=TARGETS, settings=CROPS).draw(1, 1, generator=torch.Generator())
+    written, told, save = [], [], torch.save
+
+    def count(content: dict, file: Path) -> None:
+        written.append((Path(file).name, content.get("step", content.get("state", {}).get("step"))))
+        save(content, file)
+
+    monkeypatch.setattr(torch, "save", count)
+    settings = TrainingSettings(steps=6, progress=False, validate_every=2, save_every=4)
+    train_teacher(
+        tiny_teacher(),
+        [case(0)],
+        targets=TARGETS,
+        settings=settings,
+        crop_settings=CROPS,
+        folder=tmp_path,
+        validation=[crops],
+        after_saving=lambda state: told.append(state.step),
+    )
+    assert written == [
+        ("training.pth", 2), ("best.pth", 2), ("training.pth", 4), ("best.pth", 4), ("training.pth", 6),
+    ]  # fmt: skip
+    assert told == [4, 6]
