@@ -32,9 +32,9 @@ def header_grid(file: Path, *, reader: str = "") -> ScanGrid | None:
     """
     try:
         grid = ScanGrid.of(open_header(file))
+        return grid.oriented(_TURNED_TO) if turns_alike(reader) and len(grid.size) == 3 else grid
     except RuntimeError:
         return None
-    return grid.oriented(_TURNED_TO) if turns_alike(reader) and len(grid.size) == 3 else grid
 
 
 def turns_alike(reader: str) -> bool:

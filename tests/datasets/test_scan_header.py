@@ -50,3 +50,11 @@ def test_plans_say_which_reader_it_is_and_before_them_dataset_json():
 def test_of_what_is_no_image_nothing_is_told(tmp_path: Path):
     (tmp_path / "text.nii.gz").write_text("no image")
     assert header_grid(tmp_path / "text.nii.gz") is header_grid(tmp_path / "none.nii.gz") is None
+
+
+def test_of_axes_that_are_none_nothing_is_told_where_they_are_to_be_turned(tmp_path: Path):
+    file = written(tmp_path / "scan.mha", "LPS")
+    axes = b"TransformMatrix = 1 0 0 0 1 0 0 0 1"
+    assert axes in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(axes, b"TransformMatrix = 1 0 0 1 0 0 0 0 1"))
+    assert header_grid(file, reader="SimpleITKIOWithReorient") is None
