@@ -71,7 +71,7 @@ def check_plans(
         check_configuration(plans, configuration)
         Settings.from_plans(plans)
         refuse_unsupported("nnUNetTrainerMuDuo", plans, configuration, dataset_json)
-    except (UserError, NotImplementedError) as error:
+    except UserError as error:
         command = f"muduo plan -d {number}{plans_option('-p', plans_identifier)}"
         return fail("plans", str(error), f"name other plans (-p, -c), or change these: {command}"), None
     given = plans.get("muduo", {})

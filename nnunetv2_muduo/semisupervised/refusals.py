@@ -2,7 +2,7 @@
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 
 
@@ -10,12 +10,12 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, datas
     """Check a configuration before training.
 
     Raises:
-        NotImplementedError: for 2d configurations, cascades, region-based datasets.
+        UnsupportedError: for 2d configurations, cascades, region-based datasets.
         UserError: if the plans have no such configuration.
     """
     plain_3d_configuration(trainer_name, plans, configuration, because="its teachers are 3d")
     if PlansManager(plans).get_label_manager(dataset_json).has_regions:
-        raise NotImplementedError(
+        raise UnsupportedError(
             f"{trainer_name} does not support region-based labels because pseudo-labels come organ by organ; "
             "give every label of dataset.json one integer."
         )
