@@ -92,7 +92,7 @@ def predict_prompts(
     checkpoints = model.checkpoints()
     if not jobs:
         return {}
-    _check_model(model, jobs[0], labels)
+    check_model(model, jobs[0], labels)
     made_from = {fold: file_stamp(file) for fold, file in checkpoints.items()}
     missing = _without_prediction(jobs, folder, {"model": str(model.folder.resolve()), "checkpoints": made_from})
     problems = {}
@@ -108,8 +108,12 @@ def predict_prompts(
     return problems
 
 
-def _check_model(model: PromptModel, job: CaseJob, labels: Mapping[str, int]) -> None:
-    """Raise UserError for a model of other labels, channels or files than the scans, or a cascade's second stage."""
+def check_model(model: PromptModel, job: CaseJob, labels: Mapping[str, int]) -> None:
+    """Raise UserError for a model that is not there, a cascade's second stage, or one of other scans.
+
+    These have other labels, channels or files; `job` is one of the scans.
+    """
+    model.checkpoints()
     described = read_dataset_json(model.folder / "dataset.json", needs=OF_SCANS_AND_LABELS)
     theirs = {name: value for name, value in described["labels"].items() if name != "ignore"}
     if theirs != dict(labels):

@@ -15,7 +15,7 @@ from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
 from nnunetv2_muduo.pseudo_labelling.case_quality import MISSING, OrganQuality, Thresholds, quality_csv, summary_table
 from nnunetv2_muduo.pseudo_labelling.dual_scan import PROMPTING, DualScan
-from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
+from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, check_model, predict_prompts
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 from nnunetv2_muduo.settings import Settings
@@ -84,7 +84,8 @@ def pseudo_label(
     target.clear_away_left_behind()
     prompt_folder = output / "prompts" if isinstance(prompts, PromptModel) else prompts
     jobs = case_jobs(scans, prompt_folder, dataset_json, find_channels(dataset_json, settings), organs)
-    stamp = _common_stamp(settings, organs)  # first: missing weights are told before anything is predicted
+    check_prompts(prompts, jobs, organs=organs)  # before teachers of a gigabyte are fetched
+    stamp = _common_stamp(settings, organs)  # missing weights are told before anything is predicted
     problems |= make_prompts(prompts, jobs, prompt_folder, organs=organs, device=device, num_processes=num_processes)
     stamps = {job.case: case_stamp(job, stamp) for job in jobs if job.case not in problems}
     qualities, waiting = _finished(jobs, stamps, target, figures=figures)
@@ -111,12 +112,19 @@ def make_prompts(
     num_processes: int,
 ) -> dict[str, str]:
     """Let a model, if one is given, predict; case -> reason, for scans that it cannot be shown."""
+    check_prompts(prompts, jobs, organs=organs)
     if isinstance(prompts, PromptModel):
         labels = {"background": 0, **organs}
         return predict_prompts(prompts, jobs, folder, labels=labels, device=device, num_processes=num_processes)
-    if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}; --predictions wants what nnUNetv2_predict wrote.")
     return {}
+
+
+def check_prompts(prompts: Path | PromptModel, jobs: Sequence[CaseJob], *, organs: Mapping[str, int]) -> None:
+    """Raise UserError for a folder that is not there, and for a model that is not there or not of these scans."""
+    if isinstance(prompts, PromptModel):
+        check_model(prompts, jobs[0], {"background": 0, **organs})
+    elif not prompts.is_dir():
+        raise UserError(f"There is no folder {prompts}; --predictions wants what nnUNetv2_predict wrote.")
 
 
 def _finished(

@@ -199,6 +199,14 @@ def test_a_mistake_is_one_sentence(project: PseudoProject, mistake, sentence: st
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--predictions", "--model"])
+def test_prompts_that_are_not_there_are_told_before_teachers_are_fetched(project: PseudoProject, option: str, capsys):
+    no_weights(project)
+    command = [word for word in project.command() if word not in ("--predictions", str(project.predictions))]
+    assert main([*command, option, "elsewhere"]) == 2
+    assert f"{option} wants" in capsys.readouterr().err
+
+
 def test_missing_prompt_generator_is_answered_with_how_to_train_it(project: PseudoProject, capsys):
     command = [word for word in project.command() if word not in ("--predictions", str(project.predictions))]
     assert main([*command, "--prompt-generator"]) == 2
