@@ -80,7 +80,10 @@ def examine_dataset(
     settings = Settings() if plans is None else Settings.from_plans(plans)
     channels = dataset.check_channels(dataset_json, settings)
     checks = [channels, dataset.check_labels(dataset_json), plans_check]
-    checks += [*labelled.check_labelled_grids(raw, dataset_json), unlabelled.check_scans(raw, dataset_json)]
+    checks += [
+        *labelled.check_labelled_grids(raw, dataset_json),
+        unlabelled.check_scans(raw, preprocessed, dataset_json),
+    ]
     checks += teachers.check_teachers(settings)
     if plans is None or channels.mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]

@@ -29,7 +29,7 @@ def examine_pretraining(
     described = WITHOUT_LABELS | dataset_json
     plans_check, plans = check_plans(preprocessed, plans_identifier, configuration=configuration)
     settings = Settings() if plans is None else Settings.from_plans(plans)
-    checks = [dataset.check_channels(described, settings), plans_check, check_scans(raw, described)]
+    checks = [dataset.check_channels(described, settings), plans_check, check_scans(raw, preprocessed, described)]
     if plans is None or checks[0].mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]
     need = gpu.need_of_pretraining(plans, configuration=configuration, dataset_json=described)
@@ -58,9 +58,9 @@ def check_plans(preprocessed: Path, plans_identifier: str, *, configuration: str
     return ok("plans", f"{plans_identifier}, {configuration}: {settings.num_epochs} epochs, batches of {batch}"), plans
 
 
-def check_scans(raw: Path, dataset_json: dict) -> Check:
+def check_scans(raw: Path, preprocessed: Path, dataset_json: dict) -> Check:
     """Scans of imagesUn, or labelled ones where there are none: either will do."""
     labelled = len(list((raw / "imagesTr").glob(f"*_0000{dataset_json['file_ending']}")))
     if labelled and not any((raw / "imagesUn").glob("*")):
         return ok("scans", f"{labelled} labelled ones; imagesUn holds none")
-    return unlabelled.check_scans(raw, dataset_json)
+    return unlabelled.check_scans(raw, preprocessed, dataset_json)
