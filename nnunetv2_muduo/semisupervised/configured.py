@@ -88,13 +88,26 @@ class ConfiguredTrainer(nnUNetTrainer):
         )
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-        """nnU-Net's, with masks written in less memory."""
+        """nnU-Net's, with masks written in less memory, and for those next stages that are preprocessed."""
         plain = self.configuration_manager
-        self.configuration_manager = LeanConfiguration(plain.configuration)
+        self.configuration_manager = LeanConfiguration(
+            plain.configuration | {"next_stage": self._next_stages() or None}
+        )
         try:
             super().perform_actual_validation(save_probabilities)
         finally:
             self.configuration_manager = plain
+
+    def _next_stages(self) -> list[str]:
+        """Those planned, without any that is not preprocessed: nnU-Net's validation would end at the missing folder."""
+        stages = []
+        for stage in self.configuration_manager.next_stage_names or ():
+            identifier = self.plans_manager.get_configuration(stage).data_identifier
+            if Path(self.preprocessed_dataset_folder_base, identifier).is_dir():
+                stages.append(stage)
+            else:
+                self.print_to_log_file(f"Nothing is predicted for the next stage {stage}, which is not preprocessed.")
+        return stages
 
     def checkpoint_entries(self) -> dict[str, Any]:
         """What a subclass adds to nnU-Net's checkpoints: tensors and plain values."""
