@@ -177,6 +177,10 @@ def regions(project: PseudoProject) -> None:
     (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"labels": labels}))
 
 
+def tiff(project: PseudoProject) -> None:
+    (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"file_ending": ".tif"}))
+
+
 def all_bad(project: PseudoProject) -> None:
     for file in project.predictions.iterdir():
         file.unlink()
@@ -190,6 +194,7 @@ def all_bad(project: PseudoProject) -> None:
         (no_predictions, "--predictions wants what nnUNetv2_predict wrote"),
         (no_weights, "No teacher is called 'pet.pth'"),
         (regions, "are regions"),
+        (tiff, "convert the dataset to .nii.gz"),
         (all_bad, "None of the 2 scans"),
     ],
 )
