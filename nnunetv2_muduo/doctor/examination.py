@@ -16,6 +16,7 @@ from nnunetv2_muduo.doctor import (
     teacher_cache,
     teachers,
     trainer,
+    twins,
     unlabelled,
     versions,
     workers,
@@ -135,6 +136,7 @@ def _examine_planned(
         *orientations.check_orientations(
             raw, dataset_json, reader=plans["image_reader_writer"], mirroring=settings.mirroring
         ),
+        *twins.check_twins(raw, preprocessed, dataset_json),
         dataset.check_preprocessed(preprocessed, plans_identifier, **context),
         *intensities.check_intensities(preprocessed, dataset_json, settings),
         unlabelled.judge_fresh(
