@@ -18,7 +18,7 @@ def check_channels(dataset_json: dict, settings: Settings) -> Check:
     try:
         ct, pet = find_channels(dataset_json, settings)
     except UserError as error:
-        return fail("channels", str(error), "correct channel_names in dataset.json")
+        return fail("channels", str(error), "give every scan a CT and a PET channel, called so in dataset.json")
     names = channel_names(dataset_json)
     return ok("channels", f"CT is channel {ct} ('{names[ct]}'), PET is channel {pet} ('{names[pet]}')")
 
