@@ -11,7 +11,7 @@ from tqdm import tqdm
 from nnunetv2_muduo.datasets.tiff_spacing import TIFF
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of, write_text
-from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, single_label
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
 from nnunetv2_muduo.pseudo_labelling.case_quality import MISSING, OrganQuality, Thresholds, quality_csv, summary_table
@@ -143,13 +143,12 @@ def plain_organs(dataset_json: Mapping) -> dict[str, int]:
     Raises:
         UserError: if labels are regions, of which a label map holds no organ by itself.
     """
-    labels = dataset_json["labels"]
-    regions = [name for name, value in labels.items() if not isinstance(value, int)]
-    if regions:
+    labels = {name: single_label(value) for name, value in dataset_json["labels"].items()}
+    if regions := [name for name, value in labels.items() if value is None]:
         raise UserError(
             f"Labels {', '.join(regions)} of the dataset are regions; pseudo-labels need one integer for each organ."
         )
-    return {name: value for name, value in labels.items() if value != 0 and name != "ignore"}
+    return {name: value for name, value in labels.items() if value and name != "ignore"}
 
 
 def find_unlabelled(folder: Path, ending: str) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
