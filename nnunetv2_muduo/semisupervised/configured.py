@@ -19,7 +19,7 @@ from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
-from nnunetv2_muduo.semisupervised.workers import start_nnunets_loaders
+from nnunetv2_muduo.semisupervised.workers import refuse_folder_without_sockets, start_nnunets_loaders
 from nnunetv2_muduo.settings import Settings
 
 ADAMW_LEARNING_RATE = 1e-3  # nnU-Net's 0.01 is meant for its SGD
@@ -114,6 +114,7 @@ class ConfiguredTrainer(nnUNetTrainer):
         return {}
 
     def on_train_start(self) -> None:
+        refuse_folder_without_sockets()  # without workers, too: nnU-Net's validation hands masks over in the same way
         if self.local_rank == 0:  # no other training works in this folder
             clear_away_left_behind(Path(self.output_folder), all_of_them=True)
         if vain := set_in_vain(self.plans_manager.plans, self.asks_for_an_average):

@@ -95,7 +95,7 @@ def start_workers(
 
 
 def refuse_folder_without_sockets() -> None:
-    """Workers hand patches over through sockets in the folder for temporary files; without them all wait for good.
+    """Processes hand patches over through sockets in the folder for temporary files; without them all wait for good.
 
     Raises:
         UserError: where none can be made there, as in a folder whose name is longer than the system's sockets take.

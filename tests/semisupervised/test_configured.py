@@ -6,6 +6,8 @@ import pytest
 from fabricated_training import nnUNetTrainerPull, trainers_in
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised import configured
 from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
 from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary
 from nnunetv2_muduo.swin.trainers import SwinDownstreamTrainer, SwinLinearProbeTrainer
@@ -49,6 +51,17 @@ def test_trainers_with_an_average_and_the_prompt_generator_of_one_do_not(told, t
 @pytest.mark.parametrize("trainer_class", [SwinDownstreamTrainer, SwinLinearProbeTrainer])
 def test_those_of_other_networks_are_no_exception(trainer_class: type):
     assert trainer_class.asks_for_an_average == ConfiguredTrainer.asks_for_an_average != ()
+
+
+def test_a_folder_for_temporary_files_that_takes_no_sockets_is_told_before_the_training_not_after_it(
+    told, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse() -> None:
+        raise UserError("set TMPDIR")
+
+    monkeypatch.setattr(configured, "refuse_folder_without_sockets", refuse)
+    with pytest.raises(UserError, match="set TMPDIR"):
+        told(ConfiguredTrainer)
 
 
 def test_a_next_stage_is_predicted_where_it_is_preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
