@@ -229,3 +229,13 @@ def test_settings_come_from_the_plans_where_there_are_any(project: PseudoProject
     assert record["stamp"]["settings"]["points"] == 7
     assert record["stamp"]["settings"]["point_mask"] == "none"
     assert quality(project)[0]["pet_ml"] == ""
+
+
+def test_plans_of_another_name_are_told_where_the_defaults_are_taken(project: PseudoProject, tmp_path: Path, capsys):
+    plans = tmp_path / "nnUNet_preprocessed" / project.raw.name / "nnUNetResEncUNetMPlans.json"
+    plans.parent.mkdir(parents=True)
+    plans.write_text(json.dumps({"configurations": {"3d_fullres": {}}, "muduo": {"points": 7}}))
+    assert main(project.command()) == 0
+    assert "-p names others: nnUNetResEncUNetMPlans" in capsys.readouterr().out
+    assert main([*project.command(), "-p", "nnUNetResEncUNetMPlans"]) == 0
+    assert "-p names others" not in capsys.readouterr().out
