@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence on stderr, no traceback) or where the system refuses a file, 130 when interrupted, 141 where nobody
         reads what is printed any more. argparse itself exits with 2 for a wrong command line.
     """
+    _print_nowhere_where_streams_are_closed()
     _print_whatever_comes()
     try:
         try:
@@ -81,6 +82,13 @@ def _print_nothing_more(pipes: Sequence[TextIO]) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in pipes:
         os.dup2(nowhere, stream.fileno())
+
+
+def _print_nowhere_where_streams_are_closed() -> None:
+    """As a shell's `>&-` and some schedulers leave them: Python has None there, and the next file its number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (stays open as long as the process lives)
 
 
 def _print_whatever_comes() -> None:

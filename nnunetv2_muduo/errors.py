@@ -18,6 +18,10 @@ class UserError(Exception):
     """A mistake of the user's or of their data; the command line prints its message and exits with code 2."""
 
 
+class UnsupportedError(UserError, NotImplementedError):
+    """What this package does not do, asked of it; told as every mistake is, with what to use instead."""
+
+
 def is_no_place(error: BaseException) -> bool:
     """Whether the system refuses to write: the disk is full, or must not be written to."""
     return isinstance(error, OSError) and _REMEDIES.get(error.errno or 0) == _MAKE_ROOM

@@ -121,6 +121,12 @@ def read_splits(path: Path) -> list[dict[str, list[str]]]:
     return folds
 
 
+def single_label(value: Any) -> int | None:
+    """The one integer of a label, which may stand alone in a list as nnU-Net has it; None for a region of several."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return int(several[0]) if len(several) == 1 else None
+
+
 def is_plain_name(text: Any) -> bool:
     """Whether a text can name a file or folder and leads nowhere else, on any system."""
     return (

@@ -6,7 +6,7 @@ from copy import deepcopy
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.nnunet_files import check_entries
 from nnunetv2_muduo.nnunet_folders import check_configuration
 
@@ -25,17 +25,17 @@ def plain_3d_configuration(trainer_name: str, plans: dict, configuration: str, *
         because: why the trainer needs three dimensions, such as "its teachers are 3d".
 
     Raises:
-        NotImplementedError: for 2d configurations and cascades.
+        UnsupportedError: for 2d configurations and cascades.
         UserError: if the plans have no such configuration.
     """
     check_configuration(plans, configuration)
     manager = PlansManager(plans).get_configuration(configuration)
     if len(manager.patch_size) != 3:
-        raise NotImplementedError(
+        raise UnsupportedError(
             f"{trainer_name} needs a 3d configuration because {because}; '{configuration}' is 2d. {_REMEDY}"
         )
     if manager.previous_stage_name is not None:
-        raise NotImplementedError(
+        raise UnsupportedError(
             f"{trainer_name} does not support cascades; '{configuration}' follows '{manager.previous_stage_name}'. "
             f"{_REMEDY}"
         )

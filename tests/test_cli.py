@@ -140,6 +140,14 @@ def test_a_reader_that_has_left_is_no_error(arguments: str):
     assert done.returncode in (cli.NO_READER, 0)  # argparse itself does not mind
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize(("arguments", "code"), [("trainers", 0), ("plan -d 999", 2)])
+def test_streams_that_are_closed_are_no_error(arguments: str, code: int):
+    run = f"import sys; from nnunetv2_muduo.cli import main; sys.exit(main({arguments.split()}))"
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-c", run], check=False)
+    assert done.returncode == code
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_behind_the_output_is_no_traceback():
     code = "import sys; from nnunetv2_muduo.cli import main; sys.exit(main(['trainers']))"

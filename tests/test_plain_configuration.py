@@ -1,7 +1,7 @@
 import pytest
 from planned_dataset import unet_plans
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.plain_configuration import check_preparation, naming_bad_plans, plain_3d_configuration
 
 PLANS = {
@@ -20,14 +20,12 @@ def test_a_3d_configuration_of_one_stage_is_returned():
 
 
 def test_2d_is_refused_with_the_reason_and_what_to_use():
-    with pytest.raises(
-        NotImplementedError, match=r"T needs .* because its teachers are 3d; '2d' is 2d\. Use 3d_fullres"
-    ):
+    with pytest.raises(UnsupportedError, match=r"T needs .* because its teachers are 3d; '2d' is 2d\. Use 3d_fullres"):
         plain_3d_configuration("T", PLANS, "2d", because="its teachers are 3d")
 
 
 def test_a_second_stage_is_refused_with_the_first_named():
-    with pytest.raises(NotImplementedError, match="cascades; '3d_cascade_fullres' follows '3d_lowres'"):
+    with pytest.raises(UnsupportedError, match="cascades; '3d_cascade_fullres' follows '3d_lowres'"):
         plain_3d_configuration("T", PLANS, "3d_cascade_fullres", because="")
 
 

@@ -254,11 +254,15 @@ def _prompts(arguments: Namespace, dataset: str) -> "Path | PromptModel":
 
 
 def _settings(dataset: str, plans_name: str) -> "Settings":
-    """Those of the dataset's plans where it is planned, else the defaults."""
+    """Those of the dataset's plans where it is planned, else the defaults; says so where there are other plans."""
     from nnunetv2_muduo.settings import Settings
 
     plans = _plans_file(dataset, plans_name)
-    return Settings.from_plans(read_plans_file(plans)) if plans.is_file() else Settings()
+    if plans.is_file():
+        return Settings.from_plans(read_plans_file(plans))
+    if others := sorted(file.stem for file in plans.parent.glob("*Plans*.json")):
+        print(f"No plans {plans_name}: teachers and settings are the defaults. -p names others: {', '.join(others)}")
+    return Settings()
 
 
 def _plans_file(dataset: str, plans_name: str) -> Path:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.slice_places import check_slices
+from nnunetv2_muduo.datasets.tiff_spacing import TIFF, tiff_spacing
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
@@ -52,6 +53,8 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     if image.GetDimension() != 3 or channels != 1 or min(image.GetSize()) < 2:
         size = " x ".join(map(str, image.GetSize()))
         raise UserError(f"{path} is no 3d image of one channel but {size} with {channels}; give one scan.")
+    if path.suffix.lower() in TIFF:
+        image.SetSpacing(tiff_spacing(path))
     return image
 
 

@@ -18,7 +18,7 @@ def check_channels(dataset_json: dict, settings: Settings) -> Check:
     try:
         ct, pet = find_channels(dataset_json, settings)
     except UserError as error:
-        return fail("channels", str(error), "correct channel_names in dataset.json")
+        return fail("channels", str(error), "give every scan a CT and a PET channel, called so in dataset.json")
     names = channel_names(dataset_json)
     return ok("channels", f"CT is channel {ct} ('{names[ct]}'), PET is channel {pet} ('{names[pet]}')")
 
@@ -76,7 +76,7 @@ def check_plans(
         check_configuration(plans, configuration)
         Settings.from_plans(plans)
         refuse_unsupported("nnUNetTrainerMuDuo", plans, configuration, dataset_json)
-    except (UserError, NotImplementedError) as error:
+    except UserError as error:
         command = f"muduo plan -d {number}{plans_option('-p', plans_identifier)}"
         return fail("plans", str(error), f"name other plans (-p, -c), or change these: {command}"), None
     given = plans.get("muduo", {})

@@ -17,6 +17,7 @@ from nnunetv2_muduo.doctor import (
     teacher_cache,
     teachers,
     trainer,
+    twins,
     unlabelled,
     versions,
     workers,
@@ -83,7 +84,7 @@ def examine_dataset(
     checks = [channels, dataset.check_labels(dataset_json), plans_check]
     reader = chosen_reader(dataset_json, plans)
     checks += labelled.check_labelled_grids(raw, dataset_json, reader=reader)
-    checks.append(unlabelled.check_scans(raw, dataset_json, reader=reader))
+    checks.append(unlabelled.check_scans(raw, preprocessed, dataset_json, reader=reader))
     checks += teachers.check_teachers(settings)
     if plans is None or channels.mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]
@@ -135,6 +136,7 @@ def _examine_planned(
         *orientations.check_orientations(
             raw, dataset_json, reader=plans["image_reader_writer"], mirroring=settings.mirroring
         ),
+        *twins.check_twins(raw, preprocessed, dataset_json),
         dataset.check_preprocessed(preprocessed, plans_identifier, **context),
         *intensities.check_intensities(preprocessed, dataset_json, settings),
         unlabelled.judge_fresh(

@@ -31,7 +31,8 @@ def examine_pretraining(
     plans_check, plans = check_plans(preprocessed, plans_identifier, configuration=configuration)
     settings = Settings() if plans is None else Settings.from_plans(plans)
     reader = chosen_reader(dataset_json, plans)
-    checks = [dataset.check_channels(described, settings), plans_check, check_scans(raw, described, reader=reader)]
+    scans = check_scans(raw, preprocessed, described, reader=reader)
+    checks = [dataset.check_channels(described, settings), plans_check, scans]
     if plans is None or checks[0].mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]
     need = gpu.need_of_pretraining(plans, configuration=configuration, dataset_json=described)
@@ -59,9 +60,9 @@ def check_plans(preprocessed: Path, plans_identifier: str, *, configuration: str
     return ok("plans", f"{plans_identifier}, {configuration}: {settings.num_epochs} epochs, batches of {batch}"), plans
 
 
-def check_scans(raw: Path, dataset_json: dict, *, reader: str) -> Check:
+def check_scans(raw: Path, preprocessed: Path, dataset_json: dict, *, reader: str) -> Check:
     """Scans of imagesUn, or labelled ones where there are none: either will do."""
     labelled = len(list((raw / "imagesTr").glob(f"*_0000{dataset_json['file_ending']}")))
     if labelled and not any((raw / "imagesUn").glob("*")):
         return ok("scans", f"{labelled} labelled ones; imagesUn holds none")
-    return unlabelled.check_scans(raw, dataset_json, reader=reader)
+    return unlabelled.check_scans(raw, preprocessed, dataset_json, reader=reader)

@@ -3,41 +3,55 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
 from nnunetv2_muduo.doctor.grids import grid_problem
+from nnunetv2_muduo.errors import UserError
 
 SHOWN = 5  # names listed before "and N more"
 
 
-def check_scans(raw_folder: Path, dataset_json: Mapping, *, reader: str) -> Check:
+def check_scans(raw_folder: Path, preprocessed_folder: Path, dataset_json: dict, *, reader: str) -> Check:
     """The scans of imagesUn by their names and headers: channels complete, on one grid. Voxels are not read.
 
     Args:
-        raw_folder: of the dataset.
+        raw_folder, preprocessed_folder: of the dataset.
         dataset_json: the content of its dataset.json.
         reader: name of nnU-Net's reader, see `grid_problem`.
     """
-    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-
-    folder, ending = raw_folder / "imagesUn", dataset_json["file_ending"]
-    wanted = len(dataset_json.get("channel_names", dataset_json.get("modality", {})))
-    scans, strays = find_scans(folder, ending) if folder.is_dir() else ({}, {})
-    if not scans and not strays:
+    name, folder, ending = "unlabelled scans", raw_folder / "imagesUn", dataset_json["file_ending"]
+    try:
+        good, bad = sorted_scans(raw_folder, preprocessed_folder, dataset_json, reader=reader)
+    except UserError as error:
+        return fail(name, str(error), "correct that file")
+    if not good and not bad:
         found = f"{folder} {'holds no scans' if folder.is_dir() else 'does not exist'}"
-        return fail("unlabelled scans", found, f"put scans there as {{case}}_0000{ending}, {{case}}_0001{ending}, ...")
-    bad = dict(strays)
-    for case, files in scans.items():
-        problem = header_problem(files, wanted=wanted, file_ending=ending, reader=reader)
-        if problem:
-            bad[case] = problem
-    good = len(set(scans) - set(bad))
+        return fail(name, found, f"put scans there as {{case}}_0000{ending}, {{case}}_0001{ending}, ...")
     if not good:
-        return fail("unlabelled scans", f"none of {len(bad)} can be used: {listed(bad)}", "correct or replace them")
+        return fail(name, f"none of {len(bad)} can be used: {listed(bad)}", "correct or replace them")
     if bad:
-        found = f"{good} in order, {len(bad)} not: {listed(bad)}"
-        return warn("unlabelled scans", found, "correct or remove these; training goes on without them")
-    return ok("unlabelled scans", f"{good} in {folder}")
+        found = f"{len(good)} in order, {len(bad)} not: {listed(bad)}"
+        return warn(name, found, "correct or remove these; training goes on without them")
+    return ok(name, f"{len(good)} in {folder}")
+
+
+def sorted_scans(
+    raw_folder: Path, preprocessed_folder: Path, dataset_json: dict, *, reader: str
+) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
+    """Case -> files of the scans of imagesUn that names and headers find nothing wrong with, name -> reason of others.
+
+    Raises:
+        UserError: if the dataset's splits_final.json is none.
+    """
+    from nnunetv2_muduo.semisupervised.unlabelled import usable_scans
+
+    wanted = len(dataset_json.get("channel_names", dataset_json.get("modality", {})))
+    scans, bad = usable_scans(raw_folder, preprocessed_folder, dataset_json)
+    for case, files in scans.items():
+        if problem := header_problem(files, wanted=wanted, file_ending=dataset_json["file_ending"], reader=reader):
+            bad[case] = problem
+    return {case: files for case, files in scans.items() if case not in bad}, bad
 
 
 def header_problem(files: Sequence[Path], *, wanted: int, file_ending: str, reader: str) -> str:
@@ -67,15 +81,14 @@ def judge_fresh(ready: int, total: int, *, dataset: str, configuration: str, pla
 def count_fresh(
     raw_folder: Path, preprocessed_folder: Path, *, plans: dict, configuration: str, dataset_json: dict
 ) -> tuple[int, int]:
-    """How many unlabelled scans are preprocessed with the present plans, and how many there are."""
+    """How many unlabelled scans are preprocessed with the present plans, and how many there are to preprocess."""
     from nnunetv2_muduo.semisupervised.channels import find_channels
     from nnunetv2_muduo.semisupervised.freshness import is_fresh, preprocessing_fingerprint, source_stamp
-    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
     from nnunetv2_muduo.semisupervised.unlabelled import unlabelled_folder
     from nnunetv2_muduo.settings import Settings
 
-    images = raw_folder / "imagesUn"
-    scans = find_scans(images, dataset_json["file_ending"])[0] if images.is_dir() else {}
+    reader = chosen_reader(dataset_json, plans)
+    scans, _ = sorted_scans(raw_folder, preprocessed_folder, dataset_json, reader=reader)
     channels = find_channels(dataset_json, Settings.from_plans(plans))
     fingerprint = preprocessing_fingerprint(plans, configuration, channels=channels)
     folder = unlabelled_folder(plans, configuration, preprocessed_folder)

@@ -1,7 +1,9 @@
-"""How many processes prepare the patches, and is there shared memory for them?"""
+"""How many processes prepare the patches, is there shared memory for them, and a place for their sockets?"""
 
 import os
 import shutil
+import tempfile
+from multiprocessing.connection import Listener
 from pathlib import Path
 
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
@@ -16,7 +18,7 @@ def check_workers() -> list[Check]:
     checks = [check_number(os.environ.get("nnUNet_n_proc_DA"))]
     if SHARED_MEMORY.is_dir():  # Linux
         checks.append(check_shared_memory(shutil.disk_usage(SHARED_MEMORY).free / GIB))
-    return checks
+    return [*checks, check_temporary_folder()]
 
 
 def check_number(value: str | None) -> Check:
@@ -37,3 +39,15 @@ def check_shared_memory(free_in_gib: float) -> Check:
     if free_in_gib < LEAST_SHARED_MEMORY_IN_GIB:
         return warn("shared memory", found, "give the container more (docker run --ipc=host), or nnUNet_n_proc_DA=1")
     return ok("shared memory", found)
+
+
+def check_temporary_folder() -> Check:
+    """Whether the folder for temporary files takes sockets, by which workers hand over patches."""
+    name = "temporary files"
+    try:
+        Listener().close()
+    except OSError as error:
+        return fail(
+            name, f"no sockets in {tempfile.gettempdir()}: {error}", "export TMPDIR=/tmp, or another short name"
+        )
+    return ok(name, tempfile.gettempdir())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_files import single_label
 from nnunetv2_muduo.teachers.crops import IGNORED
 
 _NOT_TARGETS = ("background", "ignore")
@@ -23,7 +24,7 @@ def common_targets(datasets: Mapping[str, Mapping], only: Sequence[str] | None =
     names: list[str] = []
     for dataset, content in datasets.items():
         for name, value in content["labels"].items():
-            if isinstance(value, list | tuple):
+            if single_label(value) is None:
                 raise UserError(
                     f"{dataset} has regions ('{name}' unites labels {', '.join(map(str, value))}); a teacher is asked "
                     "for one label at a time, so give every label of its dataset.json one integer."
@@ -51,7 +52,9 @@ def target_values(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
 def stored_values(dataset_json: Mapping, names: Sequence[str]) -> dict[int, int]:
     """The stored value of each label of a dataset: its target's, `IGNORED` for the ignore label, 0 for all else."""
     numbers = {name: number for number, name in enumerate(names, start=1)}
-    table = {int(value): numbers.get(name, 0) for name, value in dataset_json["labels"].items()}
-    if "ignore" in dataset_json["labels"]:
-        table[int(dataset_json["labels"]["ignore"])] = IGNORED
-    return table
+    values = {name: single_label(value) for name, value in dataset_json["labels"].items()}
+    return {
+        value: IGNORED if name == "ignore" else numbers.get(name, 0)
+        for name, value in values.items()
+        if value is not None
+    }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_intensities
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_files import single_label
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 _MOST_NAMES = 10
@@ -79,13 +80,12 @@ def organ_values(dataset_json: Mapping) -> tuple[dict[str, int], int | None]:
     """
     values: dict[str, int] = {}
     for name, given in dataset_json["labels"].items():
-        several = list(given) if isinstance(given, list | tuple) else [given]
-        if len(several) > 1:
+        if (value := single_label(given)) is None:
             raise UserError(
-                f"Label '{name}' is a region made of the labels {', '.join(map(str, several))}; clicks are measured on "
+                f"Label '{name}' is a region made of the labels {', '.join(map(str, given))}; clicks are measured on "
                 "datasets that give every label of dataset.json one integer."
             )
-        values[name] = int(several[0])
+        values[name] = value
     ignore = values.pop("ignore", None)
     return {name: value for name, value in values.items() if value != 0}, ignore
 

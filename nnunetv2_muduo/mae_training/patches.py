@@ -19,6 +19,7 @@ from nnunetv2_muduo.mae_training.cases import PretrainingCase
 from nnunetv2_muduo.pretraining import size_before_zoom, zoomed
 from nnunetv2_muduo.semisupervised.loading import crop_and_place
 from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
+from nnunetv2_muduo.semisupervised.workers import refuse_folder_without_sockets
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ def start_stream(make: Callable[[int], PretrainingPatches], *, workers: int, pin
     """
     if workers == 0:
         return SingleThreadedAugmenter(make(1), None)
+    refuse_folder_without_sockets()
     return MultiThreadedAugmenter(
         make(workers), None, workers, num_cached_per_queue=2, pin_memory=pin_memory, wait_time=0.002
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 
@@ -18,12 +18,12 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, fold:
     """Check a configuration before pretraining.
 
     Raises:
-        NotImplementedError: for 2d configurations, cascades, and folds other than "all".
+        UnsupportedError: for 2d configurations, cascades, and folds other than "all".
         UserError: if the plans have no such configuration.
     """
     plain_3d_configuration(trainer_name, plans, configuration, because="the blocks that it hides are 3d")
     if fold != "all":
-        raise NotImplementedError(
+        raise UnsupportedError(
             f"{trainer_name} knows no folds, because it learns from no label: it trains on all cases but those that it "
             f"holds out for its own validation loss. Use the fold 'all' instead of {fold}."
         )

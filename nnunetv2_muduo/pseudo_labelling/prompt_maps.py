@@ -14,7 +14,7 @@ from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, write_text
 from nnunetv2_muduo.json_files import read_table
-from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, single_label
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, check_scan
 from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.trainer_folder import trainer_folder
@@ -92,7 +92,7 @@ def predict_prompts(
     checkpoints = model.checkpoints()
     if not jobs:
         return {}
-    _check_model(model, jobs[0], labels)
+    check_model(model, jobs[0], labels)
     made_from = {fold: file_stamp(file) for fold, file in checkpoints.items()}
     missing = _without_prediction(jobs, folder, {"model": str(model.folder.resolve()), "checkpoints": made_from})
     problems = {}
@@ -108,13 +108,17 @@ def predict_prompts(
     return problems
 
 
-def _check_model(model: PromptModel, job: CaseJob, labels: Mapping[str, int]) -> None:
-    """Raise UserError for a model of other labels, channels or files than the scans, or a cascade's second stage."""
+def check_model(model: PromptModel, job: CaseJob, labels: Mapping[str, int]) -> None:
+    """Raise UserError for a model that is not there, a cascade's second stage, or one of other scans.
+
+    These have other labels, channels or files; `job` is one of the scans.
+    """
+    model.checkpoints()
     described = read_dataset_json(model.folder / "dataset.json", needs=OF_SCANS_AND_LABELS)
-    theirs = {name: value for name, value in described["labels"].items() if name != "ignore"}
+    theirs = {name: single_label(value) for name, value in described["labels"].items() if name != "ignore"}
     if theirs != dict(labels):
         raise UserError(
-            f"The model {model.folder} has the labels {theirs}, but the dataset has {dict(labels)}; "
+            f"The model {model.folder} has the labels {described['labels']}, but the dataset has {dict(labels)}; "
             "use a model that was trained with the dataset's own labels."
         )
     seen, given = channel_names(described), job.channel_names

@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.tiff_spacing import TIFF
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of, write_text
-from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, single_label
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
 from nnunetv2_muduo.pseudo_labelling.case_quality import MISSING, OrganQuality, Thresholds, quality_csv, summary_table
 from nnunetv2_muduo.pseudo_labelling.dual_scan import PROMPTING, DualScan
-from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
+from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, check_model, predict_prompts
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 from nnunetv2_muduo.settings import Settings
@@ -84,7 +85,8 @@ def pseudo_label(
     target.clear_away_left_behind()
     prompt_folder = output / "prompts" if isinstance(prompts, PromptModel) else prompts
     jobs = case_jobs(scans, prompt_folder, dataset_json, find_channels(dataset_json, settings), organs)
-    stamp = _common_stamp(settings, organs)  # first: missing weights are told before anything is predicted
+    check_prompts(prompts, jobs, organs=organs)  # before teachers of a gigabyte are fetched
+    stamp = _common_stamp(settings, organs)  # missing weights are told before anything is predicted
     problems |= make_prompts(prompts, jobs, prompt_folder, organs=organs, device=device, num_processes=num_processes)
     stamps = {job.case: case_stamp(job, stamp) for job in jobs if job.case not in problems}
     qualities, waiting = _finished(jobs, stamps, target, figures=figures)
@@ -111,12 +113,19 @@ def make_prompts(
     num_processes: int,
 ) -> dict[str, str]:
     """Let a model, if one is given, predict; case -> reason, for scans that it cannot be shown."""
+    check_prompts(prompts, jobs, organs=organs)
     if isinstance(prompts, PromptModel):
         labels = {"background": 0, **organs}
         return predict_prompts(prompts, jobs, folder, labels=labels, device=device, num_processes=num_processes)
-    if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}; --predictions wants what nnUNetv2_predict wrote.")
     return {}
+
+
+def check_prompts(prompts: Path | PromptModel, jobs: Sequence[CaseJob], *, organs: Mapping[str, int]) -> None:
+    """Raise UserError for a folder that is not there, and for a model that is not there or not of these scans."""
+    if isinstance(prompts, PromptModel):
+        check_model(prompts, jobs[0], {"background": 0, **organs})
+    elif not prompts.is_dir():
+        raise UserError(f"There is no folder {prompts}; --predictions wants what nnUNetv2_predict wrote.")
 
 
 def _finished(
@@ -134,21 +143,25 @@ def plain_organs(dataset_json: Mapping) -> dict[str, int]:
     Raises:
         UserError: if labels are regions, of which a label map holds no organ by itself.
     """
-    labels = dataset_json["labels"]
-    regions = [name for name, value in labels.items() if not isinstance(value, int)]
-    if regions:
+    labels = {name: single_label(value) for name, value in dataset_json["labels"].items()}
+    if regions := [name for name, value in labels.items() if value is None]:
         raise UserError(
             f"Labels {', '.join(regions)} of the dataset are regions; pseudo-labels need one integer for each organ."
         )
-    return {name: value for name, value in labels.items() if value != 0 and name != "ignore"}
+    return {name: value for name, value in labels.items() if value and name != "ignore"}
 
 
 def find_unlabelled(folder: Path, ending: str) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
     """Case -> files of the scans of a folder, and file -> why it is none; at least one scan.
 
     Raises:
-        UserError: if the folder is missing or holds no scan.
+        UserError: if the folder is missing or holds no scan, or scans that cannot say how large their voxels are.
     """
+    if ending.lower() in TIFF:
+        raise UserError(
+            f"{ending} files do not say how large their voxels are and how the patient lies in them, as teachers need "
+            "it; convert the dataset to .nii.gz."
+        )
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; put the unlabelled scans there or name another with -i.")
     scans, problems = find_scans(folder, ending)

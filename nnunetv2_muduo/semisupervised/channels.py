@@ -94,9 +94,11 @@ def _only(modality: str, key: str, candidates: list[int], names: tuple[str, ...]
     if len(candidates) == 1:
         return candidates[0]
     problem = "more than one channel is called" if candidates else "no channel is called"
+    remedy = f"Correct channel_names in dataset.json, or set the channel with: muduo plan -d ID --set {key}=N"
+    if len(names) == 1:
+        remedy = f"Add {modality} to every scan, or train on what there is with -tr nnUNetTrainer."
     raise UserError(
-        f"MuDuo needs one CT and one PET channel, but {problem} {modality}: the dataset has {_listed(names)}. "
-        f"Correct channel_names in dataset.json, or set the channel with: muduo plan -d ID --set {key}=N"
+        f"MuDuo needs one CT and one PET channel, but {problem} {modality}: the dataset has {_listed(names)}. {remedy}"
     )
 
 

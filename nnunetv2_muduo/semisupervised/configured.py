@@ -19,7 +19,7 @@ from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, other_optimizer, refuse_changed_schedule, set_run_length
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
-from nnunetv2_muduo.semisupervised.workers import start_nnunets_loaders
+from nnunetv2_muduo.semisupervised.workers import refuse_folder_without_sockets, start_nnunets_loaders
 from nnunetv2_muduo.settings import Settings
 
 ADAMW_LEARNING_RATE = 1e-3  # nnU-Net's 0.01 is meant for its SGD
@@ -88,19 +88,33 @@ class ConfiguredTrainer(nnUNetTrainer):
         )
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-        """nnU-Net's, with masks written in less memory."""
+        """nnU-Net's, with masks written in less memory, and for those next stages that are preprocessed."""
         plain = self.configuration_manager
-        self.configuration_manager = LeanConfiguration(plain.configuration)
+        self.configuration_manager = LeanConfiguration(
+            plain.configuration | {"next_stage": self._next_stages() or None}
+        )
         try:
             super().perform_actual_validation(save_probabilities)
         finally:
             self.configuration_manager = plain
+
+    def _next_stages(self) -> list[str]:
+        """Those planned, without any that is not preprocessed: nnU-Net's validation would end at the missing folder."""
+        stages = []
+        for stage in self.configuration_manager.next_stage_names or ():
+            identifier = self.plans_manager.get_configuration(stage).data_identifier
+            if Path(self.preprocessed_dataset_folder_base, identifier).is_dir():
+                stages.append(stage)
+            else:
+                self.print_to_log_file(f"Nothing is predicted for the next stage {stage}, which is not preprocessed.")
+        return stages
 
     def checkpoint_entries(self) -> dict[str, Any]:
         """What a subclass adds to nnU-Net's checkpoints: tensors and plain values."""
         return {}
 
     def on_train_start(self) -> None:
+        refuse_folder_without_sockets()  # without workers, too: nnU-Net's validation hands masks over in the same way
         if self.local_rank == 0:  # no other training works in this folder
             clear_away_left_behind(Path(self.output_folder), all_of_them=True)
         if vain := set_in_vain(self.plans_manager.plans, self.asks_for_an_average):

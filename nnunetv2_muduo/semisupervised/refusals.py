@@ -2,7 +2,7 @@
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 
 
@@ -10,14 +10,14 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str, datas
     """Check a configuration before training.
 
     Raises:
-        NotImplementedError: for 2d configurations, cascades, region-based datasets.
+        UnsupportedError: for 2d configurations, cascades, region-based datasets.
         UserError: if the plans have no such configuration, or the labels no background.
     """
     plain_3d_configuration(trainer_name, plans, configuration, because="its teachers are 3d")
     if "background" not in dataset_json["labels"]:
         raise UserError('The labels of dataset.json have no background; nnU-Net wants an entry "background": 0.')
     if PlansManager(plans).get_label_manager(dataset_json).has_regions:
-        raise NotImplementedError(
+        raise UnsupportedError(
             f"{trainer_name} does not support region-based labels because pseudo-labels come organ by organ; "
             "give every label of dataset.json one integer."
         )

@@ -82,7 +82,8 @@ def preprocess_unlabelled(
         UserError: where there is nothing to preprocess, no scan is good, the plans cannot be used, a worker died.
     """
     fingerprint, channels = _check_plans(plans, configuration, dataset_json)
-    scans, bad = _find_unlabelled(dataset_name, raw_folder, dataset_json, preprocessed_folder / "splits_final.json")
+    scans, bad = usable_scans(raw_folder, preprocessed_folder, dataset_json)
+    _refuse_nothing(scans, bad, dataset_name, raw_folder, dataset_json)
     folder = unlabelled_folder(plans, configuration, preprocessed_folder)
     folder.mkdir(parents=True, exist_ok=True)
     _remove_cases_other_than({*scans, *_away(raw_folder, dataset_json)}, folder, log)
@@ -123,12 +124,37 @@ def _check_plans(plans: dict, configuration: str, dataset_json: dict) -> tuple[s
     return preprocessing_fingerprint(plans, configuration, channels=channels), channels
 
 
-def _find_unlabelled(
-    dataset_name: str, raw_folder: Path, dataset_json: dict, splits: Path
+def usable_scans(
+    raw_folder: Path, preprocessed_folder: Path, dataset_json: dict
 ) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
-    """Scans to preprocess, and name -> reason for those that are left out already."""
+    """The scans of imagesUn as their names tell: case -> files of those to preprocess, name -> reason of the others.
+
+    Labelled cases are among the others, unless splits_final.json has them in no fold: then they may serve without their
+    labels. Both are empty where there is no folder.
+
+    Raises:
+        UserError: if splits_final.json is there and is none.
+    """
+    folder, splits = raw_folder / IMAGES_FOLDER, preprocessed_folder / "splits_final.json"
+    scans, bad = find_scans(folder, dataset_json["file_ending"]) if folder.is_dir() else ({}, {})
+    labelled = _labelled_cases(raw_folder, dataset_json)
+    if splits.is_file():
+        labelled &= {case for fold in read_splits(splits) for part in ("train", "val") for case in fold[part]}
+    for case in sorted(labelled & set(scans)):
+        del scans[case]
+        bad[case] = "already labelled: a training case of this name is in imagesTr"
+    return scans, bad
+
+
+def _refuse_nothing(
+    scans: Mapping[str, tuple[Path, ...]],
+    bad: Mapping[str, str],
+    dataset_name: str,
+    raw_folder: Path,
+    dataset_json: dict,
+) -> None:
+    """Raise UserError where there is no file at all that could be a scan, or none that is not a link to nothing."""
     folder, file_ending = raw_folder / IMAGES_FOLDER, dataset_json["file_ending"]
-    scans, bad = find_scans(folder, file_ending) if folder.is_dir() else ({}, {})
     if not scans and bad and bad == _away(raw_folder, dataset_json):
         raise UserError(
             f"All {len(bad)} unlabelled scan(s) of {folder} are links to nothing: {min(bad.values())}. "
@@ -143,13 +169,6 @@ def _find_unlabelled(
             f"{dataset_name} has no unlabelled scans: {folder} {state}. Put them there as {files}, "
             "or train on the labelled cases alone with -tr nnUNetTrainer."
         )
-    labelled = _labelled_cases(raw_folder, dataset_json)
-    if splits.is_file():  # a labelled case that no fold trains or validates on may serve without its labels
-        labelled &= {case for fold in read_splits(splits) for part in ("train", "val") for case in fold[part]}
-    for case in sorted(labelled & set(scans)):
-        del scans[case]
-        bad[case] = "already labelled: a training case of this name is in imagesTr"
-    return scans, bad
 
 
 def _away(raw_folder: Path, dataset_json: dict) -> dict[str, str]:

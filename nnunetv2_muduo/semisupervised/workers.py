@@ -1,7 +1,9 @@
 """Data loaders at work in processes of their own, each of which draws differently, and with a seed always the same."""
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Listener
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -79,6 +81,7 @@ def start_workers(
             first comes first.
         pin_memory: for training on CUDA.
     """
+    refuse_folder_without_sockets()
     seeds = seeds_of_workers(number, seed)
     options: dict[str, Any] = {"seeds": seeds, "pin_memory": pin_memory, "wait_time": 0.002}
     seeded = SeededInWorkers(loader, seeds)
@@ -89,6 +92,21 @@ def start_workers(
         augmenter = _InTurn(seeded, None, number, num_cached_per_queue=1, **options)
     next(augmenter)  # starts the workers, while this process is still small, and tells at once if they cannot work
     return augmenter
+
+
+def refuse_folder_without_sockets() -> None:
+    """Processes hand patches over through sockets in the folder for temporary files; without them all wait for good.
+
+    Raises:
+        UserError: where none can be made there, as in a folder whose name is longer than the system's sockets take.
+    """
+    try:
+        Listener().close()
+    except OSError as error:
+        raise UserError(
+            f"Processes that load patches cannot hand them over in {tempfile.gettempdir()} ({error}); set TMPDIR to "
+            "another folder with a short name, such as /tmp."
+        ) from error
 
 
 def start_nnunets_loaders(

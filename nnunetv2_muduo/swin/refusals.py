@@ -12,7 +12,7 @@ def refuse_unsupported(trainer_name: str, plans: dict, configuration: str) -> No
     """Check a configuration before a SwinUNETR is trained on it.
 
     Raises:
-        NotImplementedError: for 2d configurations and cascades.
+        UnsupportedError: for 2d configurations and cascades.
         UserError: if the plans have no such configuration, or a patch that cannot be halved five times.
     """
     manager = plain_3d_configuration(trainer_name, plans, configuration, because="its network is 3d")

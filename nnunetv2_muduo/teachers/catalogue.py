@@ -6,6 +6,8 @@ from pathlib import Path
 
 import platformdirs
 
+from nnunetv2_muduo.errors import UserError
+
 WEIGHTS_VARIABLE = "MUDUO_WEIGHTS"
 STAND_IN_FOLDER = Path(__file__).parent / "standin"
 
@@ -50,6 +52,16 @@ KNOWN_TEACHERS = {
 
 
 def weights_folder() -> Path:
-    """The folder named by MUDUO_WEIGHTS, else the user's cache folder for muduo; it need not exist."""
-    named = os.environ.get(WEIGHTS_VARIABLE)
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("muduo", appauthor=False)
+    """The folder named by MUDUO_WEIGHTS, else the user's cache folder for muduo; it need not exist.
+
+    Raises:
+        UserError: for an account without a home, as containers have them.
+    """
+    if named := os.environ.get(WEIGHTS_VARIABLE):
+        return Path(os.path.expanduser(named))
+    try:
+        return platformdirs.user_cache_path("muduo", appauthor=False)
+    except RuntimeError as error:
+        raise UserError(
+            f"This account has no home folder to keep teachers in; name a folder with export {WEIGHTS_VARIABLE}=FOLDER."
+        ) from error

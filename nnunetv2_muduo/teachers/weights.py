@@ -1,5 +1,6 @@
 """Find the weights of a teacher and load them: never random weights, never in silence."""
 
+import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, cast
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of
-from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS, ReleasedTeacher, weights_folder
+from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS, STAND_IN_FOLDER, ReleasedTeacher, weights_folder
 from nnunetv2_muduo.teachers.checkpoint import build_teacher, read_checkpoint, save_teacher
 from nnunetv2_muduo.teachers.download import clear_staging, fetch_weights, missing_weights
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
@@ -40,8 +41,8 @@ def find_weights(
         UserError: naming the file, where it is published, the command that fetches it and the folder it goes to; for an
             unknown name, the known ones.
     """
-    folder = folder or weights_folder()
     teacher = KNOWN_TEACHERS.get(name)
+    folder = STAND_IN_FOLDER if teacher is not None and teacher.shipped else folder or weights_folder()
     if teacher is None:
         return _own_file(name, folder)
     path = teacher.path(folder)
@@ -93,7 +94,7 @@ def load_teacher(
 
 def locate_teacher(name_or_file: str) -> tuple[str, Path | None]:
     """What a user calls a teacher -> name and folder as `load_teacher` takes them; a file may lie anywhere."""
-    file = Path(name_or_file).expanduser()
+    file = Path(os.path.expanduser(name_or_file))  # which leaves a ~NAME that is nobody's as it is
     if name_or_file not in KNOWN_TEACHERS and file.is_file():
         return file.name, file.parent
     return name_or_file, None

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.semisupervised.prompt_trainer import unwrapped
 from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
 
@@ -31,12 +31,12 @@ class LinearProbeTrainer(DownstreamTrainer):
         """The layer that is trained.
 
         Raises:
-            NotImplementedError: for a network that does not keep it where nnU-Net's U-Nets do.
+            UnsupportedError: for a network that does not keep it where nnU-Net's U-Nets do.
         """
         network = unwrapped(self.network)
         layers = getattr(getattr(network, "decoder", None), "seg_layers", None)
         if layers is None:
-            raise NotImplementedError(
+            raise UnsupportedError(
                 f"{type(self).__name__} looks for the output layer in decoder.seg_layers, which a "
                 f"{type(network).__name__} does not have; plan a U-Net."
             )

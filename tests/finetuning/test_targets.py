@@ -18,6 +18,13 @@ def test_labels_of_one_name_are_one_target_whatever_their_numbers() -> None:
     assert stored_values(SECOND, names) == {0: 0, 1: 3, 7: 1, 8: IGNORED}
 
 
+def test_a_label_alone_in_a_list_is_one_like_others() -> None:
+    listed = {"labels": {"background": 0, "liver": [1], "spleen": 2}}
+    names = common_targets({"A": listed})
+    assert names == ("liver", "spleen")
+    assert stored_values(listed, names) == stored_values(FIRST, names)
+
+
 def test_labels_not_asked_for_become_background() -> None:
     names = common_targets({"A": FIRST}, ["spleen"])
     assert names == ("spleen",)

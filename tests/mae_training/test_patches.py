@@ -1,5 +1,6 @@
 """Patches of hand-made preprocessed cases, whose voxels tell where they come from."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,14 @@ def test_a_patch_larger_than_the_scan_is_padded_with_the_mean(cases):
     assert (patch[:, :2] == 0).all()
     assert (patch[:, -2:] == 0).all()
     assert (patch[1, 2:-2] != 0).all()
+
+
+def test_a_stream_travels_to_workers_that_are_no_forks_and_draws_the_same_there(cases):
+    stream = loader(cases)
+    here = stream.batch(3)
+    there = pickle.loads(pickle.dumps(stream)).batch(3)
+    assert there["keys"] == here["keys"]
+    assert torch.equal(there["data"], here["data"])
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.6])

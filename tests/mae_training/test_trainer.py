@@ -12,7 +12,7 @@ import torch.distributed as dist
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
 
 
@@ -312,8 +312,8 @@ def test_stock_nnunet_with_deep_supervision_takes_the_weights_all_but_its_heads(
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"fold": 0}, NotImplementedError, "Use the fold 'all' instead of 0"),
-        ({"configuration": "2d"}, NotImplementedError, "'2d' is 2d"),
+        ({"fold": 0}, UnsupportedError, "Use the fold 'all' instead of 0"),
+        ({"configuration": "2d"}, UnsupportedError, "'2d' is 2d"),
         ({"configuration": "3d_other"}, UserError, "no configuration '3d_other'"),
         ({"channels": [2]}, UserError, "has 2 channel"),
         ({"blok": 1}, UserError, "did you mean 'block'"),
@@ -327,7 +327,7 @@ def test_what_is_not_supported_is_refused_before_anything_is_written(dataset, op
 
 def test_a_cascade_is_refused(dataset):
     dataset.plans["configurations"]["3d_cascade"] = {"inherits_from": "3d_fullres", "previous_stage": "3d_fullres"}
-    with pytest.raises(NotImplementedError, match="does not support cascades"):
+    with pytest.raises(UnsupportedError, match="does not support cascades"):
         dataset.trainer(configuration="3d_cascade")
 
 

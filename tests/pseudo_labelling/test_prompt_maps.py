@@ -12,6 +12,7 @@ from pseudo_project import DATASET_JSON, SHAPE, PseudoProject, write, write_proj
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob
 from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, predict_prompts
+from nnunetv2_muduo.pseudo_labelling.recipe import plain_organs
 
 LABELS = {"background": 0, "liver": 1, "spleen": 2, "bladder": 3}
 
@@ -170,6 +171,15 @@ def test_model_with_other_labels_is_refused(model: PromptModel, project: PseudoP
     describe(model, labels={"background": 0, "spleen": 1})
     with pytest.raises(UserError, match="trained with the dataset's own labels"):
         predict(model, project)
+
+
+def test_a_label_alone_in_a_list_is_the_same(
+    predictor: type[StubPredictor], model: PromptModel, project: PseudoProject
+):
+    listed = {**LABELS, "spleen": [2]}
+    describe(model, labels=listed)
+    assert predict(model, project) == {}
+    assert {"background": 0, **plain_organs({"labels": listed})} == LABELS
 
 
 def test_ignore_label_of_the_model_does_not_matter(

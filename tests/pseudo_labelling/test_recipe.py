@@ -177,6 +177,10 @@ def regions(project: PseudoProject) -> None:
     (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"labels": labels}))
 
 
+def tiff(project: PseudoProject) -> None:
+    (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"file_ending": ".tif"}))
+
+
 def all_bad(project: PseudoProject) -> None:
     for file in project.predictions.iterdir():
         file.unlink()
@@ -190,6 +194,7 @@ def all_bad(project: PseudoProject) -> None:
         (no_predictions, "--predictions wants what nnUNetv2_predict wrote"),
         (no_weights, "No teacher is called 'pet.pth'"),
         (regions, "are regions"),
+        (tiff, "convert the dataset to .nii.gz"),
         (all_bad, "None of the 2 scans"),
     ],
 )
@@ -197,6 +202,14 @@ def test_a_mistake_is_one_sentence(project: PseudoProject, mistake, sentence: st
     mistake(project)
     assert main(project.command()) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--predictions", "--model"])
+def test_prompts_that_are_not_there_are_told_before_teachers_are_fetched(project: PseudoProject, option: str, capsys):
+    no_weights(project)
+    command = [word for word in project.command() if word not in ("--predictions", str(project.predictions))]
+    assert main([*command, option, "elsewhere"]) == 2
+    assert f"{option} wants" in capsys.readouterr().err
 
 
 def test_missing_prompt_generator_is_answered_with_how_to_train_it(project: PseudoProject, capsys):
@@ -216,3 +229,13 @@ def test_settings_come_from_the_plans_where_there_are_any(project: PseudoProject
     assert record["stamp"]["settings"]["points"] == 7
     assert record["stamp"]["settings"]["point_mask"] == "none"
     assert quality(project)[0]["pet_ml"] == ""
+
+
+def test_plans_of_another_name_are_told_where_the_defaults_are_taken(project: PseudoProject, tmp_path: Path, capsys):
+    plans = tmp_path / "nnUNet_preprocessed" / project.raw.name / "nnUNetResEncUNetMPlans.json"
+    plans.parent.mkdir(parents=True)
+    plans.write_text(json.dumps({"configurations": {"3d_fullres": {}}, "muduo": {"points": 7}}))
+    assert main(project.command()) == 0
+    assert "-p names others: nnUNetResEncUNetMPlans" in capsys.readouterr().out
+    assert main([*project.command(), "-p", "nnUNetResEncUNetMPlans"]) == 0
+    assert "-p names others" not in capsys.readouterr().out

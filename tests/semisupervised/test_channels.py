@@ -58,6 +58,13 @@ def test_a_channel_beyond_the_dataset_is_refused():
         find_channels(dataset_json("CT", "PET"), Settings(pet_channel=2))
 
 
+@pytest.mark.parametrize(("there", "missing"), [("CT", "PET"), ("PET", "CT")])
+def test_where_there_is_one_channel_alone_no_setting_is_advised(there: str, missing: str):
+    with pytest.raises(UserError, match=f"Add {missing} to every scan, or train .* -tr nnUNetTrainer") as caught:
+        find_channels(dataset_json(there), Settings())
+    assert "muduo plan" not in str(caught.value)
+
+
 def test_one_channel_cannot_be_both():
     with pytest.raises(UserError, match="both"):
         find_channels(dataset_json("PET/CT"), Settings())

@@ -71,14 +71,19 @@ def test_trainers_have_it_in_place_before_they_look_at_settings(trainer: type, m
     assert isinstance(sys.excepthook, OneSentence)
 
 
-def test_nnunets_command_answers_a_wrong_setting_in_one_sentence(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("configuration", "settings", "told"), [("3d_fullres", {"points": "many"}, "points"), ("2d", {}, "'2d' is 2d")]
+)
+def test_nnunets_command_answers_a_mistake_in_one_sentence(
+    tmp_path: Path, configuration: str, settings: dict, told: str
+):
     folders = {name: tmp_path / name for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
     for folder in folders.values():
         folder.mkdir()
-    plans = {**unet_plans(), "muduo": {"points": "many"}}
+    plans = {**unet_plans(), "muduo": settings}
     write_planned_dataset(folders["nnUNet_preprocessed"], plans)
     done = subprocess.run(
-        [sys.executable, "-c", ENTRY, DATASET, "3d_fullres", "0", "-tr", "nnUNetTrainerMuDuo", "-device", "cpu"],
+        [sys.executable, "-c", ENTRY, DATASET, configuration, "0", "-tr", "nnUNetTrainerMuDuo", "-device", "cpu"],
         env={**os.environ, **{k: str(v) for k, v in folders.items()}, "nnUNet_extTrainer": str(trainer_folder())},
         capture_output=True,
         text=True,
@@ -87,5 +92,5 @@ def test_nnunets_command_answers_a_wrong_setting_in_one_sentence(tmp_path: Path)
     assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ERROR: ")
-    assert "points" in last
+    assert told in last
     assert not list(folders["nnUNet_results"].iterdir())

@@ -1,6 +1,6 @@
 import pytest
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
 
 DATASET = {"labels": {"background": 0, "liver": 1}, "channel_names": {"0": "CT", "1": "PET"}}
@@ -23,13 +23,13 @@ def test_plain_3d_configuration_is_accepted():
 
 
 def test_2d_is_refused_with_what_to_use():
-    with pytest.raises(NotImplementedError, match=r"'2d' is 2d\. Use 3d_fullres"):
+    with pytest.raises(UnsupportedError, match=r"'2d' is 2d\. Use 3d_fullres"):
         refuse_unsupported("T", plans(**{"2d": {**FULLRES, "patch_size": [16, 16]}}), "2d", DATASET)
 
 
 def test_cascade_is_refused():
     cascade = {**FULLRES, "previous_stage": "3d_lowres"}
-    with pytest.raises(NotImplementedError, match="does not support cascades"):
+    with pytest.raises(UnsupportedError, match="does not support cascades"):
         refuse_unsupported("T", plans(**{"3d_cascade_fullres": cascade}), "3d_cascade_fullres", DATASET)
 
 
@@ -41,7 +41,7 @@ def test_labels_without_a_background_are_refused():
 
 def test_regions_are_refused():
     regions = {**DATASET, "labels": {"background": 0, "body": [1, 2], "liver": 2}, "regions_class_order": [1, 2]}
-    with pytest.raises(NotImplementedError, match="region-based"):
+    with pytest.raises(UnsupportedError, match="region-based"):
         refuse_unsupported("T", plans(**{"3d_fullres": FULLRES}), "3d_fullres", regions)
 
 

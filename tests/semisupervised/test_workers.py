@@ -1,9 +1,13 @@
 """Workers that draw differently, and with a seed always the same."""
 
+import multiprocessing
 import os
 import random
+import sys
+import tempfile
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +117,16 @@ def test_a_worker_that_is_killed_is_one_sentence(monkeypatch, seed: int | None):
         batches = (next(augmenter) for _ in range(1000))
         with pytest.raises(UserError, match=r"died: .*memory ran out; set nnUNet_n_proc_DA to less \(it is 2\).* --c"):
             list(batches)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14) or os.name == "nt", reason="takes another folder by itself")
+def test_a_folder_whose_name_is_too_long_for_sockets_is_refused_as_workers_would_wait_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / ("a" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    configured = {k: v for k, v in multiprocessing.current_process()._config.items() if k != "tempdir"}
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", configured)
+    with pytest.raises(UserError, match=f"hand them over in {folder}.*set TMPDIR"):
+        start_workers(Drawing(), 1, cached=3)

@@ -12,7 +12,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from nnunetv2_muduo import cli
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAESwin import nnUNetTrainerPETCTMAESwin
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTSwin import nnUNetTrainerPETCTSwin
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTSwinLinearProbe import nnUNetTrainerPETCTSwinLinearProbe
@@ -149,13 +149,13 @@ class TestRefusals:
         assert cli.main(shlex.split(rest.partition(" (and ")[0])[1:]) == 0
 
     def test_2d(self, dataset, trainer_class):
-        with pytest.raises(NotImplementedError, match="'2d' is 2d"):
+        with pytest.raises(UnsupportedError, match="'2d' is 2d"):
             dataset.trainer(trainer_class, configuration="2d")
         assert not list(dataset.results.iterdir())
 
     def test_a_cascade(self, dataset, trainer_class):
         dataset.plans["configurations"]["3d_cascade"] = {"inherits_from": "3d_fullres", "previous_stage": "3d_fullres"}
-        with pytest.raises(NotImplementedError, match="does not support cascades"):
+        with pytest.raises(UnsupportedError, match="does not support cascades"):
             dataset.trainer(trainer_class, configuration="3d_cascade")
 
     def test_an_unknown_configuration_and_size(self, dataset, trainer_class):

@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import pytest
 import torch
 from torch import nn
@@ -162,6 +163,17 @@ def test_the_weights_folder_is_the_named_one_else_the_users_cache(folder, monkey
     assert weights_folder() == Path.home() / "weights"
     monkeypatch.delenv("MUDUO_WEIGHTS")
     assert weights_folder().name == "muduo"
+
+
+def test_an_account_without_a_home_has_the_stand_ins_and_is_told_how_to_keep_others(monkeypatch):
+    def no_home(*names: str, **options) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("MUDUO_WEIGHTS")
+    monkeypatch.setattr(platformdirs, "user_cache_path", no_home)
+    assert find_weights("standin_ct").is_file()
+    with pytest.raises(UserError, match=r"no home folder.*MUDUO_WEIGHTS"):
+        find_weights("sam_med3d_turbo")
 
 
 def test_a_folder_can_be_given_instead(teacher, folder):

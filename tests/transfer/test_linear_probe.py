@@ -10,7 +10,7 @@ from planned_dataset import DATASET_JSON, write_planned_dataset
 from pretrained_files import pretrained_network, transfer_plans
 from torch import Tensor, nn
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.trainers.nnUNetTrainerLinearProbe import nnUNetTrainerLinearProbe
 
 PATCH = (16, 16, 16)
@@ -145,5 +145,5 @@ def test_a_probe_is_continued_exactly(make, tmp_path: Path):
 def test_a_network_without_segmentation_layers_is_refused(make, monkeypatch: pytest.MonkeyPatch):
     trainer = make()
     trainer.network = nn.Conv3d(2, 3, 1)
-    with pytest.raises(NotImplementedError, match=r"decoder.seg_layers"):
+    with pytest.raises(UnsupportedError, match=r"decoder.seg_layers"):
         trainer.configure_optimizers()

@@ -1,0 +1,36 @@
+"""How large the voxels of a TIFF file are: it cannot say so itself, and nnU-Net keeps it in a file beside it."""
+
+import re
+from pathlib import Path
+
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.json_files import read_table
+
+TIFF = (".tif", ".tiff")
+
+
+def tiff_spacing(path: Path) -> tuple[float, ...]:
+    """(x, y, z) in mm from CASE.json beside CASE.tif or CASE_0000.tif; 1 mm where there is none, as nnU-Net assumes.
+
+    Raises:
+        UserError: if that file holds no spacing.
+    """
+    for case in (path.stem, re.sub(r"_\d{4}$", "", path.stem)):
+        beside = path.with_name(f"{case}.json")
+        if beside.is_file():
+            return _spacing_in(beside)[::-1]
+    return (1.0, 1.0, 1.0)
+
+
+def _spacing_in(file: Path) -> tuple[float, ...]:
+    """(z, y, x) in mm."""
+    given = read_table(file).get("spacing")
+    try:
+        spacing = tuple(map(float, given))  # type: ignore[arg-type]
+        if len(spacing) == 3 and all(0 < edge < float("inf") for edge in spacing):
+            return spacing
+    except (TypeError, ValueError):
+        pass
+    raise UserError(
+        f'{file} must hold the size of a voxel in mm, such as "spacing": [3, 2, 2] for z, y, x; correct it.'
+    )
