@@ -20,6 +20,7 @@ from nnunetv2_muduo.autopet.records import (
     record_file,
     write_manifest,
 )
+from nnunetv2_muduo.autopet.target import LESION
 from nnunetv2_muduo.autopet_manifest import sets_told
 from nnunetv2_muduo.case_installing import make_cases, remove_case
 from nnunetv2_muduo.errors import UserError
@@ -226,6 +227,30 @@ def _check_room(jobs: Sequence[ConversionJob], dataset: Path, *, log: Callable[[
         raise UserError(f"Copies take {needed / 1e9:.1f} GB, and {dataset} has room for {free / 1e9:.1f} GB; {remedy}.")
 
 
+def told_of_absent(values: Mapping[str, Sequence[Sequence[int]]], labels: Mapping[str, int]) -> list[str]:
+    """What to tell of labels that a set lacks, and how many cases show lesions; values: set -> those of each case."""
+    lacking = {
+        name: {label for label, value in labels.items() if not any(value in shown for shown in values[name])}
+        for name in _NEEDED
+    }
+    lines = []
+    if LESION in labels:
+        counts = [f"{sum(labels[LESION] in shown for shown in values[n])} of {len(values[n])} {n}" for n in _NEEDED]
+        lines.append(f"Lesions are in {' and '.join(counts)} case(s).")
+    both = lacking["labelled"] & lacking["validation"]
+    for absent, sentence in (
+        (both, "No labelled or validation case shows {}: nothing can be learnt of it."),
+        (lacking["labelled"] - both, "No labelled case shows {}: nothing can be learnt of it; try another --seed."),
+        (
+            lacking["validation"] - both,
+            "No validation case shows {}: neither its Dice nor how good teachers are can be told; try another --seed.",
+        ),
+    ):
+        if absent:
+            lines.append(sentence.format(", ".join(label for label in labels if label in absent)))
+    return lines
+
+
 def _listed(reasons: Mapping[str, str]) -> str:
     return "\n".join(f"  - {name}: {reason}" for name, reason in reasons.items())
 
@@ -238,10 +263,9 @@ def told(summary: Summary, plan: Plan) -> str:
         asked = len(getattr(wanted, name))
         lines.append(f"  {name:<11}{len(cases):>6}" + (f" of {asked}" if asked != len(cases) else ""))
     records = read_records(summary.dataset)
-    labelled = [case for name in ("labelled", "validation") for case in summary.in_place[name]]
-    present = {value for case in labelled for value in records[case]["label_values"]}
-    if absent := [name for name, value in plan.labels.items() if value not in present]:
-        lines.append(f"No labelled or validation case shows {', '.join(absent)}: nothing can be learnt of it.")
+    lines += told_of_absent(
+        {name: [records[case]["label_values"] for case in summary.in_place[name]] for name in _NEEDED}, plan.labels
+    )
     suspicious = [case for case, record in records.items() if any("SUV" in note for note in record.get("notes", ()))]
     if suspicious:
         lines.append(

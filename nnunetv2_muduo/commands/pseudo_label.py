@@ -80,7 +80,7 @@ def _add_quality_arguments(parser: ArgumentParser) -> None:
         default=["usual"],
         metavar="ORGAN",
         help="organs that every scan should show; a case where one is not found is incomplete. Names, or usual: those "
-        "that at least 90 %% of the labelled cases have (default), or none",
+        "that at least 90 %% of the labelled cases have, but no lesions (default), or none",
     )
 
 

@@ -118,7 +118,7 @@ def summary_table(qualities: Sequence[OrganQuality], thresholds: Thresholds) -> 
             _median([getattr(quality, name) for quality in found])
             for name in ("teacher_iou", "prompt_iou", "mean_agreement", "fused_ml")
         ]
-        cells = [*[f"{median:.2f}" for median in medians[:3]], f"{medians[3]:.0f}"]
+        cells = ["-" if np.isnan(m) else f"{m:.{digits}f}" for m, digits in zip(medians, (2, 2, 2, 0), strict=True)]
         lines.append(f"| {organ} | {len(found)} of {cases} | {kept} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

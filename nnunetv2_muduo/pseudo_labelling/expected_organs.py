@@ -13,7 +13,8 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.worker_pool import run_jobs
 
 USUAL, NONE = "usual", "none"  # instead of names
-USUAL_SHARE = 0.9  # of the labelled cases that have a usual organ: a bladder yes, a lesion or a prostate no
+USUAL_SHARE = 0.9  # of the labelled cases that have a usual organ: a bladder yes, a prostate no
+LESION_WORDS = ("lesion", "tumor", "tumour", "metasta", "nodule", "cancer")  # in names of what healthy people lack
 LEAST_CASES = 5  # of fewer, "all of them" says little
 MOST_READ = 50  # enough to tell what is usual, in a minute
 
@@ -30,7 +31,8 @@ def expected_organs(
 
     Args:
         wanted: names; or "usual" alone: the organs that at least 90 % of the labelled cases have, none where there are
-            fewer than five labelled cases; or "none" alone.
+            fewer than five labelled cases, and no label whose name says that it is a lesion: the few labelled cases may
+            all have one, and a healthy patient lacks nothing; or "none" alone.
         organs: name -> label of the dataset.
         label_maps: of the labelled cases; at most 50, evenly chosen, are read. Those that cannot be read do not count.
         num_processes: that read.
@@ -63,9 +65,15 @@ def _usual(
         log(f"Too few labelled cases ({len(found)}) to tell which organs every scan shows; name them: --require-organs")
         return frozenset()
     times = Counter(label for labels in found for label in labels)
-    usual = [name for name, label in organs.items() if times[label] >= USUAL_SHARE * len(found)]
+    usual = [
+        name for name, label in organs.items() if times[label] >= USUAL_SHARE * len(found) and not _is_lesion(name)
+    ]
     log(f"Organs that every scan should show (as {len(found)} labelled cases do): {', '.join(usual) or 'none'}")
     return frozenset(usual)
+
+
+def _is_lesion(name: str) -> bool:
+    return any(word in name.lower() for word in LESION_WORDS)
 
 
 def held_labels(label_map: Path, known: tuple[int, ...]) -> frozenset[int] | None:

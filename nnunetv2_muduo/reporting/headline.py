@@ -121,6 +121,8 @@ def _verdict(training: Training, first: Training) -> str:
 
 def _dice_in_words(scores: Scores) -> str:
     counted, organs = scores.organs_counted, len(scores.means.get("Dice", {}))
+    if not counted:
+        return f"no organ has a Dice in {_cases(len(scores.cases))}: neither references nor predictions show any"
     of = f"{counted} organ{'s' * (counted != 1)}" if counted == organs else f"{counted} of {organs} organs"
     return f"mean Dice {scores.foreground.get('Dice', np.nan):.3f} over {of} in {_cases(len(scores.cases))}"
 

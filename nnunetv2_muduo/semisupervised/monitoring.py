@@ -50,6 +50,18 @@ def told_of_other_orders(stored: Mapping[str, str | None], teaching: Teaching) -
     )
 
 
+def told_not_judged(report: TeacherReport) -> str:
+    """What to tell where `reliability` has no labelled patch of some organs to judge on; "" where it has of all."""
+    unseen = [organ for organ, dice in zip(report.organs, report.dice["student"], strict=True) if np.isnan(dice)]
+    if not unseen:
+        return ""
+    return (
+        f"No labelled patch of the teacher report shows {', '.join(unseen)}, so the setting 'reliability' gives the "
+        "teachers no weight there and unlabelled scans teach nothing of it; train a fold whose validation cases show "
+        "it, or set reliability=none."
+    )
+
+
 class Monitor:
     """Looks at a trainer and its teachers; changes neither. With several GPUs, in the first process alone."""
 

@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.monitoring import Monitor, told_judged_on_training_cases, told_of_other_orders
+from nnunetv2_muduo.semisupervised.monitoring import (
+    Monitor,
+    told_judged_on_training_cases,
+    told_not_judged,
+    told_of_other_orders,
+)
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
@@ -55,6 +60,8 @@ class TaughtTrainer(SemiSupervisedTrainer):
         if self.current_epoch % self.settings.report_every == 0:
             with processes_of(self) as processes:  # one report: organs must weigh the same in every process
                 report = processes.first_does(lambda: self.monitor.report(self.teaching))
+            if self.settings.reliability != "none" and (told := told_not_judged(report)):
+                self.print_to_log_file(f"WARNING: {told}")
         self._log_report(report)
         self._use_reliability()
         if (seed := self.seed_of_teaching()) is not None:  # whatever the report or the teacher cache drew

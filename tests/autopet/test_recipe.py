@@ -14,7 +14,7 @@ from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
 
 from nnunetv2_muduo.autopet import recipe
 from nnunetv2_muduo.autopet.plan import plan_conversion
-from nnunetv2_muduo.autopet.recipe import told
+from nnunetv2_muduo.autopet.recipe import told, told_of_absent
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of
 from nnunetv2_muduo.harmonising.dataset import open_dataset
@@ -107,6 +107,31 @@ def test_labels_that_no_case_shows_are_told(challenge):
     summary = challenge.run(target="organs", organs=maps)
     assert "organ_1 to organ_12; name them with --organ-names" in challenge.plan.notes[0]
     assert "No labelled or validation case shows organ_4, organ_5" in told(summary, challenge.plan)
+
+
+LESIONS = {"background": 0, "lesion": 1}
+
+
+@pytest.mark.parametrize(
+    ("labelled", "validation", "said"),
+    [
+        ([[0, 1], [0]], [[0, 1]], []),
+        ([[0], [0]], [[0]], ["No labelled or validation case shows lesion"]),
+        ([[0], [0]], [[0, 1]], ["No labelled case shows lesion: nothing can be learnt of it; try another"]),
+        ([[0, 1], [0]], [[0]], ["No validation case shows lesion: neither its Dice nor how good teachers are"]),
+    ],
+)
+def test_a_set_without_lesions_is_told(labelled: list, validation: list, said: list[str]):
+    first, *others = told_of_absent({"labelled": labelled, "validation": validation}, LESIONS)
+    assert (
+        first == f"Lesions are in {sum(1 in v for v in labelled)} of 2 labelled and {len(validation[0]) - 1} of 1 "
+        "validation case(s)."
+    )
+    assert [line.startswith(text) for line, text in zip(others, said, strict=True)] == [True] * len(said)
+
+
+def test_of_organs_no_lesions_are_counted():
+    assert told_of_absent({"labelled": [[0, 1]], "validation": [[0, 1]]}, {"background": 0, "liver": 1}) == []
 
 
 def test_another_grid_is_refused_or_resampled_with_labels_by_the_nearest_voxel(release):

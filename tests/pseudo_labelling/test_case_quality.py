@@ -75,7 +75,7 @@ def test_summary_counts_cases_and_takes_medians_of_those_found():
     other = replace(GOOD, case="b", teacher_iou=0.4)
     table = summary_table([GOOD, ABSENT, other, replace(ABSENT, case="b")], Thresholds())
     assert "| liver | 2 of 2 | 1 | 0.60 | 0.70 |" in table
-    assert "| spleen | 0 of 2 | 0 | nan |" in table
+    assert "| spleen | 0 of 2 | 0 | - | - | - | - |" in table
 
 
 def test_a_quality_comes_back_from_json():

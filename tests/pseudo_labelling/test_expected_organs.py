@@ -29,6 +29,13 @@ def test_usual_organs_are_those_of_nine_cases_in_ten(tmp_path: Path):
     assert usual(label_maps(tmp_path, cases=10, without_spleen=2)) == {"liver"}
 
 
+@pytest.mark.parametrize("name", ["lesion", "Lesions", "liver tumour", "bone_metastasis"])
+def test_a_lesion_that_all_labelled_cases_show_is_not_usual(tmp_path: Path, name: str):
+    files = label_maps(tmp_path, cases=5)
+    assert expected_organs(["usual"], {"liver": 1, name: 2}, files, log=lambda line: None) == {"liver"}
+    assert expected_organs([name], {"liver": 1, name: 2}, files) == {name}
+
+
 def test_other_processes_find_the_same(tmp_path: Path):
     assert usual(label_maps(tmp_path, cases=5, without_spleen=1), num_processes=2) == {"liver"}
 

@@ -1,5 +1,5 @@
 import pytest
-from trained_folders import logged, write_fold
+from trained_folders import ORGANS, logged, write_fold
 
 from nnunetv2_muduo.reporting.headline import headline, spoken_duration
 from nnunetv2_muduo.reporting.training import read_training
@@ -20,6 +20,11 @@ def test_verdict_tells_dice_organs_cases_and_best_pseudo_dice(tmp_path):
         "Validation: mean Dice 0.500 over 3 organs in 1 case; best pseudo Dice (moving average) 0.250 after epoch 3."
     )
     assert found.status == "finished"
+
+
+def test_patients_without_any_lesion_have_no_dice(tmp_path):
+    (found,) = headlines(tmp_path, {case: dict.fromkeys(ORGANS, float("nan")) for case in "ab"})
+    assert found.verdict.startswith("Validation: no organ has a Dice in 2 cases: neither references nor predictions")
 
 
 def test_second_training_is_measured_against_the_first(tmp_path):

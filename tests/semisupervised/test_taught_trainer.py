@@ -2,12 +2,20 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from fabricated_training import batch, trainers_in
 
 from nnunetv2_muduo.semisupervised import configured
-from nnunetv2_muduo.semisupervised.monitoring import told_judged_on_training_cases, told_of_other_orders
+from nnunetv2_muduo.semisupervised.monitoring import (
+    told_judged_on_training_cases,
+    told_not_judged,
+    told_of_other_orders,
+)
+from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 from nnunetv2_muduo.trainers.nnUNetTrainerSemiSAM import nnUNetTrainerSemiSAM
 
@@ -50,6 +58,27 @@ def test_a_split_that_holds_cases_out_is_not_warned_of_and_one_that_overlaps_is(
 def test_nothing_is_told_of_parts_without_a_common_case():
     assert told_judged_on_training_cases(["a"], ["b"]) == ""
     assert told_judged_on_training_cases(["a"], []) == ""
+
+
+@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("gate", True)])
+def test_healthy_validation_cases_leave_the_teachers_no_weight_and_that_is_told(make, reliability: str, warned: bool):
+    trainer = make(trainer_class=nnUNetTrainerMuDuo, reliability=reliability)
+    unseen = report_of(*[np.nan] * len(trainer.organs))
+    assert unseen.reliability().tolist() == unseen.gates().tolist() == [0.0] * len(trainer.organs)
+    trainer.monitor = SimpleNamespace(report=lambda teaching: unseen)
+    trainer.teaching = SimpleNamespace(randomness=torch.Generator())
+    trainer.on_train_epoch_start()
+    assert Path(trainer.log_file).read_text().count("unlabelled scans teach nothing of it") == warned
+
+
+def test_organs_that_report_patches_show_are_judged():
+    assert told_not_judged(report_of(0.5, 0.0)) == ""
+    assert told_not_judged(report_of(0.5, np.nan)).startswith("No labelled patch of the teacher report shows organ 1,")
+
+
+def report_of(*dice: float) -> TeacherReport:
+    """A report in which everyone has this Dice of each organ."""
+    return TeacherReport(tuple(f"organ {k}" for k in range(len(dice))), dict.fromkeys(SOURCES, np.array(dice)))
 
 
 def test_scans_that_teachers_would_see_lying_on_a_side_are_told_of(make):
