@@ -129,6 +129,8 @@ def train(run: Run, workshop: Workshop) -> tuple[Path, float]:
         dataset, fold = more_labels_name(run.seed, run.budget, method.unlabelled), 0
     settings = method.settings_in(size, seed=run.seed)
     weights = pretrained(run.seed, workshop) if method.pretrained else None
+    if method.trainer == MUDUO:
+        prompt_generator(run, workshop)  # before the student's trainer, which sets the seed of its weights
     trainer = make_trainer(
         dataset, method.trainer, fold, name=run.name, entries={"muduo": settings}, device=workshop.device
     )

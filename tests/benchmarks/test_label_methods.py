@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import label_training
 import pytest
 import torch
 from label_efficiency import adopt_finished, chosen_methods
@@ -39,6 +40,20 @@ def test_a_run_on_other_cases_is_another_run(tmp_path):
     workshop = Workshop(tmp_path, SIZES["smoke"], torch.device("cpu"), METHODS)
     held_out, more = (identity(Run(key, 5, 0), workshop) for key in ("supervised", "supervised-held-out"))
     assert held_out != more
+
+
+def test_a_prompt_generator_is_trained_before_the_student_is_seeded(tmp_path, monkeypatch):
+    order = []
+
+    def made(*given, **options):
+        order.append("student")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(label_training, "prompt_generator", lambda run, workshop: order.append("generator"))
+    monkeypatch.setattr(label_training, "make_trainer", made)
+    with pytest.raises(KeyboardInterrupt):
+        label_training.train(Run("muduo", 5, 0), Workshop(tmp_path, SIZES["smoke"], torch.device("cpu"), METHODS))
+    assert order == ["generator", "student"]
 
 
 def test_a_method_without_its_trainer_is_told_and_left_out(capsys, monkeypatch):
