@@ -54,7 +54,10 @@ def zipped(file: Path) -> str:
 
 def blosc(file: Path) -> str:
     """What an array of blosc2 holds; what it keeps between its parts is anything."""
-    return hashlib.sha256(np.ascontiguousarray(blosc2.open(str(file), mode="r")[:]).tobytes()).hexdigest()
+    array = blosc2.open(
+        str(file), mode="r", dparams={"nthreads": 1}
+    )  # children to come would inherit its threads, dead
+    return hashlib.sha256(np.ascontiguousarray(array[:]).tobytes()).hexdigest()
 
 
 def pickled(file: Path) -> str:
