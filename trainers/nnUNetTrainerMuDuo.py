@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nnunetv2_muduo.datasets.lesion_names import told_lesions_taught
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.distillation.spatial_view import SpatialView
 from nnunetv2_muduo.errors import UserError
@@ -52,6 +53,9 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
         )
 
     def prepare_consistency(self) -> None:
+        if told := told_lesions_taught(self.organs, reliability=self.settings.reliability):
+            remedy = "muduo plan -d ID --set reliability=report min_prompt_iou=0.2"
+            self.print_to_log_file(f"WARNING: {told}; judge the teachers with: {remedy}")
         generator = prompt_generator_of(self, nnUNetTrainerMuDuoPrompt) if self.needs_prompt_generator else None
         self.teaching = self.teaching_with(generator)
         self.cache_folder = prepare_teacher_cache(self, self.teaching) if self.settings.teacher_cache else None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nnunetv2_muduo.datasets.lesion_names import told_lesions_taught
 from nnunetv2_muduo.datasets.sides import left_and_right, told_pairs
 from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
 from nnunetv2_muduo.errors import UserError
@@ -59,6 +60,12 @@ def check_sides(dataset_json: dict, settings: Settings, *, command: str) -> list
             warn(name, f"{found} are mirrored into each other (setting mirroring)", f"{command} --set mirroring=false")
         ]
     return [ok(name, f"{found} are not mirrored")]
+
+
+def check_lesions(dataset_json: dict, settings: Settings, *, command: str) -> list[Check]:
+    """Whether lesions are learnt from teachers that nobody judges; no check where they are not. See `check_sides`."""
+    told = told_lesions_taught(dataset_json["labels"], reliability=settings.reliability)
+    return [warn("lesions", told, f"{command} --set reliability=report min_prompt_iou=0.2")] if told else []
 
 
 def check_plans(

@@ -133,6 +133,7 @@ def _examine_planned(
     plan = f"muduo plan -d {int(raw.name[7:10])}{plans_option('-p', plans_identifier)}"
     return [
         *dataset.check_sides(dataset_json, settings, command=plan),
+        *dataset.check_lesions(dataset_json, settings, command=plan),
         *orientations.check_orientations(
             raw, dataset_json, reader=plans["image_reader_writer"], mirroring=settings.mirroring
         ),

@@ -8,13 +8,13 @@ from pathlib import Path
 import SimpleITK as sitk
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.lesion_names import is_lesion
 from nnunetv2_muduo.datasets.scan_io import read_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.worker_pool import run_jobs
 
 USUAL, NONE = "usual", "none"  # instead of names
 USUAL_SHARE = 0.9  # of the labelled cases that have a usual organ: a bladder yes, a prostate no
-LESION_WORDS = ("lesion", "tumor", "tumour", "metasta", "nodule", "cancer")  # in names of what healthy people lack
 LEAST_CASES = 5  # of fewer, "all of them" says little
 MOST_READ = 50  # enough to tell what is usual, in a minute
 
@@ -65,15 +65,9 @@ def _usual(
         log(f"Too few labelled cases ({len(found)}) to tell which organs every scan shows; name them: --require-organs")
         return frozenset()
     times = Counter(label for labels in found for label in labels)
-    usual = [
-        name for name, label in organs.items() if times[label] >= USUAL_SHARE * len(found) and not _is_lesion(name)
-    ]
+    usual = [name for name, label in organs.items() if times[label] >= USUAL_SHARE * len(found) and not is_lesion(name)]
     log(f"Organs that every scan should show (as {len(found)} labelled cases do): {', '.join(usual) or 'none'}")
     return frozenset(usual)
-
-
-def _is_lesion(name: str) -> bool:
-    return any(word in name.lower() for word in LESION_WORDS)
 
 
 def held_labels(label_map: Path, known: tuple[int, ...]) -> frozenset[int] | None:

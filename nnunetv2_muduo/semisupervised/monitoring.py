@@ -57,8 +57,7 @@ def told_not_judged(report: TeacherReport) -> str:
         return ""
     return (
         f"No labelled patch of the teacher report shows {', '.join(unseen)}, so the setting 'reliability' gives the "
-        "teachers no weight there and unlabelled scans teach nothing of it; train a fold whose validation cases show "
-        "it, or set reliability=none."
+        "teachers no weight there and unlabelled scans teach nothing of it; train a fold whose validation cases do."
     )
 
 

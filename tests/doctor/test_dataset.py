@@ -40,6 +40,15 @@ def test_a_label_alone_in_a_list_is_no_region_for_the_doctor_nor_for_nnunet():
     assert dataset_checks.check_labels({**DATASET_JSON, "labels": {"liver": 1}}).found == "there is no background"
 
 
+def test_lesions_are_not_to_be_taught_by_teachers_that_nobody_judges():
+    lesions = {**DATASET_JSON, "labels": {"background": 0, "lesion": 1}}
+    (check,) = dataset_checks.check_lesions(lesions, Settings(), command="muduo plan -d 1")
+    assert mark_of(check) is Mark.WARN
+    assert check.remedy == "muduo plan -d 1 --set reliability=report min_prompt_iou=0.2"
+    assert dataset_checks.check_lesions(lesions, Settings(reliability="gate"), command="") == []
+    assert dataset_checks.check_lesions(DATASET_JSON, Settings(), command="") == []
+
+
 def test_left_and_right_are_not_to_be_mirrored():
     content = DATASET_JSON | {"labels": {"background": 0, "left kidney": 1, "right kidney": 2}}
     (mirrored,) = dataset_checks.check_sides(content, Settings(), command="muduo plan -d 221")

@@ -62,6 +62,14 @@ def test_teachers_are_told_how_the_plans_transpose_scans(make):
     assert make().teaching.axes == (0, 1, 2)
 
 
+@pytest.mark.parametrize(("reliability", "times"), [("none", 1), ("report", 0)])
+def test_lesions_taught_by_teachers_that_nobody_judges_are_warned_of(make, reliability: str, times: int):
+    trainer = make(prepared=False, reliability=reliability)
+    trainer.organs = ("liver", "lesion")
+    trainer.prepare_consistency()
+    assert Path(trainer.log_file).read_text().count("WARNING: lesion: teachers made for organs") == times
+
+
 def test_ct_teacher_off(make):
     trainer = make(ct_teacher=None)
     assert trainer.train_step(batch())["consistency_losses"] > 0
