@@ -230,6 +230,10 @@ def _is_file_list(value: Any) -> bool:
     )(value)
 
 
+def _is_architecture(value: Any) -> bool:
+    return _is_table(value) and _is_table(value.get("arch_kwargs", {}))
+
+
 def _is_order(value: Any) -> bool:
     return (
         _is_list(value) and all(map(_is_whole, value)) and sorted(value) == list(range(len(value))) and len(value) == 3
@@ -278,7 +282,7 @@ _OF_CONFIGURATIONS: Mapping[str, tuple[Check, str]] = {
     "median_image_size_in_voxels": (_is_list_of(_is_length, most=_MOST_AXES), "up to three numbers above 0"),
     "normalization_schemes": (_is_list_of(_is_text), "a list of names"),
     "use_mask_for_norm": (_is_list_of(_is_switch), "a list of true and false"),
-    "architecture": _TABLE,
+    "architecture": (_is_architecture, 'a table, as is its "arch_kwargs"'),
     **dict.fromkeys(_RESAMPLING, _TEXT),
     **{f"{name}_kwargs": _TABLE for name in _RESAMPLING},
 }

@@ -100,6 +100,7 @@ def test_entries_that_a_caller_cannot_do_without_are_named(tmp_path: Path):
         ("normalization_schemes", [None]),
         ("use_mask_for_norm", [0, 1]),
         ("architecture", []),
+        ("architecture", {"arch_kwargs": "small"}),
         ("resampling_fn_data_kwargs", None),
     ],
 )
