@@ -17,6 +17,7 @@ OF_SCANS = ("file_ending", "channel_names")
 OF_SCANS_AND_LABELS = ("labels", "file_ending", "channel_names")  # entries without which none of them is found
 _MOST_AXES = 3
 _LARGEST_VALUE = 65535  # of a label map, which nnU-Net keeps in 16 bits
+_HIGHEST_ORDER = 5  # of splines
 _LONGEST_SHOWN = 60
 _LONGEST_ENDING = 30
 
@@ -230,6 +231,13 @@ def _is_file_list(value: Any) -> bool:
     )(value)
 
 
+def _is_resampling(value: Any) -> bool:
+    if not _is_table(value):
+        return False
+    orders = [value[key] for key in ("order", "order_z") if key in value]
+    return all(_is_whole(order) and order <= _HIGHEST_ORDER for order in orders)
+
+
 def _is_architecture(value: Any) -> bool:
     return _is_table(value) and _is_table(value.get("arch_kwargs", {}))
 
@@ -284,5 +292,7 @@ _OF_CONFIGURATIONS: Mapping[str, tuple[Check, str]] = {
     "use_mask_for_norm": (_is_list_of(_is_switch), "a list of true and false"),
     "architecture": (_is_architecture, 'a table, as is its "arch_kwargs"'),
     **dict.fromkeys(_RESAMPLING, _TEXT),
-    **{f"{name}_kwargs": _TABLE for name in _RESAMPLING},
+    **dict.fromkeys(
+        (f"{name}_kwargs" for name in _RESAMPLING), (_is_resampling, 'a table, its "order" and "order_z" from 0 to 5')
+    ),
 }

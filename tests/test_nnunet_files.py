@@ -101,6 +101,8 @@ def test_entries_that_a_caller_cannot_do_without_are_named(tmp_path: Path):
         ("use_mask_for_norm", [0, 1]),
         ("architecture", []),
         ("architecture", {"arch_kwargs": "small"}),
+        ("resampling_fn_data_kwargs", {"order": "text"}),
+        ("resampling_fn_seg_kwargs", {"order_z": 6}),
         ("resampling_fn_data_kwargs", None),
     ],
 )

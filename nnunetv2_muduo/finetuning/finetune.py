@@ -210,8 +210,10 @@ def _with_cases(record: dict[str, Any], plan: Plan, output: Path) -> dict[str, A
         "held out": [source.name for source in plan.held_out],
     }
     before = record.get("cases", cases)  # a training of an earlier version does not tell
+    if not (isinstance(before, dict) and all(isinstance(before.get(part), list) for part in cases)):
+        raise UserError(f"{output / RECORD}: 'cases' does not tell what was learnt from; give another folder with -o.")
     for part, names in cases.items():
-        if differing := sorted({*before[part]} ^ {*names}):
+        if differing := sorted({*map(str, before[part])} ^ {*names}):
             raise UserError(
                 f"{output} holds a training whose cases {part} were others ({len(before[part])}, now {len(names)}; "
                 f"{differing[0]} is one that differs): bring them back, or give another folder with -o."

@@ -142,9 +142,10 @@ def _divide(job: FineTuning, datasets: Mapping[str, dict]) -> tuple[list[CaseSou
         learning += kept
         held_out += held
     if not learning:
+        place = "" if job.fold is None else f" in fold {job.fold} of splits_final.json"
         raise UserError(
-            f"No case is left to learn from ({len(held_out)} are held out); lower --val-fraction, give another fold "
-            "with -f, or add cases."
+            f"No case is left to learn from{place} ({len(held_out)} are held out); lower --val-fraction, give another "
+            "fold with -f, or add cases."
         )
     return learning, held_out
 

@@ -173,7 +173,7 @@ def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, k
 def _same(before: bytes, content: list) -> bool:
     try:
         return json.loads(before) == content
-    except ValueError:
+    except (ValueError, RecursionError):
         return False  # damaged: anything else is better, but it is kept all the same
 
 

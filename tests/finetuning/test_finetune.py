@@ -197,6 +197,13 @@ def test_other_cases_than_before_are_refused(place: Path, capsys: pytest.Capture
     assert "whose cases to learn from were others" in refused(place, capsys)
 
 
+def test_a_record_whose_cases_are_none_is_refused_by_name(place: Path, capsys: pytest.CaptureFixture):
+    assert finetune(place, steps="1") == 0
+    record = place / "tiny" / "finetuning.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "cases": None}))
+    assert "finetuning.json: 'cases' does not tell" in refused(place, capsys)
+
+
 def test_what_was_begun_in_bfloat16_may_end_in_float32(place: Path):
     assert finetune(place, "--bfloat16", steps="1") == 0
     assert finetune(place, "--export", "last", steps="1") == 0

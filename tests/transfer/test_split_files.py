@@ -90,14 +90,15 @@ def test_splits_that_are_there_stay_unless_overwritten_and_are_kept(project: Pro
     assert written.backup.read_text() == "[]"
 
 
-def test_a_file_of_splits_that_is_no_text_is_kept_byte_by_byte(project: Project):
+@pytest.mark.parametrize("content", [b"[{\xa2\xff", 100_000 * b"["], ids=["no text", "too deep"])
+def test_a_file_of_splits_that_is_none_is_kept_byte_by_byte(project: Project, content: bytes):
     project.file.parent.mkdir(parents=True, exist_ok=True)
-    project.file.write_bytes(b"[{\xa2\xff")
+    project.file.write_bytes(content)
     with pytest.raises(UserError, match="exists already"):
         project.split()
     backup = project.split(overwrite=True).backup
     assert backup is not None
-    assert backup.read_bytes() == b"[{\xa2\xff"
+    assert backup.read_bytes() == content
 
 
 def test_the_same_splits_again_are_no_mistake(project: Project):
