@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.connection import wait
+from multiprocessing.connection import Listener, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
@@ -109,3 +109,12 @@ def _end(workers: Sequence[BaseProcess], *, patience_in_s: float) -> None:
         worker.join()
         while worker.exitcode is None:  # a thread of the pool was faster to hear of its end and is about to note it
             time.sleep(0.001)
+
+
+def socket_problem() -> str:
+    """Why processes cannot hand things over by sockets in the folder for temporary files; "" where they can."""
+    try:
+        Listener().close()
+    except OSError as error:  # such as a folder whose name is longer than the system's sockets take
+        return str(error)
+    return ""

@@ -3,10 +3,10 @@
 import os
 import shutil
 import tempfile
-from multiprocessing.connection import Listener
 from pathlib import Path
 
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
+from nnunetv2_muduo.worker_pool import socket_problem
 
 SHARED_MEMORY = Path("/dev/shm")
 LEAST_SHARED_MEMORY_IN_GIB = 2.0  # containers often have 64 MB, and workers die there without a word
@@ -44,10 +44,7 @@ def check_shared_memory(free_in_gib: float) -> Check:
 def check_temporary_folder() -> Check:
     """Whether the folder for temporary files takes sockets, by which workers hand over patches."""
     name = "temporary files"
-    try:
-        Listener().close()
-    except OSError as error:
-        return fail(
-            name, f"no sockets in {tempfile.gettempdir()}: {error}", "export TMPDIR=/tmp, or another short name"
-        )
-    return ok(name, tempfile.gettempdir())
+    folder = tempfile.gettempdir()
+    if problem := socket_problem():
+        return fail(name, f"no sockets in {folder}: {problem}", "export TMPDIR=/tmp, or another short name")
+    return ok(name, folder)

@@ -3,7 +3,6 @@
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Listener
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +16,7 @@ from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2_muduo.environment import environment
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.seeding import seed_everything
+from nnunetv2_muduo.worker_pool import socket_problem
 
 Augmenter: TypeAlias = SingleThreadedAugmenter | NonDetMultiThreadedAugmenter | MultiThreadedAugmenter
 
@@ -100,13 +100,11 @@ def refuse_folder_without_sockets() -> None:
     Raises:
         UserError: where none can be made there, as in a folder whose name is longer than the system's sockets take.
     """
-    try:
-        Listener().close()
-    except OSError as error:
+    if problem := socket_problem():
         raise UserError(
-            f"Processes that load patches cannot hand them over in {tempfile.gettempdir()} ({error}); set TMPDIR to "
+            f"Processes that load patches cannot hand them over in {tempfile.gettempdir()} ({problem}); set TMPDIR to "
             "another folder with a short name, such as /tmp."
-        ) from error
+        )
 
 
 def start_nnunets_loaders(

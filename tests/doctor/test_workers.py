@@ -3,7 +3,8 @@
 import pytest
 from doctor_marks import mark_of
 
-from nnunetv2_muduo.doctor import Mark, workers
+from nnunetv2_muduo import worker_pool
+from nnunetv2_muduo.doctor import Mark
 from nnunetv2_muduo.doctor.workers import check_number, check_shared_memory, check_temporary_folder
 
 
@@ -25,5 +26,5 @@ def test_a_folder_for_temporary_files_that_takes_no_sockets_is_told(monkeypatch:
     def too_long() -> None:
         raise OSError("AF_UNIX path too long")
 
-    monkeypatch.setattr(workers, "Listener", too_long)
+    monkeypatch.setattr(worker_pool, "Listener", too_long)
     assert mark_of(check_temporary_folder()) is Mark.FAIL
