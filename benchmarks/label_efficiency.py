@@ -5,8 +5,9 @@
 Hard PET/CT (datasets/difficulty.py) around 40 real organ maps that the stand-in teachers never saw; ten organs, 12
 fixed test scans. Students take equally many steps from the same initial weights on the same labelled patches. All
 methods run with the first of --budgets, those named by --wide with the others, too. Repeat the command to continue;
-what is finished is kept in OUT. Writes benchmarks/results/label_efficiency_SIZE.{md,json,png}; runs in a file of that
-name with the same settings and teachers count as finished, so that another day or machine goes on from there.
+what is finished is kept in OUT. Writes benchmarks/results/label_efficiency_SIZE.{md,json,png} and, organ by organ,
+label_efficiency_SIZE_organs.md. Runs in an earlier label_efficiency_SIZE.json with the same settings and teachers count
+as finished, so that another day or machine goes on from there.
 """
 
 import argparse
@@ -22,9 +23,9 @@ from typing import Any
 import torch
 from label_data import BUDGETS, plan, write_dataset, write_pool
 from label_methods import ABLATIONS, LONG, MAIN, METHODS, SIZES, Method
-from label_report import TINY, draw, mean_dice, table_rows
+from label_report import TINY, draw, mean_dice, most_common_budget, organ_rows, table_rows
 from label_training import Run, Workshop, carry_out, clear_up, identity, missing_trainer
-from machine import describe_machine, write_results
+from machine import describe_machine, write_results, write_table
 from tqdm import tqdm
 
 from nnunetv2_muduo.files import write_text
@@ -100,8 +101,9 @@ def finished(run: Run, workshop: Workshop) -> dict[str, Any]:
 
 
 def report(records: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    """Table, everything measured and the figure."""
-    size, results = SIZES[arguments.size], results_of(arguments)
+    """Tables, everything measured and the figure."""
+    size, results, budget = SIZES[arguments.size], results_of(arguments), most_common_budget(records)
+    machine = describe_machine(torch.device(arguments.device))
     write_results(
         results,
         title="Mean Dice of ten organs on 12 test scans, simulated images on real anatomy; "
@@ -118,7 +120,14 @@ def report(records: list[dict[str, Any]], arguments: argparse.Namespace) -> None
         ],
         rows=table_rows(records),
         record={"command": shlex.join(["python", *sys.argv]), "size": vars(size), "runs": records},
-        machine=describe_machine(torch.device(arguments.device)),
+        machine=machine,
+    )
+    write_table(
+        results.with_name(f"{results.name}_organs.md"),
+        title=f"Mean Dice organ by organ, {budget} labelled scans, 12 test scans, simulated images on real anatomy",
+        header=["method", "seeds", *records[0]["dice"]],
+        rows=organ_rows(records, budget),
+        machine=machine,
     )
     draw(records, results.with_suffix(".png"))
 

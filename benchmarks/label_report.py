@@ -1,4 +1,4 @@
-"""The table and the figure of `label_efficiency.py`, from the records of its runs."""
+"""The tables and the figure of `label_efficiency.py`, from the records of its runs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,6 +44,24 @@ def table_rows(records: Sequence[Record]) -> list[list[str]]:
                 cells = [title_of(runs[0]), str(budget), str(len(runs)), _over_seeds(runs), _over_seeds(runs, TINY)]
                 rows.append([*cells, difference(records, method, budget), f"{mean(map(false_positives, runs)):.0f}"])
     return rows
+
+
+def organ_rows(records: Sequence[Record], budget: int) -> list[list[str]]:
+    """A line for each method: title, seeds, and each organ's mean Dice over the seeds, in the order of the records."""
+    rows = []
+    for method in methods_in(records):
+        if runs := select(records, method, budget):
+            organs = np.mean([np.nanmean(dice_of(run), axis=0) for run in runs], axis=0)
+            rows.append([title_of(runs[0]), str(len(runs)), *(f"{value:.3f}" for value in organs)])
+    return rows
+
+
+def most_common_budget(records: Sequence[Record]) -> int:
+    """Labelled cases that most methods were run with."""
+    return max(
+        sorted({record["budget"] for record in records}),
+        key=lambda budget: sum(bool(select(records, method, budget)) for method in methods_in(records)),
+    )
 
 
 def _over_seeds(runs: Sequence[Record], without: str | None = None) -> str:
@@ -92,14 +110,13 @@ def draw(records: Sequence[Record], path: Path) -> None:
     deviation; where there are several budgets, to the left mean Dice against labelled cases."""
     methods = methods_in(records)
     budgets = sorted({record["budget"] for record in records})
-    common = max(budgets, key=lambda budget: sum(bool(select(records, method, budget)) for method in methods))
     height = 1.8 + 0.3 * max(len(methods), 9)
     if len(budgets) == 1:  # nothing to draw on the left
         figure, right = pyplot.subplots(figsize=(7, height), layout="constrained")
     else:
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, height), layout="constrained", width_ratios=(1, 1.3))
         _draw_budgets(left, records, methods, budgets)
-    _draw_methods(right, records, methods, common)
+    _draw_methods(right, records, methods, most_common_budget(records))
     figure.suptitle("Simulated images on real anatomy")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

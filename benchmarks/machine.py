@@ -37,15 +37,20 @@ def write_results(
     path: Path, *, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], record: dict, machine: dict
 ) -> None:
     """Print a markdown table and write it to `path`.md, with everything measured in `path`.json."""
+    write_table(path.with_suffix(".md"), title=title, header=header, rows=rows, machine=machine)
+    content = json.dumps({"title": title, "machine": machine, **record}, indent=2)
+    path.with_suffix(".json").write_text(_INNERMOST_LIST.sub(_on_one_line, content) + "\n")
+
+
+def write_table(path: Path, *, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], machine: dict) -> None:
+    """Print a markdown table and write it, with the machine and the date below it."""
     lines = [f"# {title}", "", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     lines += ["", "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in machine.items()), ""]
     text = "\n".join(lines)
     print(text)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".md").write_text(text)
-    content = json.dumps({"title": title, "machine": machine, **record}, indent=2)
-    path.with_suffix(".json").write_text(_INNERMOST_LIST.sub(_on_one_line, content) + "\n")
+    path.write_text(text, encoding="utf-8")
 
 
 def _on_one_line(found: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from label_report import dice_of, difference, draw, false_positives, mean_dice, table_rows
+from label_report import dice_of, difference, draw, false_positives, mean_dice, organ_rows, table_rows
 from matplotlib import pyplot
 
 
@@ -65,6 +65,14 @@ def test_table_has_a_row_for_each_method_in_order():
     assert [row[0] for row in rows] == ["supervised", "MuDuo", "CPS"]
     assert rows[0][2:4] == ["2", "0.450 ± 0.071"]
     assert rows[2][3] == "0.100"
+
+
+def test_organs_are_averaged_over_the_cases_that_have_them_and_over_seeds():
+    assert organ_rows(RECORDS, 5)[:2] == [
+        ["supervised", "2", "0.600", "0.300"],  # brain: 0.2 and 0.4, the second case has none
+        ["MuDuo", "2", "0.650", "0.600"],
+    ]
+    assert organ_rows(RECORDS, 10) == []
 
 
 def test_figure_has_a_panel_for_budgets_where_there_are_several(tmp_path):
