@@ -14,6 +14,7 @@ Split: TypeAlias = Literal["held out", "on training cases", "with held out"]
 Unlabelled: TypeAlias = Literal["without labels", "predicted labels", "long student's labels", "true labels"]
 SPLITS: tuple[Split, ...] = ("held out", "on training cases", "with held out")
 MUDUO, SUPERVISED = "nnUNetTrainerMuDuo", "nnUNetTrainerMuDuoSupervised"
+FOUR_TIMES = ", four times the steps"  # how titles of long trainings end
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-from label_methods import METHODS
+from label_methods import ABLATIONS, FOUR_TIMES, METHODS, MUDUO, SUPERVISED
 from matplotlib import pyplot
 
 from nnunetv2_muduo.evaluation.bootstrap import bootstrap_means
@@ -106,48 +106,76 @@ def select(records: Sequence[Record], method: str, budget: int) -> list[Record]:
 
 @plain_style
 def draw(records: Sequence[Record], path: Path) -> None:
-    """Every method at the budget that most were run with, each seed a dot, its mean a diamond with the standard
-    deviation; where there are several budgets, to the left mean Dice against labelled cases."""
-    methods = methods_in(records)
+    """At the budget that most methods were run with: each seed a dot, a method's mean a diamond with the standard
+    deviation, in a panel for trainings of one length; where there are several budgets, to the left mean Dice against
+    labelled cases."""
+    shown = panels(records)
     budgets = sorted({record["budget"] for record in records})
-    height = 1.8 + 0.3 * max(len(methods), 9)
+    rows = [len(methods) for methods in shown.values()]
+    height = 1.2 + 0.7 * len(shown) + 0.3 * max(sum(rows), 9)
     if len(budgets) == 1:  # nothing to draw on the left
-        figure, right = pyplot.subplots(figsize=(7, height), layout="constrained")
+        figure = pyplot.figure(figsize=(7, height), layout="constrained")
+        right = figure
     else:
-        figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, height), layout="constrained", width_ratios=(1, 1.3))
-        _draw_budgets(left, records, methods, budgets)
-    _draw_methods(right, records, methods, most_common_budget(records))
+        figure = pyplot.figure(figsize=(12, height), layout="constrained")
+        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.4))
+        _draw_budgets(left.subplots(), records, budgets)
+    axes = right.subplots(len(shown), 1, squeeze=False, height_ratios=[number + 1 for number in rows])[:, 0]
+    for axis, (title, methods) in zip(axes, shown.items(), strict=True):
+        _draw_methods(axis, records, methods, title)
+    axes[-1].set_xlabel("mean Dice (dots: seeds; diamonds: mean ± sd)")
     figure.suptitle("Simulated images on real anatomy")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
-def _draw_budgets(left: Any, records: Sequence[Record], methods: Sequence[str], budgets: Sequence[int]) -> None:
-    for method in methods:
+def panels(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Title -> methods with a run at the most common budget: by length, then MuDuo beside its ablations."""
+    budget = most_common_budget(records)
+    methods = [method for method in methods_in(records) if select(records, method, budget)]
+    ours = [method for method in methods if method == "muduo"]
+    long = [method for method in methods if METHODS[method].longer > 1]
+    ablations = [method for method in methods if method in ABLATIONS]
+    every = {
+        f"{budget} labelled scans": [method for method in methods if method not in [*long, *ablations]],
+        f"{budget} labelled scans{FOUR_TIMES}": long,
+        f"{budget} labelled scans, MuDuo set otherwise": ablations and [*ours, *ablations],
+    }
+    return {title: chosen for title, chosen in every.items() if chosen}
+
+
+def _draw_budgets(axis: Any, records: Sequence[Record], budgets: Sequence[int]) -> None:
+    for method in methods_in(records):
         runs = {budget: [mean_dice(run) for run in select(records, method, budget)] for budget in budgets}
         there = [budget for budget in budgets if runs[budget]]
         if len(there) > 1:
             spread = [stdev(runs[budget]) if len(runs[budget]) > 1 else 0.0 for budget in there]
             title = title_of(select(records, method, there[0])[0])
-            left.errorbar(there, [mean(runs[b]) for b in there], spread, marker="o", capsize=4, label=title)
-    left.set(xlabel="labelled scans", ylabel="mean Dice of ten organs, 12 test scans", xticks=budgets)
-    left.grid(alpha=0.3)
-    if left.get_legend_handles_labels()[0]:
-        left.legend(loc="lower right")
+            style = {"marker": "o", "capsize": 4, "color": _colour(method), "label": title}
+            axis.errorbar(there, [mean(runs[b]) for b in there], spread, **style)
+    axis.set(xlabel="labelled scans", ylabel="mean Dice of ten organs, 12 test scans", xticks=budgets)
+    axis.grid(alpha=0.3)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="lower right")
 
 
-def _draw_methods(axis: Any, records: Sequence[Record], methods: Sequence[str], budget: int) -> None:
-    rows = [
-        (title_of(runs[0]), [mean_dice(run) for run in runs]) for m in methods if (runs := select(records, m, budget))
-    ]
-    for place, (_, values) in enumerate(rows):
+def _draw_methods(axis: Any, records: Sequence[Record], methods: Sequence[str], title: str) -> None:
+    """The dotted line is the supervised training of as many steps."""
+    budget = most_common_budget(records)
+    for place, method in enumerate(methods):
+        values = [mean_dice(run) for run in select(records, method, budget)]
         spread = stdev(values) if len(values) > 1 else 0.0
-        axis.errorbar(mean(values), place, xerr=spread, fmt="D", color="C0" if place else "0.4", capsize=4)
+        axis.errorbar(mean(values), place, xerr=spread, fmt="D", color=_colour(method), capsize=4)
         axis.scatter(values, [place] * len(values), color="k", s=12, zorder=3)
-    axis.axvline(mean(rows[0][1]), color="0.4", linestyle=":", linewidth=1)  # the first method, supervised
-    axis.set(
-        yticks=range(len(rows)), xlabel="mean Dice (dots: seeds; diamonds: mean ± sd)", title=f"{budget} labelled scans"
-    )
-    axis.set_yticklabels([title for title, _ in rows])
-    axis.invert_yaxis()
+    reference = LONG_BASELINE if METHODS[methods[0]].longer > 1 else BASELINE
+    if runs := select(records, reference, budget):
+        axis.axvline(mean(map(mean_dice, runs)), color="0.4", linestyle=":", linewidth=1)
+    axis.set(yticks=range(len(methods)), title=title)
+    axis.set_yticklabels([title_of(select(records, m, budget)[0]).removesuffix(FOUR_TIMES) for m in methods])
+    axis.set_ylim(len(methods) - 0.5, -0.5)
     axis.grid(alpha=0.3, axis="x")
+
+
+def _colour(method: str) -> str:
+    """Grey the supervised trainings, orange MuDuo, blue all others."""
+    return {SUPERVISED: "0.4", MUDUO: "C1"}.get(METHODS[method].trainer, "C0")

@@ -5,7 +5,7 @@ import label_training
 import pytest
 import torch
 from label_efficiency import adopt_finished, chosen_methods
-from label_methods import LABELLERS, METHODS, SIZES
+from label_methods import FOUR_TIMES, LABELLERS, METHODS, SIZES
 from label_training import Run, Workshop, identity, missing_trainer
 
 from nnunetv2_muduo.presets import load_preset
@@ -80,3 +80,8 @@ def test_earlier_results_count_as_finished_where_settings_and_teachers_are_the_s
     adopt_finished(tmp_path / "results.json", workshop)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["muduo_5_0.json"]
     adopt_finished(Path(tmp_path, "no such file"), workshop)
+
+
+def test_titles_tell_which_trainings_are_long():
+    long = {method.title for method in METHODS.values() if method.longer > 1}
+    assert long == {method.title for method in METHODS.values() if method.title.endswith(FOUR_TIMES)}

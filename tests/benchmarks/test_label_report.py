@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from label_report import dice_of, difference, draw, false_positives, mean_dice, organ_rows, table_rows
+from label_report import dice_of, difference, draw, false_positives, mean_dice, organ_rows, panels, table_rows
 from matplotlib import pyplot
 
 
@@ -81,3 +81,16 @@ def test_figure_has_a_panel_for_budgets_where_there_are_several(tmp_path):
     draw(RECORDS, tmp_path / "one budget.png")
     widths = [pyplot.imread(tmp_path / f"{name}.png").shape[1] for name in ("figure", "one budget")]
     assert widths == [1320, 770]  # without an empty panel
+
+
+def test_long_trainings_and_ablations_have_panels_of_their_own():
+    more = [
+        record(method, seed=0, liver=[0.9, 0.9], brain=[0.9, None])
+        for method in ("muduo-pet-only", "cps-long", "supervised-long")
+    ]
+    assert panels(RECORDS + more) == {
+        "5 labelled scans": ["supervised", "muduo", "cps"],
+        "5 labelled scans, four times the steps": ["supervised-long", "cps-long"],
+        "5 labelled scans, MuDuo set otherwise": ["muduo", "muduo-pet-only"],
+    }
+    assert list(panels(RECORDS)) == ["5 labelled scans"]
