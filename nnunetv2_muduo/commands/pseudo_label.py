@@ -11,12 +11,11 @@ from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, 
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 
 if TYPE_CHECKING:
-    from nnunetv2_muduo.pseudo_labelling.layout import PseudoDataset
+    from nnunetv2_muduo.pseudo_labelling.new_dataset import PseudoDataset
     from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel
     from nnunetv2_muduo.settings import Settings
 
 PROMPT_TRAINER = "nnUNetTrainerMuDuoPrompt"
-SUPERVISED_TRAINER = "nnUNetTrainerMuDuoSupervised"
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -122,7 +121,8 @@ def _run(arguments: Namespace) -> None:
         return
 
     from nnunetv2_muduo.pseudo_labelling.case_quality import Thresholds
-    from nnunetv2_muduo.pseudo_labelling.layout import cases_to_keep, check_target, dataset_name, lay_out
+    from nnunetv2_muduo.pseudo_labelling.layout import lay_out
+    from nnunetv2_muduo.pseudo_labelling.new_dataset import cases_to_keep, check_target, dataset_name
     from nnunetv2_muduo.pseudo_labelling.recipe import find_unlabelled, pseudo_label, with_teachers
 
     target = None if arguments.as_labels is None else dataset_name(arguments.as_labels, name)
@@ -165,8 +165,8 @@ def _self_train(arguments: Namespace, name: str) -> None:
     if arguments.ct_teacher or arguments.pet_teacher:
         raise UserError("--no-teachers asks no teacher; leave out --ct-teacher and --pet-teacher, or --no-teachers.")
 
-    from nnunetv2_muduo.pseudo_labelling.layout import dataset_name
-    from nnunetv2_muduo.pseudo_labelling.self_training import lay_out_predictions
+    from nnunetv2_muduo.pseudo_labelling.new_dataset import dataset_name
+    from nnunetv2_muduo.pseudo_labelling.self_training import lay_out_predictions, self_training_commands
 
     target = dataset_name(arguments.as_labels, name)
     made = lay_out_predictions(
@@ -193,20 +193,9 @@ def _self_train(arguments: Namespace, name: str) -> None:
     print("\n".join(f"    {line}" for line in commands))
 
 
-def self_training_commands(source: int, target: int, *, plans_name: str, configuration: str) -> tuple[str, ...]:
-    """Shell lines that train on a laid out dataset as its source was trained on; numbers are those of the datasets."""
-    plans = f"{plans_name}{source}"
-    return (
-        f"nnUNetv2_extract_fingerprint -d {target} && nnUNetv2_plan_experiment -d {target}",
-        f"nnUNetv2_move_plans_between_datasets -s {source} -t {target} -sp {plans_name} -tp {plans}",
-        f"nnUNetv2_preprocess -d {target} -plans_name {plans} -c {configuration}",
-        f"nnUNetv2_train {target} {configuration} 0 -tr {SUPERVISED_TRAINER} -p {plans}",
-    )
-
-
 def _required_organs(arguments: Namespace, raw: Path, dataset_json: dict) -> frozenset[str]:
     from nnunetv2_muduo.pseudo_labelling.expected_organs import expected_organs
-    from nnunetv2_muduo.pseudo_labelling.layout import labelled_cases
+    from nnunetv2_muduo.pseudo_labelling.new_dataset import labelled_cases
     from nnunetv2_muduo.pseudo_labelling.recipe import plain_organs
 
     return expected_organs(

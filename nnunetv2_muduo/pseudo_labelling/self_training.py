@@ -10,7 +10,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, read_case, write_image
-from nnunetv2_muduo.pseudo_labelling.layout import (
+from nnunetv2_muduo.pseudo_labelling.new_dataset import (
     PseudoDataset,
     cases_to_keep,
     check_target,
@@ -25,6 +25,8 @@ from nnunetv2_muduo.pseudo_labelling.recipe import case_jobs, find_unlabelled, m
 from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.worker_pool import read_ahead
+
+SUPERVISED_TRAINER = "nnUNetTrainerMuDuoSupervised"
 
 
 def lay_out_predictions(
@@ -91,6 +93,17 @@ def lay_out_predictions(
         write_splits(source, made.name, sorted(labelled), sorted(written))
     left_out = tuple(sorted(set(scans) - set(written)))
     return PseudoDataset(made, len(written), len(labelled), (), left_out, 0.0)
+
+
+def self_training_commands(source: int, target: int, *, plans_name: str, configuration: str) -> tuple[str, ...]:
+    """Shell lines that train on a laid out dataset as its source was trained on; numbers are those of the datasets."""
+    plans = f"{plans_name}{source}"
+    return (
+        f"nnUNetv2_extract_fingerprint -d {target} && nnUNetv2_plan_experiment -d {target}",
+        f"nnUNetv2_move_plans_between_datasets -s {source} -t {target} -sp {plans_name} -tp {plans}",
+        f"nnUNetv2_preprocess -d {target} -plans_name {plans} -c {configuration}",
+        f"nnUNetv2_train {target} {configuration} 0 -tr {SUPERVISED_TRAINER} -p {plans}",
+    )
 
 
 def _write_label_maps(

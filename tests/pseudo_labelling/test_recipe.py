@@ -7,20 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pseudo_project import DATASET_JSON, PseudoProject, organs, write, write_project, write_teachers
+from pseudo_project import DATASET_JSON, PseudoProject, organs, write, write_teachers
 
 from nnunetv2_muduo.cli import main
 
 CASES = ("pat 0.v1", "pat 1.v1")
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PseudoProject:
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    return write_project(tmp_path)
 
 
 def quality(project: PseudoProject) -> list[dict]:

@@ -10,7 +10,7 @@ from doc_pages import ROOT
 from pseudo_project import DATASET, DATASET_JSON, PseudoProject, organs, write, write_project
 
 from nnunetv2_muduo.cli import main
-from nnunetv2_muduo.commands.pseudo_label import self_training_commands
+from nnunetv2_muduo.pseudo_labelling.self_training import self_training_commands
 
 CASES = ("pat 0.v1", "pat 1.v1")
 NEW = "Dataset022_TinyPseudo"

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 import torch
 
+from nnunetv2_muduo.cli import main
 from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.weights import save_teacher
 
 DATASET = "Dataset021_Tiny"
+NEW = "Dataset022_Better"  # that pseudo-labels are laid out in
+CASES = ("pat 0.v1", "pat 1.v1")  # without labels
+DROP_ALL = ("--min-iou", "1", "--min-prompt-iou", "1")
 DATASET_JSON = {
     "channel_names": {"0": "CT", "1": "PET"},
     "labels": {"background": 0, "liver": 1, "spleen": 2, "bladder": 3},
@@ -85,3 +90,18 @@ def write(array: np.ndarray, path: Path, *, origin: tuple[float, float, float] =
     image.SetOrigin(origin)
     image.SetDirection(sitk.Euler3DTransform((0, 0, 0), 0.1, -0.15, 2.9).GetMatrix())
     sitk.WriteImage(image, str(path))
+
+
+def lay_out(project: PseudoProject, *more: str, name: str = NEW) -> int:
+    """`muduo pseudo-label --as-labels`; the exit code."""
+    return main(project.command("--as-labels", name, *more))
+
+
+def array(path: Path) -> np.ndarray:
+    """[Z, Y, X] of a file."""
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def flat(capsys: pytest.CaptureFixture) -> str:
+    """What was told of errors, on one line."""
+    return " ".join(capsys.readouterr().err.split())
