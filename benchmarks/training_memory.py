@@ -46,6 +46,8 @@ TRAININGS = (
     Training(nnUNetTrainerMuDuo, 48, 2),
     Training(nnUNetTrainerMuDuo, 64, 4),
     Training(nnUNetTrainerMuDuoSupervised, 96, 2),
+    Training(nnUNetTrainerMuDuoSupervised, 128, 2),
+    Training(nnUNetTrainerMuDuo, 128, 2),
 )
 
 
