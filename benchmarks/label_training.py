@@ -138,7 +138,7 @@ def train(run: Run, workshop: Workshop) -> tuple[Path, float]:
     if (model / "curves.json").is_file():
         return model, json.loads((model / "curves.json").read_text())["seconds"]
     if method.trainer == MUDUO:
-        give_prompt_generator(trainer, run, workshop)
+        give_prompt_generator(trainer, prompt_generator(run, workshop))
     start = perf_counter()
     run_training(trainer, seed=run.seed, weights=weights)
     seconds = perf_counter() - start
@@ -195,12 +195,12 @@ def run_training(trainer: Any, *, seed: int, weights: Path | None = None) -> Non
     trainer.run_training()
 
 
-def give_prompt_generator(trainer: Any, run: Run, workshop: Workshop) -> None:
-    """Put the shared prompt generator where a MuDuo trainer looks for its own."""
+def give_prompt_generator(trainer: Any, checkpoint: Path) -> None:
+    """Put a shared prompt generator where a MuDuo trainer looks for its own."""
     model = Path(trainer.output_folder_base)
     beside = model.with_name(model.name.replace(MUDUO, GENERATOR, 1)) / Path(trainer.output_folder).name
     beside.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(prompt_generator(run, workshop), beside / "checkpoint_final.pth")
+    shutil.copyfile(checkpoint, beside / "checkpoint_final.pth")
 
 
 def prompt_generator(run: Run, workshop: Workshop) -> Path:
@@ -208,17 +208,24 @@ def prompt_generator(run: Run, workshop: Workshop) -> Path:
     method, size = workshop.methods[run.method], workshop.size
     shares_cases = method.split != "with held out"
     fold = fold_of(run.budget, "held out" if shares_cases else method.split)
-    trainer = make_trainer(
+    return trained_prompt_generator(
         dataset_name(run.seed),
-        GENERATOR,
         fold,
         name=f"Generator_{run.budget}_{run.seed}",
-        entries={"muduo": size.schedule(seed=run.seed)},
+        settings=size.schedule(seed=run.seed),
+        seed=run.seed,
         device=workshop.device,
     )
+
+
+def trained_prompt_generator(
+    dataset: str, fold: int | str, *, name: str, settings: Mapping[str, Any], seed: int, device: torch.device
+) -> Path:
+    """The checkpoint of a prompt generator; trained where it is not there."""
+    trainer = make_trainer(dataset, GENERATOR, fold, name=name, entries={"muduo": settings}, device=device)
     final = Path(trainer.output_folder) / "checkpoint_final.pth"
     if not final.is_file():
-        run_training(trainer, seed=run.seed)
+        run_training(trainer, seed=seed)
     return final
 
 

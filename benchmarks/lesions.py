@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,25 +116,34 @@ def settings_of(method: str, seed: int, *, epochs: int) -> dict[str, Any]:
 
 def carry_out(method: str, seed: int, out: Path, *, epochs: int) -> dict[str, Any]:
     """Train, predict and evaluate one student."""
-    from label_training import load_predictor, make_trainer, run_training
+    from label_training import (
+        give_prompt_generator,
+        load_predictor,
+        make_trainer,
+        run_training,
+        trained_prompt_generator,
+    )
 
     from nnunetv2_muduo.evaluation.folders import evaluate_folders
     from nnunetv2_muduo.evaluation.task import task_of
 
     settings = settings_of(method, seed, epochs=epochs)
     name = run_name(method, seed)
-    generator = prompt_generator(seed, settings) if METHODS[method][0] == MUDUO else None
+    device, generator = torch.device("cpu"), None
+    if METHODS[method][0] == MUDUO:  # all runs of a seed share one
+        generator = trained_prompt_generator(
+            DATASET, seed, name=f"Generator_{seed}", settings=settings, seed=seed, device=device
+        )
     trainer = make_trainer(  # seeds the initial weights, so nothing may be trained between here and its own training
-        DATASET, METHODS[method][0], seed, name=name, entries={"muduo": settings}, device=torch.device("cpu")
+        DATASET, METHODS[method][0], seed, name=name, entries={"muduo": settings}, device=device
     )
-    fold = Path(trainer.output_folder)
-    if not (fold / "checkpoint_final.pth").is_file():
+    if not (Path(trainer.output_folder) / "checkpoint_final.pth").is_file():
         if generator is not None:
-            give_prompt_generator(fold, generator)
+            give_prompt_generator(trainer, generator)
         run_training(trainer, seed=seed)
     raw, predictions = Path(os.environ["nnUNet_raw"]) / DATASET, out / "predictions" / name
     predictions.mkdir(parents=True, exist_ok=True)
-    predictor = load_predictor(Path(trainer.output_folder_base), torch.device("cpu"))
+    predictor = load_predictor(Path(trainer.output_folder_base), device)
     reader = predictor.plans_manager.image_reader_writer_class()
     for reference in sorted((raw / "labelsTs").glob("*.nii.gz")):
         case = reference.name.removesuffix(".nii.gz")
@@ -152,28 +160,6 @@ def carry_out(method: str, seed: int, out: Path, *, epochs: int) -> dict[str, An
         "cases": {case.case: _kept(case.organs["lesion"].values) for case in cases},
         "teacher_report": json.loads(reports.read_text()) if reports.is_file() else [],
     }
-
-
-def prompt_generator(seed: int, settings: Mapping[str, Any]) -> Path:
-    """The checkpoint of the prompt generator that all MuDuo runs of a seed share."""
-    from label_training import GENERATOR, make_trainer, run_training
-
-    trainer = make_trainer(
-        DATASET, GENERATOR, seed, name=f"Generator_{seed}", entries={"muduo": settings}, device=torch.device("cpu")
-    )
-    final = Path(trainer.output_folder) / "checkpoint_final.pth"
-    if not final.is_file():
-        run_training(trainer, seed=seed)
-    return final
-
-
-def give_prompt_generator(fold: Path, checkpoint: Path) -> None:
-    """Put a prompt generator where a MuDuo run looks for its own."""
-    from label_training import GENERATOR
-
-    beside = fold.parent.with_name(fold.parent.name.replace(MUDUO, GENERATOR, 1)) / fold.name
-    beside.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(checkpoint, beside / checkpoint.name)
 
 
 def _kept(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -24,7 +24,7 @@ import torch
 from label_data import dataset_name, deal, fold_of
 from label_efficiency import add_common_arguments, prepare, printing_to
 from label_methods import MUDUO, OURS
-from label_training import Run, Workshop, give_prompt_generator, make_trainer, train
+from label_training import Run, Workshop, give_prompt_generator, make_trainer, prompt_generator, train
 from machine import describe_machine, write_results
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from torch import Tensor
@@ -51,7 +51,7 @@ def prepared_trainer(student: str, seed: int, workshop: Workshop) -> Any:
     trainer = make_trainer(
         dataset_name(seed), MUDUO, fold, name=f"Sources_{seed}", entries={"muduo": settings}, device=workshop.device
     )
-    give_prompt_generator(trainer, Run("muduo", BUDGET, seed), workshop)
+    give_prompt_generator(trainer, prompt_generator(Run("muduo", BUDGET, seed), workshop))
     trainer.initialize()
     checkpoint = torch.load(trained / f"fold_{fold}" / "checkpoint_final.pth", weights_only=False)
     trainer.network.load_state_dict(checkpoint["network_weights"])

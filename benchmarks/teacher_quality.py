@@ -26,7 +26,7 @@ from label_data import dataset_name, fold_of
 from label_efficiency import add_common_arguments, finished, prepare, printing_to
 from label_methods import MAIN, MUDUO, OURS, SIZES, Method
 from label_report import dice_of, mean_dice
-from label_training import Run, Workshop, give_prompt_generator, make_trainer, train
+from label_training import Run, Workshop, give_prompt_generator, make_trainer, prompt_generator, train
 from machine import describe_machine, write_results
 from matplotlib import pyplot
 from tqdm import tqdm
@@ -79,7 +79,7 @@ def relative_quality(quality: str, seed: int, workshop: Workshop) -> dict[str, d
         entries={"muduo": settings},
         device=workshop.device,
     )
-    give_prompt_generator(trainer, run, workshop)
+    give_prompt_generator(trainer, prompt_generator(run, workshop))
     trainer.initialize()
     checkpoint = torch.load(supervised / f"fold_{fold}" / "checkpoint_final.pth", weights_only=False)
     trainer.network.load_state_dict(checkpoint["network_weights"])

@@ -2,7 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
+import cc3d
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool3d, interpolate
@@ -11,7 +14,8 @@ _CANDIDATES = 2048  # voxels of a mask that are looked at; enough for a centre w
 _HOTTEST = 0.1  # share of a mask's voxels that "uptake" chooses from
 _ROUNDS = 8  # of k-means; more moves a point by less than a voxel
 _LEAST_PROBABILITY = 1e-4  # logits of mask prompts stay within +-9.2, the range the teachers' own logits have
-_STRATEGIES = ("spread", "random", "uptake", "centroid", "first")
+_CONNECTIVITY: Final = 18  # voxels that share a face or an edge are one lesion, as autoPET counts them
+_STRATEGIES = ("spread", "random", "uptake", "centroid", "components", "first")
 
 
 @torch.no_grad()
@@ -32,6 +36,8 @@ def points_from_masks(
         uptake: as spread, over the hottest tenth of the mask's voxels.
         random: drawn uniformly, without replacement.
         centroid: one point, at the mask voxel nearest to the centre of mass, however many points are asked for.
+        components: one point in each connected component, be it a lesion or a stray voxel: at the component's voxel
+            nearest to its centre of mass, and in the largest ones where there are more than `points`.
         first: the first voxels in raster order of `masks`, as the published code of arXiv 2606.15611 has it; all on one
             edge, and on another one where masks are turned.
 
@@ -50,7 +56,7 @@ def points_from_masks(
     Returns:
         coords [B, K, N, 3] float32, in voxels, in the axis order of `masks` (0 in unused slots), and labels [B, K, N]
         int64, 1 for a point and -1 for an unused slot. An empty mask has unused slots only, a mask with fewer voxels
-        than N a point on each.
+        (for "components": fewer components) than N a point on each.
 
     Raises:
         ValueError: for an unknown strategy, no slots, masks that are not bool, or a missing or mis-shaped `uptake`.
@@ -64,6 +70,8 @@ def points_from_masks(
         elif strategy == "random":
             ranks, used = _draw(found.counts, points, generator)
             coords = found.coords(ranks)
+        elif strategy == "components":
+            coords, used = _middles_of_components(found, points)
         else:
             coords, used = _settle(found, strategy, points, uptake)
     slots = (*masks.shape[:2], points)
@@ -171,6 +179,21 @@ def _settle(found: _Found, strategy: str, points: int, uptake: Tensor | None) ->
     if strategy == "uptake" and uptake is not None:
         real = _hottest(found.look_up(uptake[:, 0], voxels).float(), real, points)
     return _nearest(voxels, real, _centres(voxels, real, points)), _slots(found.counts, points)
+
+
+def _middles_of_components(found: _Found, points: int) -> tuple[Tensor, Tensor]:
+    """Coordinates [M, N, D] and used slots [M, N]: the voxel in the middle of each of the N largest components."""
+    coords = np.zeros((len(found.masks), points, found.masks.ndim - 1), np.int64)
+    used = np.zeros((len(found.masks), points), bool)
+    for m in found.counts.nonzero().squeeze(1).tolist():
+        mask = found.masks[m].contiguous().cpu().numpy()
+        voxels, component = np.argwhere(mask), cc3d.connected_components(mask, connectivity=_CONNECTIVITY)[mask]
+        largest = np.argsort(-np.bincount(component)[1:], kind="stable")[:points] + 1
+        for slot, number in enumerate(largest):
+            own = voxels[component == number]
+            coords[m, slot] = own[np.square(own - own.mean(0)).sum(1).argmin()]
+            used[m, slot] = True
+    return torch.from_numpy(coords).to(found.masks.device), torch.from_numpy(used).to(found.masks.device)
 
 
 def _scattered(counts: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,8 +35,9 @@ class Settings:
         point_mask: mask sent along with points: "zeros" (what the teachers were trained with) or "none" (published).
         points: points per organ for the PET teacher (3 published).
         point_strategy: where in the prompt generator's mask points lie: "spread" far apart, "random", "uptake" (spread
-            over its hottest tenth), "centroid" (one, whatever `points` says), or "first" in raster order of z, y, x as
-            the teacher sees the scan (published).
+            over its hottest tenth), "centroid" (one, whatever `points` says), "components" (one in each connected
+            component, the largest first, for lesions), or "first" in raster order of z, y, x as the teacher sees the
+            scan (published).
         keep_fraction: share of the unlabelled batch that the consensus filter keeps per organ; 1.0 switches it off.
         min_iou: least teacher agreement (soft IoU) of a patch that is kept; 0 switches this threshold off.
         min_prompt_iou: least overlap (soft IoU) of the teachers' mean with the prompt generator's mask; 0 (published)
@@ -97,7 +98,7 @@ class Settings:
     mask_prompt: str = setting("logits", Choice(("logits", "probabilities")))
     point_mask: str = setting("zeros", Choice(("zeros", "none")))
     points: int = setting(3, Whole(1))
-    point_strategy: str = setting("spread", Choice(("spread", "random", "uptake", "centroid", "first")))
+    point_strategy: str = setting("spread", Choice(("spread", "random", "uptake", "centroid", "components", "first")))
     keep_fraction: float = setting(0.5, Real(0.0, 1.0, open_below=True))
     min_iou: float = setting(0.0, Real(0.0, 1.0))
     min_prompt_iou: float = setting(0.0, Real(0.0, 1.0))

@@ -4,10 +4,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from nnunetv2_muduo.prompting import mask_prompt, points_from_masks
 
-STRATEGIES = ["spread", "random", "uptake", "centroid", "first"]
+STRATEGIES = ["spread", "random", "uptake", "centroid", "components", "first"]
+ONE_A_COMPONENT = ("centroid", "components")  # of masks in one piece
 SHAPE = (18, 24, 33)
 
 
@@ -56,7 +58,7 @@ def test_points_lie_inside_their_mask_and_differ(strategy, points):
     assert labels.dtype == torch.int64
     for b, k in itertools.product(range(2), range(4)):
         used = [tuple(int(v) for v in c) for c, label in zip(coords[b, k], labels[b, k], strict=True) if label == 1]
-        assert len(used) == len(set(used)) == min(1 if strategy == "centroid" else points, int(masks[b, k].sum()))
+        assert len(used) == len(set(used)) == min(1 if strategy in ONE_A_COMPONENT else points, int(masks[b, k].sum()))
         assert all(masks[b, k][voxel] for voxel in used)
 
 
@@ -107,7 +109,7 @@ def test_the_same_generator_gives_the_same_points():
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("strategy", ["spread", "uptake", "centroid", "first"])
+@pytest.mark.parametrize("strategy", ["spread", "uptake", "centroid", "components", "first"])
 def test_only_random_draws_random_numbers(strategy):
     masks, uptake, before = assorted_masks(), torch.rand(2, 1, *SHAPE), torch.get_rng_state()
     one = points_from_masks(masks, points=3, strategy=strategy, uptake=uptake)[0]
@@ -168,6 +170,52 @@ def test_a_mask_that_is_all_edge_still_gets_points():
 def test_spread_ignores_a_small_stray_component():
     mask = ball((20, 20, 20), 9, (40, 40, 80)) | box((3, 6), (3, 6), (74, 77), shape=(40, 40, 80))
     assert (of_one(mask, points=3, strategy="spread")[:, 2] < 40).all()
+
+
+def scattered(seed):
+    """Balls and boxes of several sizes that may touch, cut by the border or not: [*SHAPE] bool."""
+    rng = np.random.default_rng(seed)
+    balls = [ball(rng.integers(SHAPE), rng.uniform(0, 3)) for _ in range(7)]
+    return torch.stack(balls).any(0)
+
+
+def plainly_in_components(mask, points):
+    """The middle of each component (18 neighbours), the largest first."""
+    labels, number = ndimage.label(mask.numpy(), ndimage.generate_binary_structure(3, 2))
+    components = sorted((np.argwhere(labels == k + 1) for k in range(number)), key=len, reverse=True)
+    chosen = []
+    for voxels in components[:points]:
+        distances = [math.dist(voxel, voxels.mean(0)) for voxel in voxels]
+        chosen.append(voxels[int(np.argmin(distances))].tolist())
+    return chosen
+
+
+@pytest.mark.parametrize("points", [1, 3, 10])
+def test_components_are_those_of_a_plain_search(points):
+    masks = torch.stack([torch.stack([scattered(2 * b + k) for k in range(2)]) for b in range(3)])
+    coords, labels = points_from_masks(masks, points=points, strategy="components")
+    for b, k in itertools.product(range(3), range(2)):
+        expected = plainly_in_components(masks[b, k], points)
+        assert labels[b, k].tolist() == [1] * len(expected) + [-1] * (points - len(expected))
+        assert coords[b, k, : len(expected)].tolist() == expected
+
+
+def test_every_lesion_gets_a_point_however_small_or_cool():
+    lesions = [ball((9, 12, 6), 4), ball((4, 4, 16), 1), ball((14, 20, 29), 2)]
+    mask, hot = torch.stack(lesions).any(0), lesions[0].float()[None, None]
+
+    def reached(strategy):
+        chosen = of_one(mask, points=3, strategy=strategy, uptake=hot).long()
+        return sum(any(lesion[tuple(point)] for point in chosen) for lesion in lesions)
+
+    assert (reached("spread"), reached("uptake"), reached("components")) == (2, 1, 3)
+
+
+def test_components_of_transposed_masks_are_the_same():
+    mask = scattered(5)
+    coords = of_one(mask, points=10, strategy="components")
+    turned = points_from_masks(mask.transpose(0, 2)[None, None], points=10, strategy="components")[0][0, 0]
+    assert {tuple(point) for point in turned.flip(-1).tolist()} >= {tuple(point) for point in coords.tolist()}
 
 
 def test_uptake_chooses_hot_voxels_that_are_not_all_adjacent():

@@ -93,7 +93,7 @@ def test_a_wrong_value_is_refused_by_name(key, value):
 
 
 def test_the_allowed_words_are_listed():
-    with pytest.raises(UserError, match='"spread" or "random" or "uptake" or "centroid" or "first"'):
+    with pytest.raises(UserError, match='"spread" or "random" or "uptake" or "centroid" or "components" or "first"'):
         Settings.from_dict({"point_strategy": "middle"})
 
 

@@ -1,9 +1,12 @@
 """`muduo evaluate`: predictions against references, organ by organ, and against each other."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from pathlib import Path
+from shlex import join
 
 from nnunetv2_muduo.commands.command import Command
+from nnunetv2_muduo.datasets.lesion_names import is_lesion
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import read_dataset_json
 
@@ -83,6 +86,19 @@ def _run(arguments: Namespace) -> None:
         write_text(arguments.o / "differences.md", difference_tables(found) + "\n")
         print(f"\n{difference_tables(found)}")
     print(f"\nWritten to {arguments.o}.")
+    if not arguments.lesions and (told := _told_of_lesions(next(iter(evaluations.values())).task.organs)):
+        print(told)
+
+
+def _told_of_lesions(labels: Iterable[str]) -> str:
+    """What to suggest where labels are lesions by their names; "" where none is."""
+    lesions = [name for name in labels if is_lesion(name)]
+    if not lesions:
+        return ""
+    return (
+        f"Add --lesions {join(lesions)} to see the volume of lesions made up or overlooked as a whole (FPV, FNV), in "
+        "patients without any lesion as well."
+    )
 
 
 def _dataset_json(arguments: Namespace, predictions: Path) -> dict:

@@ -126,7 +126,7 @@ def _run(arguments: Namespace) -> None:
         _self_train(arguments, name)
         return
 
-    from nnunetv2_muduo.pseudo_labelling.case_quality import Thresholds
+    from nnunetv2_muduo.pseudo_labelling.case_quality import Thresholds, never_kept
     from nnunetv2_muduo.pseudo_labelling.layout import lay_out
     from nnunetv2_muduo.pseudo_labelling.new_dataset import cases_to_keep, check_target, dataset_name
     from nnunetv2_muduo.pseudo_labelling.recipe import find_unlabelled, pseudo_label, with_teachers
@@ -162,6 +162,11 @@ def _run(arguments: Namespace) -> None:
             overwrite=arguments.overwrite,
         )
         _tell(made)
+        if lost := never_kept((row for rows in result.qualities.values() for row in rows), thresholds):
+            print(
+                f"WARNING: {', '.join(lost)}: found, but kept in no pseudo-labelled case; quality.csv says why. What "
+                "was found carries the ignore label there, and what was overlooked is background."
+            )
         _tell_to_plan_anew(target, configuration=arguments.c)
 
 

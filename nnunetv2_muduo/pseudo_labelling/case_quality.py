@@ -140,6 +140,13 @@ def summary_table(qualities: Sequence[OrganQuality], thresholds: Thresholds) -> 
     return "\n".join(lines)
 
 
+def never_kept(qualities: Iterable[OrganQuality], thresholds: Thresholds) -> tuple[str, ...]:
+    """Organs that were found in some case and are kept in none."""
+    found = [quality for quality in qualities if quality.prompt_ml > 0]
+    kept = {quality.organ for quality in found if thresholds.judge(quality)[0] == KEEP}
+    return tuple(organ for organ in dict.fromkeys(quality.organ for quality in found) if organ not in kept)
+
+
 def _median(values: Sequence[float | None]) -> float:
     known = [value for value in values if value is not None]
     return float(np.median(known)) if known else float("nan")

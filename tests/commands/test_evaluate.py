@@ -39,6 +39,15 @@ def test_comparison_is_with_the_first_folder(study: Path, capsys, compare: list[
     assert (study / "out" / "rough" / "metrics.csv").is_file()
 
 
+def test_lesions_are_recognised_by_name_and_their_measures_suggested(study: Path, capsys):
+    suggestion = "Add --lesions lesion to see"
+    evaluate(study, str(study / "poor"))
+    assert suggestion in capsys.readouterr().out
+    evaluate(study, str(study / "poor"), "--lesions", "lesion")
+    evaluate(study, str(study / "poor"), "--organs", "liver", "spleen")
+    assert suggestion not in capsys.readouterr().out
+
+
 def test_labels_come_from_the_dataset_where_one_is_named(study: Path, monkeypatch):
     folder = study / "raw" / "Dataset221_Test"
     folder.mkdir(parents=True)

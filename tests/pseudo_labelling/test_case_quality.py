@@ -7,7 +7,13 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality, Thresholds, quality_csv, summary_table
+from nnunetv2_muduo.pseudo_labelling.case_quality import (
+    OrganQuality,
+    Thresholds,
+    never_kept,
+    quality_csv,
+    summary_table,
+)
 
 GOOD = OrganQuality(
     "pat 1.v2",
@@ -94,6 +100,13 @@ def test_summary_counts_cases_and_takes_medians_of_those_found():
     table = summary_table([GOOD, ABSENT, other, replace(ABSENT, case="b")], Thresholds())
     assert "| liver | 2 of 2 | 1 | 0.60 | 0.70 |" in table
     assert "| spleen | 0 of 2 | 0 | - | - | - | - |" in table
+
+
+def test_organs_that_are_found_and_nowhere_kept_are_named():
+    lesion = replace(GOOD, organ="lesion", label=3, prompt_iou=0.1)
+    rows = [GOOD, ABSENT, lesion, replace(GOOD, case="b", teacher_iou=0.4), replace(lesion, case="b", prompt_ml=0.0)]
+    assert never_kept(rows, Thresholds()) == ("lesion",)
+    assert never_kept(rows, Thresholds(min_prompt_iou=0.0)) == ()
 
 
 def test_a_quality_comes_back_from_json():

@@ -48,7 +48,7 @@ def test_mask_prompt_is_the_organs_share_of_each_voxel_as_logits_or_as_it_is(sca
         torch.testing.assert_close(logits.sigmoid(), shares.clamp(1e-4, 1 - 1e-4))
 
 
-@pytest.mark.parametrize("strategy", ["spread", "random", "uptake", "centroid", "first"])
+@pytest.mark.parametrize("strategy", ["spread", "random", "uptake", "centroid", "components", "first"])
 def test_points_lie_on_the_organ_inside_their_window_and_come_with_a_zero_mask(scan: ScanWindows, strategy: str):
     mask = label_map() == 1
     answers = ask_with_points(

@@ -114,12 +114,12 @@ def test_number_of_points(make, points: int):
     assert points_of(trainer)[1].tolist() == [1] * points
 
 
-@pytest.mark.parametrize("strategy", ["spread", "random", "uptake", "centroid", "first"])
+@pytest.mark.parametrize("strategy", ["spread", "random", "uptake", "centroid", "components", "first"])
 def test_every_strategy_places_points_in_the_generators_mask(make, strategy: str):
     trainer = make(point_strategy=strategy)
     assert np.isfinite(trainer.train_step(batch())["consistency_losses"])
     voxels, labels = points_of(trainer)
-    assert labels.tolist() == ([1, -1, -1] if strategy == "centroid" else [1, 1, 1])
+    assert labels.tolist() == ([1, -1, -1] if strategy in ("centroid", "components") else [1, 1, 1])
     for z, y, x in voxels[labels == 1].round().tolist():
         assert all(edge.start <= value < edge.stop for edge, value in zip(BOX, (z, y, x), strict=True))
 
