@@ -74,12 +74,6 @@ def _add_quality_arguments(parser: ArgumentParser) -> None:
         "(default: 0.2, which stray voxels do not reach and a half-found organ does)",
     )
     group.add_argument(
-        "--grown-answers",
-        action="store_true",
-        help="keep an organ below --min-prompt-iou all the same where both teachers outline it, hold half of its "
-        "prompt and do not run into what prompts other organs: the prompt is a part of it",
-    )
-    group.add_argument(
         "--require-organs",
         nargs="+",
         default=["usual"],
@@ -138,7 +132,7 @@ def _run(arguments: Namespace) -> None:
             scans, _ = find_unlabelled(arguments.i or raw / "imagesUn", dataset_json["file_ending"])
             cases_to_keep(raw, dataset_json["file_ending"], scans)
     required = _required_organs(arguments, raw, dataset_json)
-    thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou, arguments.grown_answers, required)
+    thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou, required)
     result = pseudo_label(
         name,
         prompts=_prompts(arguments, name),

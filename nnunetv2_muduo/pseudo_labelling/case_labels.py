@@ -115,8 +115,6 @@ def fuse_case(
                 "pet_ml": None if opinion.pet is None else float((opinion.pet > 0.5).sum() * voxel_in_ml),
                 "teacher_iou": _soft_iou(p_ct, p_pet),
                 "prompt_iou": _soft_iou(fused, prompted),
-                "prompt_held": _share_within(prompted, fused),
-                "among_others": _share_within(fused, (prompts[part] > 0) & ~prompted),
                 "ct_windows": 0 if ct is None else len(ct.answers[organ]),
                 "pet_windows": 0 if pet is None else len(pet.answers[organ]),
             },
@@ -173,12 +171,6 @@ def _measure(mask: np.ndarray, prompted: np.ndarray, agreement: np.ndarray, voxe
         "mean_agreement": float(agreement[mask].mean() / CERTAIN) if voxels else None,
         "components": int(connected_components(mask, generate_binary_structure(3, 3))[1]),
     }
-
-
-def _share_within(part: np.ndarray, whole: np.ndarray) -> float:
-    """Share of one map, [z, y, x] in [0, 1], that lies in another; 0 of nothing."""
-    amount = float(part.sum(dtype=np.float64))
-    return float((part * whole).sum(dtype=np.float64)) / amount if amount else 0.0
 
 
 def _soft_iou(first: np.ndarray, second: np.ndarray) -> float:

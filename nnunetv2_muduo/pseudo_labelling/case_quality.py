@@ -8,8 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from nnunetv2_muduo.distillation.prompted import AGREED, CLAIMED, HELD
-
 ABSENT, KEEP, DROP, MISSING = "absent", "keep", "drop", "missing"
 
 
@@ -24,8 +22,6 @@ class OrganQuality:
             the organ in the label map, in ml.
         teacher_iou: soft IoU of both teachers' probabilities; with one teacher switched off, of the other with itself.
         prompt_iou: soft IoU of the teachers' mean with the prompt mask.
-        prompt_held: share of the prompt mask that the teachers' mean holds.
-        among_others: share of the teachers' mean that lies where other organs were prompted.
         prompt_dice: Dice of the organ in the label map with the prompt mask.
         mean_agreement: mean of 1 - |p_ct - p_pet| over the organ in the label map.
         components: connected parts of the organ in the label map (voxels that share a face, an edge or a corner).
@@ -41,8 +37,6 @@ class OrganQuality:
     fused_ml: float = 0.0
     teacher_iou: float | None = None
     prompt_iou: float | None = None
-    prompt_held: float | None = None
-    among_others: float | None = None
     prompt_dice: float | None = None
     mean_agreement: float | None = None
     components: int = 0
@@ -73,15 +67,12 @@ class Thresholds:
     Attributes:
         min_iou: least soft IoU of the teachers; 0 switches it off.
         min_prompt_iou: least soft IoU of their mean with the prompt mask; 0 switches it off.
-        grown_answers: an organ below `min_prompt_iou` is kept all the same where both teachers' answer has grown from
-            its prompt, as in `distillation.grown_from_prompts`: the prompt is a part of the organ.
         required: names of the organs that every case ought to show. One that was not found, or found in a place that
             the prompt did not mean, is somewhere else in the scan: missing, not absent.
     """
 
     min_iou: float = 0.5
     min_prompt_iou: float = 0.2
-    grown_answers: bool = False
     required: frozenset[str] = frozenset()
 
     def judge(self, quality: OrganQuality) -> tuple[str, str]:
@@ -93,7 +84,7 @@ class Thresholds:
         elsewhere = []
         if quality.fused_ml == 0:
             elsewhere.append("no voxel in the label map")
-        if (quality.prompt_iou or 0.0) < self.min_prompt_iou and not (self.grown_answers and _has_grown(quality)):
+        if (quality.prompt_iou or 0.0) < self.min_prompt_iou:
             elsewhere.append(
                 f"not what was prompted: soft IoU {quality.prompt_iou or 0.0:.2f} < {self.min_prompt_iou:g}"
             )
@@ -103,14 +94,6 @@ class Thresholds:
         if required and elsewhere:
             return MISSING, "; ".join(reasons)
         return (DROP, "; ".join(reasons)) if reasons else (KEEP, "")
-
-
-def _has_grown(quality: OrganQuality) -> bool:
-    measured = (quality.ct_ml, quality.pet_ml, quality.teacher_iou, quality.prompt_held, quality.among_others)
-    if None in measured:  # one teacher alone: nobody confirms what it makes of a small prompt
-        return False
-    agreed, held, claimed = (cast(float, value) for value in measured[2:])
-    return agreed >= AGREED and held >= HELD and claimed <= CLAIMED
 
 
 def quality_csv(qualities: Iterable[OrganQuality], thresholds: Thresholds) -> str:

@@ -130,18 +130,6 @@ def test_where_organs_overlap_the_larger_fused_probability_wins(order: tuple[int
     assert result.claims.of([3 - winner], (8, 8, 8)).all()
 
 
-def test_quality_tells_how_much_of_the_prompt_is_held_and_how_much_lies_in_prompts_of_other_organs():
-    image, prompts = two_voxel_organs()
-    prompts[0] = 2
-    dual = teachers(CalledTeacher(1.0, 2.0), CalledTeacher(3.0, 1.8))
-    result = dual.label("case", image, image, prompts, geometry=geometry(spacing=(4.0,) * 3), organs=ORGANS)
-    fused = torch.tensor([[1.0, 2.0], [3.0, 1.8]]).sigmoid().mean(0).tolist()  # of all voxels
-    liver, spleen, bladder = result.qualities
-    assert [liver.prompt_held, spleen.prompt_held] == pytest.approx(fused, abs=1e-4)
-    assert [liver.among_others, spleen.among_others] == pytest.approx([65 / 512, 1 / 512])
-    assert bladder.prompt_held is bladder.among_others is None
-
-
 def test_in_background_the_agreement_is_that_of_the_organ_most_disputed():
     image, prompts = two_voxel_organs()
     dual = teachers(CalledTeacher(-3.0, -0.5), CalledTeacher(-3.0, -2.0))

@@ -65,24 +65,6 @@ def test_required_organ_is_missing_where_its_place_is_not_known(change: dict, su
     assert thresholds.judge(ABSENT)[0] == "absent"
 
 
-@pytest.mark.parametrize(
-    ("change", "suggestion"),
-    [
-        ({}, "keep"),
-        ({"teacher_iou": 0.29}, "drop"),
-        ({"prompt_held": 0.49}, "drop"),
-        ({"among_others": 0.31}, "drop"),
-        ({"pet_ml": None}, "drop"),  # nobody confirms what one teacher makes of a small prompt
-        ({"prompt_held": None, "among_others": None}, "drop"),
-    ],
-)
-def test_answer_that_has_grown_from_its_prompt_is_kept_where_both_teachers_give_it(change: dict, suggestion: str):
-    grown = replace(GOOD, pet_ml=1300.0, prompt_iou=0.05, prompt_held=0.9, among_others=0.1)
-    thresholds = Thresholds(min_iou=0.0, grown_answers=True)
-    assert thresholds.judge(replace(grown, **change))[0] == suggestion
-    assert Thresholds(min_iou=0.0).judge(grown)[0] == "drop"
-
-
 def test_zero_switches_a_threshold_off():
     assert Thresholds(0.0, 0.0).judge(replace(GOOD, teacher_iou=0.0, prompt_iou=0.0)) == ("keep", "")
 
