@@ -182,7 +182,6 @@ ABLATIONS: dict[str, Method] = {
     ),
     "muduo-vote": _ours("the student votes", **VOTE),
     "muduo-mutual": _ours("the student votes and prompts", **MUTUAL),
-    "muduo-grown": _ours("answers may grow from their prompts", grown_answers=True),
     "muduo-turned": _ours("unlabelled patches turned", **TURNED),
     "muduo-gentle": _ours("a tenth of the weight", **GENTLE),
     "mean-teacher-gentle": Method("Mean Teacher, a tenth of the weight", "nnUNetTrainerMeanTeacher", GENTLE),

@@ -6,8 +6,7 @@ Scans, supervised student and prompt generator are those of `label_efficiency.py
 continues it). Patches are of the five labelled cases that a budget of 5 leaves aside, on which nothing is trained.
 Prompts come from the prompt generator, from the student, from the mean of both, or from the mean of the student and of
 what the teachers said to its prompts ("second round"); both teachers get them. For each threshold on the overlap with
-the prompt, the mean Dice of what is kept; "0.2, or grown" keeps what `grown_answers` keeps, too, and "grown alone" is
-what this adds. Writes benchmarks/results/prompt_sources_SIZE.{md,json}, with
+the prompt, the mean Dice of what is kept. Writes benchmarks/results/prompt_sources_SIZE.{md,json}, with
 `--student supervised-long` prompt_sources_SIZE_long.{md,json}.
 """
 
@@ -30,7 +29,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from torch import Tensor
 from tqdm import tqdm
 
-from nnunetv2_muduo.distillation import grown_from_prompts, prompt_agreement
+from nnunetv2_muduo.distillation import soft_iou
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
 from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, organ_masks
@@ -39,7 +38,6 @@ from nnunetv2_muduo.teachers.prompt_rounds import dice
 BUDGET = 5
 SOURCES = ("generator", "student", "both", "second round")
 THRESHOLDS = (0.0, 0.2, 0.3, 0.4)
-USUAL = 0.2  # of the presets
 OF_WHOM = ("prompt", "student", "ct", "pet", "mean of both", "by their errors", "mean with the student")
 
 
@@ -109,7 +107,7 @@ def together(ct: Tensor, pet: Tensor, student: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def rows_of(source: str, trainer: Any, batches: Sequence[tuple[Patches, Tensor]]) -> list[dict[str, float]]:
-    """A row for each organ that the source finds in a patch: what checks the answer, Dice of all (0: not there)."""
+    """A row for each organ that the source finds in a patch: overlap with the prompt, Dice of all (0: not there)."""
     rows = []
     for patches, labels in batches:
         logits = trainer.network(patches.clean)
@@ -125,13 +123,12 @@ def rows_of(source: str, trainer: Any, batches: Sequence[tuple[Patches, Tensor]]
             "by their errors": by_errors(ct, pet, trainer.ct_share),
             "mean with the student": ct + pet + student > 1.5,
         }
-        overlap, grown = prompt_agreement(ct, pet, prompted), grown_from_prompts(ct, pet, prompted)
+        overlap = soft_iou((ct + pet) / 2, prompted.float())
         scores = {who: dice(mask, truth).nan_to_num(0.0) for who, mask in answers.items()}
         for place in valid.nonzero().tolist():
             image, organ = place
             numbers = {who: float(values[image, organ]) for who, values in scores.items()}
-            told = {"overlap": float(overlap[image, organ]), "grown": bool(grown[image, organ])}
-            rows.append({"organ": organ, **told, **numbers})
+            rows.append({"organ": organ, "overlap": float(overlap[image, organ]), **numbers})
     return rows
 
 
@@ -159,13 +156,11 @@ def table_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     lines = []
     for source in SOURCES:
         ours = [row for row in rows if row["source"] == source]
-        keeping = {f"{least:g}": [row for row in ours if row["overlap"] >= least] for least in THRESHOLDS}
-        grown = [row for row in ours if row["grown"] and row["overlap"] < USUAL]
-        keeping |= {f"{USUAL:g}, or grown": keeping[f"{USUAL:g}"] + grown, "grown alone": grown}
-        for what, kept in keeping.items():
+        for threshold in THRESHOLDS:
+            kept = [row for row in ours if row["overlap"] >= threshold]
             if kept:
                 numbers = [f"{mean(row[who] for row in kept):.3f}" for who in OF_WHOM]
-                lines.append([source, what, f"{len(kept)} of {len(ours)}", *numbers])
+                lines.append([source, f"{threshold:g}", f"{len(kept)} of {len(ours)}", *numbers])
     return lines
 
 

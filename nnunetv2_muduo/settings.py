@@ -42,9 +42,6 @@ class Settings:
         min_iou: least teacher agreement (soft IoU) of a patch that is kept; 0 switches this threshold off.
         min_prompt_iou: least overlap (soft IoU) of the teachers' mean with the prompt generator's mask; 0 (published)
             switches it off. Stray voxels of the generator prompt the teachers for another organ: 0.2 rejects those.
-        grown_answers: answers that overlap too little with their prompt are used all the same where both teachers give
-            them, they hold half of the prompt, and little of them is what other organs were prompted with: the
-            generator found a part of the organ. Needs both teachers and a `min_prompt_iou`; false (published).
         fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them.
         student_share: weight of the averaged student's own answer in a pseudo-label, the teachers having the rest; it
             grows with the ramp of the consistency weight. 0 (published): the teachers decide alone.
@@ -102,7 +99,6 @@ class Settings:
     keep_fraction: float = setting(0.5, Real(0.0, 1.0, open_below=True))
     min_iou: float = setting(0.0, Real(0.0, 1.0))
     min_prompt_iou: float = setting(0.0, Real(0.0, 1.0))
-    grown_answers: bool = setting(False, Switch())
     fusion: str = setting("random", Choice(("random", "mean")))
     student_share: float = setting(0.0, Real(0.0, 1.0))
     student_prompt_share: float = setting(0.0, Real(0.0, 1.0))

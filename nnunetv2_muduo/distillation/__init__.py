@@ -12,7 +12,6 @@ from nnunetv2_muduo.distillation.mean_teacher import (
     predictive_entropy,
     softmax_mse,
 )
-from nnunetv2_muduo.distillation.prompted import grown_from_prompts, prompt_agreement
 from nnunetv2_muduo.distillation.schedules import consistency_weight
 from nnunetv2_muduo.distillation.step import DistillationResult, distil
 
@@ -27,10 +26,8 @@ __all__ = [
     "entropy_threshold",
     "fuse",
     "generalist_loss",
-    "grown_from_prompts",
     "mean_where",
     "predictive_entropy",
-    "prompt_agreement",
     "soft_iou",
     "softmax_mse",
 ]

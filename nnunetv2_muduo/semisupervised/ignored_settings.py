@@ -11,7 +11,6 @@ OF_TWO_TEACHERS = (
     "ct_prompt",
     "keep_fraction",
     "min_iou",
-    "grown_answers",
     "fusion",
     "student_share",
     "student_prompt_share",

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_muduo.distillation import both_streams, fuse, grown_from_prompts, prompt_agreement
+from nnunetv2_muduo.distillation import both_streams, fuse, soft_iou
 from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
@@ -115,6 +115,16 @@ class TeacherLabels:
         """[B, K, Z, Y, X] bool, the mean of both teachers above one half; nothing of organs that are not valid."""
         even = torch.full_like(self.valid, 0.5, dtype=torch.float32)
         return fuse(*self.streams, even, **self.vote) & self.valid[:, :, None, None, None]
+
+
+def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:
+    """[B, K] soft IoU of the teachers' mean with the masks [B, K, Z, Y, X] (bool) that prompted them.
+
+    A few stray voxels of the prompt generator make a teacher outline whatever organ they lie in, and both teachers may
+    well agree on it: this tells such answers from those about the organ that was meant.
+    """
+    first, second = both_streams(p_ct, p_pet)
+    return soft_iou((first + second) / 2, prompted.to(first.dtype))
 
 
 class Teaching:
@@ -242,10 +252,7 @@ class Teaching:
         if self.pet_view is not None and evidence.pet_logits is not None:
             p_pet = self.pet_view.of_scans(seen).back(evidence.pet_logits, evidence.pet_asked).sigmoid()
         if self.settings.min_prompt_iou > 0:
-            about_it = prompt_agreement(p_ct, p_pet, found) >= self.settings.min_prompt_iou
-            if self.settings.grown_answers and p_ct is not None and p_pet is not None:
-                about_it |= grown_from_prompts(p_ct, p_pet, found)
-            valid = valid & about_it
+            valid = valid & (prompt_agreement(p_ct, p_pet, found) >= self.settings.min_prompt_iou)
         return TeacherLabels(p_ct, p_pet, generator, valid, own)
 
     def _generate_prompts(self, clean: Tensor, own: OwnAnswer | None) -> tuple[Tensor | None, Tensor | None]:
