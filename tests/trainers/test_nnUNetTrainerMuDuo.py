@@ -159,6 +159,18 @@ def test_the_students_vote_grows_with_the_ramp(make):
     assert shares == pytest.approx([0.4 * np.exp(-5.0), 0.4 * np.exp(-1.25), 0.4])
 
 
+def test_the_students_vote_in_a_step_has_the_ramp_of_that_steps_loss(make, monkeypatch: pytest.MonkeyPatch):
+    given = []
+    monkeypatch.setattr(
+        module, "distil", lambda *tensors, **options: given.append(options) or distil(*tensors, **options)
+    )
+    trainer = make(student_share=0.4, ramp_fraction=1.0)  # over 20 iterations
+    trainer.iteration = 10
+    assert trainer.consistency_weight_now() == pytest.approx(np.exp(-1.25))
+    trainer.train_step(batch())
+    assert given[0]["own_share"] == pytest.approx(0.4 * np.exp(-1.25))
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_the_averaged_student_has_its_share_in_both_teachers_prompts(make, share: float):
     """It finds organ 1 everywhere, the generator in a box: half of each is the box's probability and one elsewhere."""
