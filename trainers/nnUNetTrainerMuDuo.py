@@ -101,8 +101,8 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             keep_fraction=self.settings.keep_fraction,
             min_iou=self.settings.min_iou,
             organ_weights=self.organ_weights,
+            vote=said.vote,
             view=view,
-            **said.vote,
         )
         log: dict[str, float | np.ndarray] = {
             "consistency_losses": float(result.loss.detach()),

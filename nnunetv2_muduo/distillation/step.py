@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nnunetv2_muduo.distillation.agreement import soft_iou
 from nnunetv2_muduo.distillation.consensus import consensus_filter
-from nnunetv2_muduo.distillation.fusion import both_streams, fuse
+from nnunetv2_muduo.distillation.fusion import StudentVote, both_streams, fuse
 from nnunetv2_muduo.distillation.losses import consistency_loss
 from nnunetv2_muduo.distillation.spatial_view import SpatialView
 
@@ -41,8 +41,7 @@ def distil(
     keep_fraction: float = 0.5,
     min_iou: float = 0.0,
     organ_weights: Tensor | None = None,
-    own: Tensor | None = None,
-    own_share: float = 0.0,
+    vote: StudentVote | None = None,
     view: SpatialView | None = None,
 ) -> DistillationResult:
     """Consensus filter, fusion and consistency loss of a batch of unlabelled patches (arXiv 2606.15611).
@@ -61,9 +60,8 @@ def distil(
         keep_fraction: share of the batch to keep per organ, in (0, 1].
         min_iou: least agreement of a pseudo-label that is kept.
         organ_weights: [K] weights of at least 0, or None for 1 each.
-        own: [B, K, Z, Y, X] probabilities of the averaged student, which vote on the pseudo-label, but neither on what
-            is valid nor on what is kept; None: the teachers decide alone.
-        own_share: their weight in [0, 1]; the teachers have the rest.
+        vote: of the averaged student on the pseudo-label, but neither on what is valid nor on what is kept; None: the
+            teachers decide alone.
         view: how the patches lay before the student; its probabilities are of that view, everything else is of the
             patches. None: it saw them as they are.
 
@@ -71,16 +69,14 @@ def distil(
         ValueError: when both teachers are missing or shapes do not fit.
     """
     first, second = both_streams(p_ct, p_pet)
-    _check(student, first, second, valid, mix, organ_weights)
-    if own is not None and own.shape != student.shape:
-        raise ValueError(f"student and own differ in shape: {[tuple(student.shape), tuple(own.shape)]}")
+    _check(student, first, second, valid, mix, organ_weights, vote)
     with torch.autocast(student.device.type, enabled=False):
         student, first, second = _full_precision(student), _full_precision(first), _full_precision(second)
         with torch.no_grad():
             iou = torch.where(valid, soft_iou(first, second), -1.0)
             kept = consensus_filter(iou, valid, keep_fraction=keep_fraction, min_iou=min_iou)
             even = torch.full_like(iou, 0.5)
-            pseudo_label = fuse(first, second, even if mix is None else mix, own=own, own_share=own_share)
+            pseudo_label = fuse(first, second, even if mix is None else mix, vote=vote)
             seen = pseudo_label if view is None else view.of_masks(pseudo_label)
         loss, organ_loss = _mean_over_kept(consistency_loss(student, seen), kept, organ_weights)
     return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label, organ_loss=organ_loss)
@@ -102,10 +98,13 @@ def _check(
     valid: Tensor,
     mix: Tensor | None,
     organ_weights: Tensor | None,
+    vote: StudentVote | None,
 ) -> None:
     if not student.shape == first.shape == second.shape:
         shapes = [tuple(tensor.shape) for tensor in (student, first, second)]
         raise ValueError(f"student and teachers differ in shape: {shapes}")
+    if vote is not None and vote.probabilities.shape != student.shape:
+        raise ValueError(f"student and vote differ in shape: {[tuple(student.shape), tuple(vote.probabilities.shape)]}")
     organs = tuple(student.shape[:2])
     if tuple(valid.shape) != organs or valid.dtype != torch.bool or (mix is not None and tuple(mix.shape) != organs):
         raise ValueError(f"valid (bool) and mix must have shape {organs}")

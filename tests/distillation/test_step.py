@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from nnunetv2_muduo.distillation import distil
+from nnunetv2_muduo.distillation import StudentVote, distil
 from nnunetv2_muduo.distillation.losses import consistency_loss
 from nnunetv2_muduo.distillation.spatial_view import spatial_view
 
 
-def plain_twin(student, p_ct, p_pet, valid, mix, *, keep_fraction, min_iou, organ_weights, own=None, own_share=0.0):
+def plain_twin(student, p_ct, p_pet, valid, mix, *, keep_fraction, min_iou, organ_weights, vote=None):
     """The formulas of arXiv 2606.15611 one patch and one organ at a time, in double precision."""
     batch, organs = valid.shape
     student, p_ct, p_pet = (tensor.detach().numpy().astype(np.float64) for tensor in (student, p_ct, p_pet))
@@ -19,7 +19,9 @@ def plain_twin(student, p_ct, p_pet, valid, mix, *, keep_fraction, min_iou, orga
         for b in range(batch):
             weight = 0.5 if mix is None else float(mix[b, k])
             teachers = weight * p_ct[b, k] + (1 - weight) * p_pet[b, k]
-            said = teachers if own is None else own_share * own[b, k].numpy() + (1 - own_share) * teachers
+            said = teachers
+            if vote is not None:
+                said = vote.share * vote.probabilities[b, k].numpy() + (1 - vote.share) * teachers
             pseudo_label[b, k] = said > 0.5
             if valid[b, k]:
                 both = (p_ct[b, k] * p_pet[b, k]).sum()
@@ -79,8 +81,8 @@ def test_agrees_with_plain_loops(seed, mixed, options):
 def test_the_students_vote_agrees_with_plain_loops_and_changes_labels_alone(seed):
     tensors, own = draw(seed), draw(seed + 100)[0]
     options = {"keep_fraction": 0.5, "min_iou": 0.0, "organ_weights": None}
-    loss, _, _, pseudo_label, _ = plain_twin(*tensors, **options, own=own.double(), own_share=0.4)
-    voted, alone = distil(*tensors, own=own, own_share=0.4), distil(*tensors)
+    loss, _, _, pseudo_label, _ = plain_twin(*tensors, **options, vote=StudentVote(own.double(), 0.4))
+    voted, alone = distil(*tensors, vote=StudentVote(own, 0.4)), distil(*tensors)
     assert math.isclose(voted.loss.item(), loss, abs_tol=1e-6)
     assert np.array_equal(voted.pseudo_label, pseudo_label)
     assert torch.equal(voted.kept, alone.kept)
@@ -180,7 +182,7 @@ def test_a_single_teacher_is_followed_where_it_is_surest():
         ({"valid": torch.ones(4, 3)}, "valid"),
         ({"mix": torch.rand(3)}, "mix"),
         ({"organ_weights": torch.ones(4)}, "organ_weights"),
-        ({"own": torch.rand(4, 3, 2, 2, 2)}, "own differ in shape"),
+        ({"vote": StudentVote(torch.rand(4, 3, 2, 2, 2), 0.5)}, "vote differ in shape"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):

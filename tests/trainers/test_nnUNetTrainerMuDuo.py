@@ -145,10 +145,10 @@ def test_the_averaged_student_votes_on_the_pseudo_label(make, monkeypatch: pytes
     assert trainer.ema is not None
     expected = trainer.ema_logits(batch()["unlabelled"]["clean"]).softmax(1)[:, 1:]
     trainer.train_step(batch())
-    assert torch.equal(given[0]["own"], expected)
-    assert given[0]["own_share"] == pytest.approx(0.4)
+    assert torch.equal(given[0]["vote"].probabilities, expected)
+    assert given[0]["vote"].share == pytest.approx(0.4)
     make().train_step(batch())
-    assert "own" not in given[1]
+    assert given[1]["vote"] is None
 
 
 def test_the_students_vote_grows_with_the_ramp(make):
@@ -168,7 +168,7 @@ def test_the_students_vote_in_a_step_has_the_ramp_of_that_steps_loss(make, monke
     trainer.iteration = 10
     assert trainer.consistency_weight_now() == pytest.approx(np.exp(-1.25))
     trainer.train_step(batch())
-    assert given[0]["own_share"] == pytest.approx(0.4 * np.exp(-1.25))
+    assert given[0]["vote"].share == pytest.approx(0.4 * np.exp(-1.25))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
