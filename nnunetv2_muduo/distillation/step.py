@@ -9,6 +9,7 @@ from nnunetv2_muduo.distillation.agreement import soft_iou
 from nnunetv2_muduo.distillation.consensus import consensus_filter
 from nnunetv2_muduo.distillation.fusion import StudentVote, both_streams, fuse
 from nnunetv2_muduo.distillation.losses import consistency_loss
+from nnunetv2_muduo.distillation.organ_mean import mean_over_organs
 from nnunetv2_muduo.distillation.spatial_view import SpatialView
 
 
@@ -21,14 +22,12 @@ class DistillationResult:
         iou: [B, K] soft IoU of the teachers, -1 where the organ is invalid.
         kept: [B, K] bool, the pseudo-labels that the loss used.
         pseudo_label: [B, K, Z, Y, X] bool, of every organ whether kept or not.
-        organ_loss: [K] loss per organ before weighting, NaN where nothing was kept.
     """
 
     loss: Tensor
     iou: Tensor
     kept: Tensor
     pseudo_label: Tensor
-    organ_loss: Tensor
 
 
 def distil(
@@ -46,9 +45,8 @@ def distil(
 ) -> DistillationResult:
     """Consensus filter, fusion and consistency loss of a batch of unlabelled patches (arXiv 2606.15611).
 
-    The loss is the mean over an organ's kept patches, then the mean over the organs with a kept patch. `organ_weights`
-    multiply each organ's loss and leave the number it is divided by as it was, so a weight of 0 takes an organ's
-    influence away without giving it to the others. Everything is computed in at least float32, inside autocast as well.
+    The loss is the mean over an organ's kept patches, then over the organs with a kept patch (`mean_over_organs`).
+    Everything is computed in at least float32, inside autocast as well.
 
     Args:
         student: [B, K, Z, Y, X] probabilities of the K organs (no background).
@@ -59,7 +57,7 @@ def distil(
         mix: [B, K] weights of the CT teacher in [0, 1] (published: drawn uniformly); None: one half each.
         keep_fraction: share of the batch to keep per organ, in (0, 1].
         min_iou: least agreement of a pseudo-label that is kept.
-        organ_weights: [K] weights of at least 0, or None for 1 each.
+        organ_weights: [K] as `mean_over_organs` takes them.
         vote: of the averaged student on the pseudo-label, but neither on what is valid nor on what is kept; None: the
             teachers decide alone.
         view: how the patches lay before the student; its probabilities are of that view, everything else is of the
@@ -78,17 +76,8 @@ def distil(
             even = torch.full_like(iou, 0.5)
             pseudo_label = fuse(first, second, even if mix is None else mix, vote=vote)
             seen = pseudo_label if view is None else view.of_masks(pseudo_label)
-        loss, organ_loss = _mean_over_kept(consistency_loss(student, seen), kept, organ_weights)
-    return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label, organ_loss=organ_loss)
-
-
-def _mean_over_kept(losses: Tensor, kept: Tensor, organ_weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Losses [B, K] -> scalar loss and, detached, the loss per organ [K] (NaN where nothing is kept)."""
-    patches = kept.sum(0)
-    per_organ = (losses * kept).sum(0) / patches.clamp_min(1)
-    weighted = per_organ if organ_weights is None else per_organ * organ_weights.to(per_organ)
-    loss = weighted.sum() / (patches > 0).sum().clamp_min(1)
-    return loss, torch.where(patches > 0, per_organ.detach(), torch.nan)
+        loss = mean_over_organs(consistency_loss(student, seen), kept, organ_weights)
+    return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label)
 
 
 def _check(
