@@ -50,7 +50,7 @@ STEPS: Mapping[str, TrainingStep] = {"mixed": mixed_step, "published": published
 
 @dataclass
 class TrainingState:
-    """What a checkpoint holds beside the weights: steps done, loss of each, seconds of each validation, its Dice.
+    """What a checkpoint holds beside the weights: steps done, seconds they took, loss of each, rows of validations.
 
     Raises:
         TypeError: if something is of another type, as in a file that is no checkpoint of a training.
@@ -120,7 +120,7 @@ def train_teacher(
     run = _begin(teacher.to(device), settings, folder)
     sampler = CropSampler(cases, targets=targets, settings=crop_settings)
     validate_now = partial(_validate_now, run, [crops.to(device) for crops in validation], clicks=clicks, log=log)
-    if validate_first and run.state.step == 0:
+    if validate_first and run.state.step == 0 and not run.state.validation:  # unless a run stopped in its first step
         validate_now()
     started, saved = time.monotonic() - run.state.seconds, time.monotonic()
     for _ in _remaining_steps(run):
