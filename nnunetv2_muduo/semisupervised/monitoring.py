@@ -1,4 +1,4 @@
-"""What a user sees of a MuDuo training: the teacher report, a second progress figure, a picture of one patch."""
+"""What a user sees of a training with teachers: the teacher report, a picture of one patch, warnings."""
 
 import json
 from collections.abc import Collection, Mapping
