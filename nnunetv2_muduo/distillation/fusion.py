@@ -31,7 +31,7 @@ def both_streams(p_ct: Tensor | None, p_pet: Tensor | None) -> tuple[Tensor, Ten
     return first, second
 
 
-def fuse(p_ct: Tensor, p_pet: Tensor, mix: Tensor, *, vote: StudentVote | None = None) -> Tensor:
+def fuse(p_ct: Tensor, p_pet: Tensor, mix: Tensor | None = None, *, vote: StudentVote | None = None) -> Tensor:
     """Mix the teachers and cut at one half: mix * p_ct + (1 - mix) * p_pet > 0.5 (arXiv 2606.15611, fusion).
 
     With a vote of the student's own the mixture is share * own + (1 - share) * teachers.
@@ -39,12 +39,12 @@ def fuse(p_ct: Tensor, p_pet: Tensor, mix: Tensor, *, vote: StudentVote | None =
     Args:
         p_ct: [B, K, *spatial] probabilities in [0, 1].
         p_pet: the same shape.
-        mix: [B, K] weight of the CT teacher in [0, 1]; published: drawn uniformly per patch and organ.
+        mix: [B, K] weight of the CT teacher in [0, 1] (published: drawn uniformly per patch and organ); None: one half.
         vote: None: the teachers decide alone.
 
     Returns:
         [B, K, *spatial] bool.
     """
-    weight = mix.reshape(*mix.shape, *[1] * (p_ct.ndim - 2)).to(p_ct.dtype)
+    weight = 0.5 if mix is None else mix.reshape(*mix.shape, *[1] * (p_ct.ndim - 2)).to(p_ct.dtype)
     teachers = weight * p_ct + (1 - weight) * p_pet
     return (teachers if vote is None else vote.share * vote.probabilities + (1 - vote.share) * teachers) > 0.5

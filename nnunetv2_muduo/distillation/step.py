@@ -54,7 +54,7 @@ def distil(
             is then compared with itself, so the filter keeps the patches it is surest of.
         p_pet: the same of the PET teacher.
         valid: [B, K] bool, False where an organ was not found in a patch; such a pseudo-label is never used.
-        mix: [B, K] weights of the CT teacher in [0, 1] (published: drawn uniformly); None: one half each.
+        mix: [B, K] weights of the CT teacher, as `fuse` takes them.
         keep_fraction: share of the batch to keep per organ, in (0, 1].
         min_iou: least agreement of a pseudo-label that is kept.
         organ_weights: [K] as `mean_over_organs` takes them.
@@ -73,8 +73,7 @@ def distil(
         with torch.no_grad():
             iou = torch.where(valid, soft_iou(first, second), -1.0)
             kept = consensus_filter(iou, valid, keep_fraction=keep_fraction, min_iou=min_iou)
-            even = torch.full_like(iou, 0.5)
-            pseudo_label = fuse(first, second, even if mix is None else mix, vote=vote)
+            pseudo_label = fuse(first, second, mix, vote=vote)
             seen = pseudo_label if view is None else view.of_masks(pseudo_label)
         loss = mean_over_organs(consistency_loss(student, seen), kept, organ_weights)
     return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label)

@@ -113,8 +113,7 @@ class TeacherLabels:
     @property
     def fused(self) -> Tensor:
         """[B, K, Z, Y, X] bool, the mean of both teachers, with the vote, above one half; nothing where not valid."""
-        even = torch.full_like(self.valid, 0.5, dtype=torch.float32)
-        return fuse(*self.streams, even, vote=self.vote) & self.valid[:, :, None, None, None]
+        return fuse(*self.streams, vote=self.vote) & self.valid[:, :, None, None, None]
 
 
 def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:
