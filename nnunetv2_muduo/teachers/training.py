@@ -26,21 +26,9 @@ from nnunetv2_muduo.teachers.best_weights import are_kept, keep_weights
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.parameter_groups import parameter_groups
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
-from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy
 from nnunetv2_muduo.teachers.training_settings import TrainingSettings, differing_settings, learning_rate_at
 from nnunetv2_muduo.teachers.training_steps import TrainingStep, mixed_step, published_step
 from nnunetv2_muduo.teachers.validation import best_step, mean_over_targets, validate
-
-__all__ = [
-    "CHECKPOINT",
-    "LONGEST_UNSAVED_IN_S",
-    "TrainingSettings",
-    "TrainingState",
-    "TrainingStep",
-    "dice_and_cross_entropy",
-    "learning_rate_at",
-    "train_teacher",
-]
 
 CHECKPOINT = "training.pth"
 LONGEST_UNSAVED_IN_S = 600.0  # of a training whose steps are long; a kill loses no more

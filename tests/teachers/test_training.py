@@ -15,12 +15,9 @@ from nnunetv2_muduo.teachers import training
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.sam3d import Sam3D
-from nnunetv2_muduo.teachers.training import (
-    TrainingSettings,
-    dice_and_cross_entropy,
-    learning_rate_at,
-    train_teacher,
-)
+from nnunetv2_muduo.teachers.training import train_teacher
+from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings, learning_rate_at
 from nnunetv2_muduo.teachers.training_steps import mixed_step
 
 TARGETS = {"bright": (1,), "brighter": (2,)}
