@@ -237,10 +237,8 @@ def test_a_gate_is_logged_and_used_as_weights(make, monkeypatch: pytest.MonkeyPa
 
 
 def test_mean_fusion_draws_nothing(make):
-    losses = {
-        fusion: [make(fusion=fusion, seed=0) for _ in range(2)] for fusion in ("mean", "random")
-    }  # the same students
-    for fusion, trainers in losses.items():
+    for fusion in ("mean", "random"):
+        trainers = [make(fusion=fusion, seed=0) for _ in range(2)]  # the same students
         for number, trainer in enumerate(trainers):
             trainer.teaching.randomness.manual_seed(number)
         first, second = (trainer.train_step(batch())["consistency_losses"] for trainer in trainers)
