@@ -28,7 +28,8 @@ from torch import nn
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.sam3d import Sam3D, Sam3DConfig
-from nnunetv2_muduo.teachers.training import TrainingSettings, train_teacher
+from nnunetv2_muduo.teachers.training import train_teacher
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings
 from nnunetv2_muduo.teachers.validation import mean_over_targets
 from nnunetv2_muduo.teachers.weights import load_teacher
 

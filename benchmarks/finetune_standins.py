@@ -24,8 +24,9 @@ from machine import describe_machine, write_results
 from standin_pool import TARGETS, anatomy_cases, load_cases, phantom_cases
 from standin_teachers import SIMULATIONS_PER_MAP, TRAINING_MAPS, TRAINING_PHANTOM_SEEDS, provenance
 
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.finetuning import FineTuning, finetune_teacher
-from nnunetv2_muduo.teachers.checkpoint import read_checkpoint, save_teacher
+from nnunetv2_muduo.teachers.checkpoint import save_teacher
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings
 from nnunetv2_muduo.teachers.intensity import CLAMP
 from nnunetv2_muduo.teachers.validation import mean_over_targets, validate

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nnunetv2_muduo.teachers.click_unet import ClickUNet
 from nnunetv2_muduo.teachers.crops import Crops
 from nnunetv2_muduo.teachers.descent import descend
-from nnunetv2_muduo.teachers.training import TrainingSettings
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings
 
 
 def organ_labels(crops: Crops, targets: Mapping[str, tuple[int, ...]]) -> Tensor:

@@ -22,7 +22,8 @@ from standin_pool import TARGETS, anatomy_cases, load_cases, phantom_cases
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.intensity import CLAMP
-from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingSettings, TrainingState, train_teacher
+from nnunetv2_muduo.teachers.training import CHECKPOINT, TrainingState, train_teacher
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings
 
 TRAINING_MAPS, VALIDATION_MAPS = range(24), range(24, 32)
 TRAINING_PHANTOM_SEEDS, VALIDATION_PHANTOM_SEEDS = 100_000, 200_000  # far from the seeds anyone types

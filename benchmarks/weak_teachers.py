@@ -17,7 +17,8 @@ from nnunetv2_muduo.teachers.checkpoint import save_teacher
 from nnunetv2_muduo.teachers.click_unet import ClickUNet
 from nnunetv2_muduo.teachers.crops import CropSettings
 from nnunetv2_muduo.teachers.intensity import CLAMP
-from nnunetv2_muduo.teachers.training import TrainingSettings, train_teacher
+from nnunetv2_muduo.teachers.training import train_teacher
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings
 
 PHANTOMS = 48
 

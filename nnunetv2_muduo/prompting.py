@@ -1,4 +1,4 @@
-"""From masks to the prompts a teacher takes: points inside a mask, or the mask itself on the teacher's small grid."""
+"""From masks to the points that prompt a teacher."""
 
 import math
 from dataclasses import dataclass
@@ -8,12 +8,10 @@ import cc3d
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool3d, interpolate
 
 _CANDIDATES = 2048  # voxels of a mask that are looked at; enough for a centre within a fraction of a voxel
 _HOTTEST = 0.1  # share of a mask's voxels that "uptake" chooses from
 _ROUNDS = 8  # of k-means; more moves a point by less than a voxel
-_LEAST_PROBABILITY = 1e-4  # logits of mask prompts stay within +-9.2, the range the teachers' own logits have
 _CONNECTIVITY: Final = 18  # voxels that share a face or an edge are one lesion, as autoPET counts them
 _STRATEGIES = ("spread", "random", "uptake", "centroid", "components", "first")
 
@@ -77,32 +75,6 @@ def points_from_masks(
     slots = (*masks.shape[:2], points)
     coords = torch.where(used[..., None], coords.float(), 0.0)
     return coords.reshape(*slots, -1), torch.where(used, 1, -1).reshape(slots)
-
-
-@torch.no_grad()
-def mask_prompt(probabilities: Tensor, *, size: int, kind: str) -> Tensor:
-    """Bring organ probabilities onto the cubic grid of a teacher's mask prompt.
-
-    Axes that shrink are averaged (trilinear sampling would skip most voxels), axes that grow are interpolated.
-
-    Args:
-        probabilities: [B, K, *spatial], three spatial axes, in [0, 1].
-        size: edge length M of the grid, in voxels.
-        kind: "logits", what the teachers were trained with, or "probabilities", what arXiv 2606.15611's code sends.
-
-    Returns:
-        [B, K, M, M, M] float32; logits lie within +-9.2.
-
-    Raises:
-        ValueError: for another `kind`.
-    """
-    if kind not in ("logits", "probabilities"):
-        raise ValueError(f"kind must be 'logits' or 'probabilities', not {kind!r}")
-    with torch.autocast(probabilities.device.type, enabled=False):
-        depth, height, width = (min(size, edge) for edge in probabilities.shape[2:])
-        small = adaptive_avg_pool3d(probabilities.float(), (depth, height, width))
-        cube = interpolate(small, size=[size] * 3, mode="trilinear", align_corners=False)
-        return cube.logit(eps=_LEAST_PROBABILITY) if kind == "logits" else cube
 
 
 @dataclass(frozen=True)

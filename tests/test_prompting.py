@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from nnunetv2_muduo.prompting import mask_prompt, points_from_masks
+from nnunetv2_muduo.prompting import points_from_masks
 
 STRATEGIES = ["spread", "random", "uptake", "centroid", "components", "first"]
 ONE_A_COMPONENT = ("centroid", "components")  # of masks in one piece
@@ -264,31 +264,3 @@ def test_what_does_not_fit_is_refused(change, message):
     arguments = {"masks": torch.zeros(1, 1, 4, 4, 4, dtype=torch.bool), "points": 3, "strategy": "spread"} | change
     with pytest.raises(ValueError, match=message):
         points_from_masks(arguments.pop("masks"), **arguments)
-
-
-def test_mask_prompt_averages_what_it_shrinks():
-    probabilities = torch.rand(2, 3, 8, 12, 16)
-    expected = probabilities.reshape(2, 3, 4, 2, 4, 3, 4, 4).mean((3, 5, 7))
-    assert torch.allclose(mask_prompt(probabilities, size=4, kind="probabilities"), expected, atol=1e-6)
-
-
-def test_mask_prompt_grows_short_axes_in_place():
-    ramp = torch.linspace(0, 1, 8)[:, None, None].expand(1, 1, 8, 32, 4)
-    cube = mask_prompt(ramp, size=16, kind="probabilities")
-    assert cube.shape == (1, 1, 16, 16, 16)
-    assert torch.allclose(cube[0, 0, :, 3, 5], cube[0, 0, :, 9, 0])
-    assert (cube[0, 0, 1:, 0, 0] >= cube[0, 0, :-1, 0, 0]).all()
-    assert math.isclose(cube.mean().item(), 0.5, abs_tol=1e-5)
-
-
-def test_mask_prompt_logits_are_finite_and_undo_the_sigmoid():
-    probabilities = torch.tensor([0.0, 0.25, 0.5, 1.0]).reshape(1, 4, 1, 1, 1).expand(1, 4, 4, 4, 4)
-    logits = mask_prompt(probabilities.bfloat16(), size=4, kind="logits")
-    assert logits.dtype == torch.float32
-    assert logits.isfinite().all()
-    assert torch.allclose(logits.sigmoid(), probabilities, atol=2e-4)
-
-
-def test_mask_prompt_refuses_another_kind():
-    with pytest.raises(ValueError, match="kind"):
-        mask_prompt(torch.rand(1, 1, 4, 4, 4), size=4, kind="softmax")

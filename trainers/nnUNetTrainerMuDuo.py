@@ -101,13 +101,13 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
             keep_fraction=self.settings.keep_fraction,
             min_iou=self.settings.min_iou,
             organ_weights=self.organ_weights,
+            vote=said.vote,
             view=view,
-            **said.vote,
         )
         log: dict[str, float | np.ndarray] = {
             "consistency_losses": float(result.loss.detach()),
             "teacher_seconds": seconds,
-            "teacher_agreement": _mean_where(result.iou, said.valid),
+            "teacher_agreement": _mean_over_valid(result.iou, said.valid),
             "share_kept": result.kept.float().mean(0).cpu().numpy(),
         }
         return Consistency(result.loss, log)
@@ -149,7 +149,7 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
         return partial(CachedDataLoader, cache_folder=self.cache_folder)
 
 
-def _mean_where(values: Tensor, valid: Tensor) -> np.ndarray:
+def _mean_over_valid(values: Tensor, valid: Tensor) -> np.ndarray:
     """[K] mean of values [B, K] over the valid patches, NaN where there is none."""
     number = valid.sum(0)
     mean = torch.where(valid, values, 0.0).sum(0) / number

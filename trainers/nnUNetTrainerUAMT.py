@@ -30,8 +30,8 @@ class nnUNetTrainerUAMT(MeanTeacherTrainer):
 
     def _certain(self, unlabelled: dict) -> Tensor:
         """[B, Z, Y, X] bool."""
-        passes = self.settings.uncertainty_passes
+        passes, ramp = self.settings.uncertainty_passes, self.ramp_now() or 0.0
         total = self.teacher_probabilities(unlabelled)
         for _ in range(passes - 1):  # one after the other: as many at once would need as many times the memory
             total += self.teacher_probabilities(unlabelled)
-        return predictive_entropy(total / passes) < entropy_threshold(total.shape[1], self.ramp)
+        return predictive_entropy(total / passes) < entropy_threshold(total.shape[1], ramp)

@@ -2,7 +2,7 @@
 
 from nnunetv2_muduo.distillation.agreement import soft_iou
 from nnunetv2_muduo.distillation.consensus import consensus_filter
-from nnunetv2_muduo.distillation.fusion import both_streams, fuse
+from nnunetv2_muduo.distillation.fusion import StudentVote, both_streams, fuse
 from nnunetv2_muduo.distillation.generalist import generalist_loss
 from nnunetv2_muduo.distillation.losses import consistency_loss
 from nnunetv2_muduo.distillation.mean_teacher import (
@@ -17,6 +17,7 @@ from nnunetv2_muduo.distillation.step import DistillationResult, distil
 
 __all__ = [
     "DistillationResult",
+    "StudentVote",
     "both_streams",
     "clipped_noise",
     "consensus_filter",

@@ -1,6 +1,21 @@
 """From two teachers' probabilities, and maybe the student's own, to one hard pseudo-label."""
 
+from dataclasses import dataclass
+
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StudentVote:
+    """The averaged student's say in a pseudo-label, beside the teachers (not published).
+
+    Attributes:
+        probabilities: [B, K, *spatial] in [0, 1].
+        share: its weight in [0, 1]; the teachers have the rest.
+    """
+
+    probabilities: Tensor
+    share: float
 
 
 def both_streams(p_ct: Tensor | None, p_pet: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -16,21 +31,20 @@ def both_streams(p_ct: Tensor | None, p_pet: Tensor | None) -> tuple[Tensor, Ten
     return first, second
 
 
-def fuse(p_ct: Tensor, p_pet: Tensor, mix: Tensor, *, own: Tensor | None = None, own_share: float = 0.0) -> Tensor:
+def fuse(p_ct: Tensor, p_pet: Tensor, mix: Tensor | None = None, *, vote: StudentVote | None = None) -> Tensor:
     """Mix the teachers and cut at one half: mix * p_ct + (1 - mix) * p_pet > 0.5 (arXiv 2606.15611, fusion).
 
-    With an answer of the student's own (not published) the mixture is own_share * own + (1 - own_share) * teachers.
+    With a vote of the student's own the mixture is share * own + (1 - share) * teachers.
 
     Args:
         p_ct: [B, K, *spatial] probabilities in [0, 1].
         p_pet: the same shape.
-        mix: [B, K] weight of the CT teacher in [0, 1]; published: drawn uniformly per patch and organ.
-        own: the same shape as p_ct, probabilities of the averaged student; None: the teachers decide alone.
-        own_share: its weight in [0, 1].
+        mix: [B, K] weight of the CT teacher in [0, 1] (published: drawn uniformly per patch and organ); None: one half.
+        vote: None: the teachers decide alone.
 
     Returns:
         [B, K, *spatial] bool.
     """
-    weight = mix.reshape(*mix.shape, *[1] * (p_ct.ndim - 2)).to(p_ct.dtype)
+    weight = 0.5 if mix is None else mix.reshape(*mix.shape, *[1] * (p_ct.ndim - 2)).to(p_ct.dtype)
     teachers = weight * p_ct + (1 - weight) * p_pet
-    return (teachers if own is None else own_share * own + (1 - own_share) * teachers) > 0.5
+    return (teachers if vote is None else vote.share * vote.probabilities + (1 - vote.share) * teachers) > 0.5

@@ -10,9 +10,6 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-P_ROTATION = P_SCALING = 0.2  # of a patch; nnU-Net 2.8's augmentation, as is the range of the scale
-SCALES = (0.7, 1.4)
-
 
 @dataclass(frozen=True)
 class SpatialView:
@@ -50,29 +47,41 @@ class SpatialView:
         return SpatialView(np.linalg.inv(self.matrices)).of(seen)
 
 
+@dataclass(frozen=True)
+class MotionRanges:
+    """How often and how far patches are moved.
+
+    Attributes:
+        p_rotation, p_scaling: chance of a patch to be turned, and, independently, to be scaled.
+        largest_angle: about each axis, to either side, in radians.
+        scales: the smallest and the largest, below and above 1.
+        in_plane: turn about z alone, and leave z unscaled ("dummy 2d" augmentation).
+    """
+
+    p_rotation: float
+    largest_angle: float
+    p_scaling: float
+    scales: tuple[float, float]
+    in_plane: bool
+
+
 def draw_view(
-    patches: int,
-    *,
-    extent_in_mm: Sequence[float],
-    largest_angle: float,
-    in_plane: bool,
-    generator: np.random.Generator,
+    patches: int, *, ranges: MotionRanges, extent_in_mm: Sequence[float], generator: np.random.Generator
 ) -> SpatialView:
-    """Draw a view as nnU-Net draws those of labelled patches: each is turned and, independently, scaled with 0.2.
+    """Draw a view: angles evenly from their range, scales below and above 1 equally often.
 
     Args:
         patches: how many.
+        ranges: of the motions.
         extent_in_mm: of a patch, along (z, y, x).
-        largest_angle: about each axis, in radians.
-        in_plane: turn about z alone, and leave z unscaled ("dummy 2d" augmentation).
         generator: source of the draws.
     """
-    turned, scaled = generator.random(patches) < P_ROTATION, generator.random(patches) < P_SCALING
-    angles = generator.uniform(-largest_angle, largest_angle, (patches, 3)) * turned[:, None]
-    smaller, larger = generator.uniform(SCALES[0], 1, patches), generator.uniform(1, SCALES[1], patches)
+    turned, scaled = generator.random(patches) < ranges.p_rotation, generator.random(patches) < ranges.p_scaling
+    angles = generator.uniform(-ranges.largest_angle, ranges.largest_angle, (patches, 3)) * turned[:, None]
+    smaller, larger = generator.uniform(ranges.scales[0], 1, patches), generator.uniform(1, ranges.scales[1], patches)
     scale = np.where(generator.random(patches) < 0.5, smaller, larger)
     scales = np.where(scaled, scale, 1.0)[:, None].repeat(3, 1)
-    if in_plane:
+    if ranges.in_plane:
         angles[:, :2], scales[:, 2] = 0.0, 1.0
     return spatial_view(angles, scales, extent_in_mm=extent_in_mm)
 

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from nnunetv2_muduo.distillation.agreement import soft_iou
 from nnunetv2_muduo.distillation.consensus import consensus_filter
-from nnunetv2_muduo.distillation.fusion import both_streams, fuse
+from nnunetv2_muduo.distillation.fusion import StudentVote, both_streams, fuse
 from nnunetv2_muduo.distillation.losses import consistency_loss
+from nnunetv2_muduo.distillation.organ_mean import mean_over_organs
 from nnunetv2_muduo.distillation.spatial_view import SpatialView
 
 
@@ -21,14 +22,12 @@ class DistillationResult:
         iou: [B, K] soft IoU of the teachers, -1 where the organ is invalid.
         kept: [B, K] bool, the pseudo-labels that the loss used.
         pseudo_label: [B, K, Z, Y, X] bool, of every organ whether kept or not.
-        organ_loss: [K] loss per organ before weighting, NaN where nothing was kept.
     """
 
     loss: Tensor
     iou: Tensor
     kept: Tensor
     pseudo_label: Tensor
-    organ_loss: Tensor
 
 
 def distil(
@@ -41,15 +40,13 @@ def distil(
     keep_fraction: float = 0.5,
     min_iou: float = 0.0,
     organ_weights: Tensor | None = None,
-    own: Tensor | None = None,
-    own_share: float = 0.0,
+    vote: StudentVote | None = None,
     view: SpatialView | None = None,
 ) -> DistillationResult:
     """Consensus filter, fusion and consistency loss of a batch of unlabelled patches (arXiv 2606.15611).
 
-    The loss is the mean over an organ's kept patches, then the mean over the organs with a kept patch. `organ_weights`
-    multiply each organ's loss and leave the number it is divided by as it was, so a weight of 0 takes an organ's
-    influence away without giving it to the others. Everything is computed in at least float32, inside autocast as well.
+    The loss is the mean over an organ's kept patches, then over the organs with a kept patch (`mean_over_organs`).
+    Everything is computed in at least float32, inside autocast as well.
 
     Args:
         student: [B, K, Z, Y, X] probabilities of the K organs (no background).
@@ -57,13 +54,12 @@ def distil(
             is then compared with itself, so the filter keeps the patches it is surest of.
         p_pet: the same of the PET teacher.
         valid: [B, K] bool, False where an organ was not found in a patch; such a pseudo-label is never used.
-        mix: [B, K] weights of the CT teacher in [0, 1] (published: drawn uniformly); None: one half each.
+        mix: [B, K] weights of the CT teacher, as `fuse` takes them.
         keep_fraction: share of the batch to keep per organ, in (0, 1].
         min_iou: least agreement of a pseudo-label that is kept.
-        organ_weights: [K] weights of at least 0, or None for 1 each.
-        own: [B, K, Z, Y, X] probabilities of the averaged student, which vote on the pseudo-label, but neither on what
-            is valid nor on what is kept; None: the teachers decide alone.
-        own_share: their weight in [0, 1]; the teachers have the rest.
+        organ_weights: [K] as `mean_over_organs` takes them.
+        vote: of the averaged student on the pseudo-label, but neither on what is valid nor on what is kept; None: the
+            teachers decide alone.
         view: how the patches lay before the student; its probabilities are of that view, everything else is of the
             patches. None: it saw them as they are.
 
@@ -71,28 +67,16 @@ def distil(
         ValueError: when both teachers are missing or shapes do not fit.
     """
     first, second = both_streams(p_ct, p_pet)
-    _check(student, first, second, valid, mix, organ_weights)
-    if own is not None and own.shape != student.shape:
-        raise ValueError(f"student and own differ in shape: {[tuple(student.shape), tuple(own.shape)]}")
+    _check(student, first, second, valid, mix, organ_weights, vote)
     with torch.autocast(student.device.type, enabled=False):
         student, first, second = _full_precision(student), _full_precision(first), _full_precision(second)
         with torch.no_grad():
             iou = torch.where(valid, soft_iou(first, second), -1.0)
             kept = consensus_filter(iou, valid, keep_fraction=keep_fraction, min_iou=min_iou)
-            even = torch.full_like(iou, 0.5)
-            pseudo_label = fuse(first, second, even if mix is None else mix, own=own, own_share=own_share)
+            pseudo_label = fuse(first, second, mix, vote=vote)
             seen = pseudo_label if view is None else view.of_masks(pseudo_label)
-        loss, organ_loss = _mean_over_kept(consistency_loss(student, seen), kept, organ_weights)
-    return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label, organ_loss=organ_loss)
-
-
-def _mean_over_kept(losses: Tensor, kept: Tensor, organ_weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Losses [B, K] -> scalar loss and, detached, the loss per organ [K] (NaN where nothing is kept)."""
-    patches = kept.sum(0)
-    per_organ = (losses * kept).sum(0) / patches.clamp_min(1)
-    weighted = per_organ if organ_weights is None else per_organ * organ_weights.to(per_organ)
-    loss = weighted.sum() / (patches > 0).sum().clamp_min(1)
-    return loss, torch.where(patches > 0, per_organ.detach(), torch.nan)
+        loss = mean_over_organs(consistency_loss(student, seen), kept, organ_weights)
+    return DistillationResult(loss=loss, iou=iou, kept=kept, pseudo_label=pseudo_label)
 
 
 def _check(
@@ -102,10 +86,13 @@ def _check(
     valid: Tensor,
     mix: Tensor | None,
     organ_weights: Tensor | None,
+    vote: StudentVote | None,
 ) -> None:
     if not student.shape == first.shape == second.shape:
         shapes = [tuple(tensor.shape) for tensor in (student, first, second)]
         raise ValueError(f"student and teachers differ in shape: {shapes}")
+    if vote is not None and vote.probabilities.shape != student.shape:
+        raise ValueError(f"student and vote differ in shape: {[tuple(student.shape), tuple(vote.probabilities.shape)]}")
     organs = tuple(student.shape[:2])
     if tuple(valid.shape) != organs or valid.dtype != torch.bool or (mix is not None and tuple(mix.shape) != organs):
         raise ValueError(f"valid (bool) and mix must have shape {organs}")

@@ -13,7 +13,7 @@ from nnunetv2_muduo.finetuning.sources import CaseSource, hold_out, labelled_cas
 from nnunetv2_muduo.finetuning.starting_point import architecture_of, start_from_config, start_from_teacher
 from nnunetv2_muduo.finetuning.targets import common_targets
 from nnunetv2_muduo.teachers.crops import CropSettings
-from nnunetv2_muduo.teachers.training import TrainingSettings
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.json_files import read_json
-from nnunetv2_muduo.teachers.checkpoint import built, read_checkpoint, read_config
+from nnunetv2_muduo.teachers.checkpoint import built, read_config
 from nnunetv2_muduo.teachers.registry import find_architecture, known_architectures
 from nnunetv2_muduo.teachers.weights import find_weights, load_teacher
 

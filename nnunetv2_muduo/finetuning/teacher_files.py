@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import is_plain_name
-from nnunetv2_muduo.teachers.checkpoint import read_checkpoint
 from nnunetv2_muduo.teachers.weights import KNOWN_TEACHERS, save_teacher, weights_folder
 
 

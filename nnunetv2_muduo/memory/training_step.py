@@ -9,6 +9,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.distillation.spatial_view import SpatialView, spatial_view
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
@@ -25,7 +26,6 @@ from nnunetv2_muduo.semisupervised.student_views import StudentViews
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 from nnunetv2_muduo.teachers import Sam3D
 from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS
-from nnunetv2_muduo.teachers.checkpoint import read_checkpoint
 from nnunetv2_muduo.teachers.registry import find_architecture
 from nnunetv2_muduo.teachers.weights import find_weights
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
 from nnunetv2_muduo.semisupervised.ema_copy import EmaCopy
-from nnunetv2_muduo.semisupervised.prompt_trainer import unwrapped
+from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
 
 STATE_KEY = "muduo_state"  # of a checkpoint: what a resumed training needs beyond nnU-Net's own entries
 

@@ -22,9 +22,8 @@ class MeanTeacherTrainer(SemiSupervisedTrainer):
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        if (
-            seed := self.seed_of_epoch(Stream.NOISE)
-        ) is not None:  # by epoch, so that a resumed training draws what it would have drawn
+        seed = self.seed_of_epoch(Stream.NOISE)  # a resumed training draws what it would have drawn
+        if seed is not None:
             self.noise.manual_seed(seed)
 
     def teacher_probabilities(self, unlabelled: dict) -> Tensor:

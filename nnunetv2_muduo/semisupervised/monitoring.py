@@ -1,4 +1,4 @@
-"""What a user sees of a MuDuo training: the teacher report, a second progress figure, a picture of one patch."""
+"""What a user sees of a training with teachers: the teacher report, a picture of one patch, warnings."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -14,10 +14,10 @@ from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
-from nnunetv2_muduo.semisupervised.prompt_trainer import unwrapped
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport, make_teacher_report
 from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching, organ_masks
+from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
 
 if TYPE_CHECKING:
     from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer

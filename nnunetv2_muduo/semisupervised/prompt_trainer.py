@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
-from torch._dynamo import OptimizedModule
 
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint, refuse_damaged
 from nnunetv2_muduo.environment import without_wandb
@@ -20,6 +19,7 @@ from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
 from nnunetv2_muduo.semisupervised.prompt_origin import PromptOrigin, refuse_other_origin, stored_origin
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
+from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
 from nnunetv2_muduo.settings import Settings
 
 FINAL, LATEST = "checkpoint_final.pth", "checkpoint_latest.pth"  # nnU-Net's names
@@ -77,17 +77,6 @@ class PromptGeneratorTrainer(ConfiguredTrainer):
 
     def checkpoint_entries(self) -> dict[str, Any]:
         return {} if self.origin is None else self.origin.as_entry()
-
-
-def without_ddp(network: nn.Module) -> nn.Module:
-    """The module inside DDP's wrapper, compiled where nnU-Net compiled it."""
-    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
-
-
-def unwrapped(network: nn.Module) -> nn.Module:
-    """The module inside DDP's and torch.compile's wrappers."""
-    network = without_ddp(network)
-    return network._orig_mod if isinstance(network, OptimizedModule) else network
 
 
 def prompt_generator_of(student: nnUNetTrainer, trainer_class: type[PromptGeneratorTrainer]) -> nn.Module:

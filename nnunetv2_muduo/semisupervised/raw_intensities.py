@@ -8,7 +8,6 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.teachers.intensity import raw_intensity
 
 RAW_INTENSITY_KEY = "raw_intensity"  # of a case's properties: [(scale, shift) of each channel]
 OUTSIDE_IS_ZERO_KEY = "outside_is_zero"  # of a case's properties: bool of each channel, see `outside_is_zero`
@@ -16,9 +15,11 @@ OUTSIDE_IS_ZERO_KEY = "outside_is_zero"  # of a case's properties: bool of each 
 AIR_IN_HU = -1024.0
 NO_UPTAKE_IN_SUV = 0.0
 
-ScaleAndShift = tuple[float, float]
+ScaleAndShift = tuple[float, float]  # raw = normalised * scale + shift
 
 _FROM_EACH_CASE = ("ZScoreNormalization", "RescaleTo01Normalization")
+_INVERTIBLE = ("CTNormalization", "ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization")
+_LEAST_SCALE = 1e-8  # nnU-Net divides by no less
 
 
 def check_schemes(configuration: ConfigurationManager, channels: Sequence[str]) -> None:
@@ -119,14 +120,39 @@ _ANY_PROPERTIES = {"mean": 0.0, "std": 1.0, "percentile_00_5": -1.0, "percentile
 
 
 def _undo(scheme: str, properties: dict | None, channel: NDArray | None) -> ScaleAndShift:
-    """(scale, shift) of one channel; the statistics are taken just as nnU-Net's normalisation takes them."""
-    statistics: dict[str, float | None] = dict.fromkeys(("mean", "std", "minimum", "maximum"))
-    if channel is not None and scheme in _FROM_EACH_CASE:
-        statistics = {
-            "mean": float(channel.mean()),
-            "std": float(channel.std()),
-            "minimum": float(channel.min()),
-            "maximum": float(channel.max()),
-        }
-    undone = raw_intensity(scheme, intensity_properties=properties, **statistics)
-    return undone.scale, undone.shift
+    """How to undo one of nnU-Net's normalisation schemes for one channel.
+
+    What CTNormalization clipped (to the 0.5 and 99.5 percentiles of the foreground) stays clipped.
+
+    Args:
+        scheme: its name in the plans.
+        properties: the channel's intensity properties in the plans; read for CTNormalization only.
+        channel: raw voxels of the case that were normalised, in any shape; statistics are taken just as nnU-Net takes
+            them. None where the plans alone decide (not `needs_scan`).
+
+    Raises:
+        UserError: for a scheme that cannot be undone, naming it, and for plans without the intensity properties.
+    """
+    if scheme == "NoNormalization":
+        return 1.0, 0.0
+    if scheme == "CTNormalization":
+        if not properties or not {"mean", "std"} <= properties.keys():
+            raise UserError(
+                "The plans lack the foreground intensity properties of a CTNormalization channel; plan again."
+            )
+        return _affine(properties["std"], properties["mean"])
+    if scheme not in _INVERTIBLE:
+        raise UserError(
+            f"The teachers need raw intensities, which cannot be recovered from {scheme}; plan with one of "
+            f"{', '.join(_INVERTIBLE)}."
+        )
+    if channel is None:
+        raise ValueError(f"{scheme} takes its statistics from each case")
+    if scheme == "ZScoreNormalization":
+        return _affine(channel.std(), channel.mean())
+    minimum = float(channel.min())
+    return _affine(float(channel.max()) - minimum, minimum)
+
+
+def _affine(scale: float, shift: float) -> ScaleAndShift:
+    return max(float(scale), _LEAST_SCALE), float(shift)

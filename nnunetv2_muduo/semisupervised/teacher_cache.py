@@ -103,7 +103,8 @@ def build_teacher_cache(
         teaching: the teachers and the prompt generator, on the device that computes.
         loader: crops the preprocessed cases; its patch is the tile.
         scans_folder: holds the preprocessed cases.
-        cache_folder: of this training alone; made when missing. Cases that the loader does not know are removed.
+        cache_folder: of this training alone; made when missing. Cases that the loader does not know stay (see
+            `remove_other_cases`).
         organs: K.
         share: (rank, processes): this process does each `processes`-th case, so that several GPUs share the work.
         log: takes what is worth telling.

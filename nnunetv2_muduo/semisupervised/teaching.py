@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_muduo.distillation import both_streams, fuse, soft_iou
+from nnunetv2_muduo.distillation import StudentVote, both_streams, fuse, soft_iou
 from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import DualTeacher, PromptableTeacher, TeacherView
@@ -55,6 +55,11 @@ class OwnAnswer:
     label_share: float = 0.0
     prompt_share: float = 0.0
 
+    @property
+    def vote(self) -> StudentVote:
+        """Its say in pseudo-labels."""
+        return StudentVote(self.probabilities, self.label_share)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -91,14 +96,14 @@ class TeacherLabels:
         p_pet: [B, K, Z, Y, X] probabilities of the PET teacher; None where it is switched off.
         generator: [B, K, Z, Y, X] bool, the prompt generator's organs; None where nothing needs it.
         valid: [B, K] bool, the organ was found in the patch, and the teachers' answer is about what was found.
-        own: the averaged student's answer; None where it has no vote.
+        vote: of the averaged student on the pseudo-label; None where it has none.
     """
 
     p_ct: Tensor | None
     p_pet: Tensor | None
     generator: Tensor | None
     valid: Tensor
-    own: OwnAnswer | None = None
+    vote: StudentVote | None = None
 
     @property
     def streams(self) -> tuple[Tensor, Tensor]:
@@ -106,15 +111,9 @@ class TeacherLabels:
         return both_streams(self.p_ct, self.p_pet)
 
     @property
-    def vote(self) -> dict[str, Any]:
-        """The averaged student's vote, as `distil` and `fuse` take it."""
-        return {} if self.own is None else {"own": self.own.probabilities, "own_share": self.own.label_share}
-
-    @property
     def fused(self) -> Tensor:
-        """[B, K, Z, Y, X] bool, the mean of both teachers above one half; nothing of organs that are not valid."""
-        even = torch.full_like(self.valid, 0.5, dtype=torch.float32)
-        return fuse(*self.streams, even, **self.vote) & self.valid[:, :, None, None, None]
+        """[B, K, Z, Y, X] bool, the mean of both teachers, with the vote, above one half; nothing where not valid."""
+        return fuse(*self.streams, vote=self.vote) & self.valid[:, :, None, None, None]
 
 
 def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:
@@ -253,7 +252,7 @@ class Teaching:
             p_pet = self.pet_view.of_scans(seen).back(evidence.pet_logits, evidence.pet_asked).sigmoid()
         if self.settings.min_prompt_iou > 0:
             valid = valid & (prompt_agreement(p_ct, p_pet, found) >= self.settings.min_prompt_iou)
-        return TeacherLabels(p_ct, p_pet, generator, valid, own)
+        return TeacherLabels(p_ct, p_pet, generator, valid, None if own is None else own.vote)
 
     def _generate_prompts(self, clean: Tensor, own: OwnAnswer | None) -> tuple[Tensor | None, Tensor | None]:
         """Probabilities [B, K, Z, Y, X] and label map [B, Z, Y, X] of the generator and the student's share in them."""

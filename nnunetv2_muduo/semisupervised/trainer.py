@@ -86,8 +86,7 @@ class SemiSupervisedTrainer(EmaTrainer):
             processes,
             self.local_rank,
         )
-        self.iteration = 0
-        self.ramp = 0.0  # of this step, from 0 to 1
+        self.iteration = 0  # steps that are done
         self._declare_log_keys()
 
     # What a subclass fills in
@@ -197,9 +196,9 @@ class SemiSupervisedTrainer(EmaTrainer):
         self.iteration = self.current_epoch * self.num_iterations_per_epoch
 
     def train_step(self, batch: dict) -> dict:
-        weight, self.ramp = self.consistency_weight_now(), self.ramp_now() or 0.0
-        self.iteration += 1
-        return self.learn_from(batch, weight)
+        outcome = self.learn_from(batch, self.consistency_weight_now())
+        self.iteration += 1  # only now: whatever grows in a step grows with the same ramp
+        return outcome
 
     def learn_from(self, batch: dict, weight: float | None) -> dict:
         """nnU-Net's step on labelled and unlabelled patches in one forward pass.

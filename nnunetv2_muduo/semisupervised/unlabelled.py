@@ -92,7 +92,17 @@ def preprocess_unlabelled(
     if stale := {case: files for case, files in scans.items() if case not in fresh}:  # or the folder may be read-only
         with private_folder(folder) as partial_folder:
             jobs = [
-                CaseJob(case, files, folder, partial_folder, plans, configuration, dataset_json, channels, fingerprint)
+                CaseJob(
+                    case=case,
+                    files=files,
+                    folder=folder,
+                    partial_folder=partial_folder,
+                    plans=plans,
+                    configuration=configuration,
+                    dataset_json=dataset_json,
+                    channels=channels,
+                    fingerprint=fingerprint,
+                )
                 for case, files in stale.items()
             ]
             bad |= _run(jobs, num_processes=num_processes, progress=progress)

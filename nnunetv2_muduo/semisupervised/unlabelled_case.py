@@ -34,7 +34,7 @@ BODY_LOCATIONS_KEY = "body_locations"  # of a case's properties: [n, 3] (z, y, x
 NUMBER_OF_BODY_LOCATIONS = 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CaseJob:
     """What a worker needs to preprocess one scan; travels between processes.
 
@@ -76,9 +76,7 @@ def preprocess_case(job: CaseJob) -> CaseOutcome:
         UserError: when memory or disk do not suffice, which is no fault of the scan.
     """
     try:
-        stamp = source_stamp(
-            job.files, job.fingerprint
-        )  # taken first: a file that changes meanwhile is stale next time
+        stamp = source_stamp(job.files, job.fingerprint)  # first: a file that changes meanwhile is stale next time
         if is_fresh(job.folder, job.case, stamp):
             return CaseOutcome(job.case, None)  # another training that started at the same time was faster
         _store(job, *_preprocess(job), stamp)

@@ -2,7 +2,7 @@
 
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.dual import DualTeacher
-from nnunetv2_muduo.teachers.intensity import RawIntensity, normalise_for_teacher, raw_intensity
+from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher, TeacherSpec
 from nnunetv2_muduo.teachers.registry import register_architecture
 from nnunetv2_muduo.teachers.sam3d import Sam3D, Sam3DConfig
@@ -13,12 +13,10 @@ __all__ = [
     "ClickUNetConfig",
     "DualTeacher",
     "PromptableTeacher",
-    "RawIntensity",
     "Sam3D",
     "Sam3DConfig",
     "TeacherSpec",
     "TeacherView",
     "normalise_for_teacher",
-    "raw_intensity",
     "register_architecture",
 ]

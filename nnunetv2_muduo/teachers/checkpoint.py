@@ -11,12 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_muduo.checkpoint_files import mismatches, read_checkpoint, without_prefixes
+from nnunetv2_muduo.checkpoint_files import mismatches, without_prefixes
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.registry import check_teacher, find_architecture
-
-__all__ = ["build_teacher", "read_checkpoint", "read_config", "save_teacher"]
 
 _STATE_KEYS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")  # left by DataParallel, torch.compile and wrappers

@@ -12,7 +12,7 @@ from torch import Tensor
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
 
-LOCATIONS_KEPT_PER_LABEL = 2000
+LOCATIONS_KEPT_PER_LABEL = 2000  # at least, where there are more
 MOST_TRIES = 300  # cubes that are drawn until one holds enough of a target
 IGNORED = 255  # label of voxels of which nobody knows what they are
 
@@ -244,7 +244,7 @@ def resample_box(case: TrainingCase, positions: Sequence[np.ndarray], *, fill: f
 
 
 def _locations(labels: np.ndarray, wanted: set[int]) -> dict[int, np.ndarray]:
-    """Up to 2,000 evenly chosen voxels (z, y, x) of each wanted label that is there."""
+    """Evenly chosen voxels [n, 3] (z, y, x) of each wanted label that is there: all, or 2,000 to 4,000 of more."""
     found = {}
     labels = np.asarray(labels[...])  # a scan that lies on disk is read once
     for label in np.unique(labels).tolist():

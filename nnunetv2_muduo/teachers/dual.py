@@ -55,7 +55,6 @@ class DualTeacher(nn.Module):
         mask_prompt: masks are sent as "logits", what the teachers were trained with, or as "probabilities" (published).
         point_mask: points are sent with a mask of "zeros", as in training, or with "none", the learned no-mask vector
             (published).
-        organs_per_pass: decode at most so many organs at once, to bound memory; None decodes all.
         bfloat16: compute in bfloat16; None: where the device has instructions for it.
 
     Raises:
@@ -69,7 +68,6 @@ class DualTeacher(nn.Module):
         *,
         mask_prompt: str = "logits",
         point_mask: str = "zeros",
-        organs_per_pass: int | None = None,
         bfloat16: bool | None = None,
     ) -> None:
         super().__init__()
@@ -81,7 +79,6 @@ class DualTeacher(nn.Module):
         self.pet = pet
         self.mask_prompt = mask_prompt
         self.point_mask = point_mask
-        self.organs_per_pass = organs_per_pass
         self.in_bfloat16 = bfloat16  # `bfloat16` is a method of every module
         self.requires_grad_(False)
         self.eval()
@@ -213,13 +210,8 @@ class DualTeacher(nn.Module):
         asked = wanted[images, organs].to(device, non_blocking=True)
         images, organs = (index.to(device, non_blocking=True) for index in (images, organs))
         with torch.inference_mode(), self._precision(device):
-            embedding = encoded.of(images[:, 0])
-            step = self.organs_per_pass or organs.shape[1]
-            for start in range(0, organs.shape[1], step):
-                part = organs[:, start : start + step]
-                answers = decode(embedding, images, part).float()
-                answers = answers.where(asked[:, start : start + step, None, None, None], ABSENT_LOGIT)
-                logits[images, part] = answers
+            answers = decode(encoded.of(images[:, 0]), images, organs).float()
+            logits[images, organs] = answers.where(asked[:, :, None, None, None], ABSENT_LOGIT)
         return logits
 
     def computes_in_bfloat16(self, device: torch.device) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-Window = tuple[int, int, int]  # (z, y, x), in half windows from the first one
+from nnunetv2_muduo.teachers.tiling import blending_weights
 
-_SIGMA = 1 / 8  # of the Gaussian weights, as a share of a window's edge: its border counts for next to nothing
+Window = tuple[int, int, int]  # (z, y, x), in half windows from the first one
 
 
 def blend(pieces: Mapping[Window, Tensor], *, low: Window, high: Window) -> tuple[Tensor, Tensor]:
@@ -52,8 +52,7 @@ def bounds(windows: Mapping[Window, Tensor]) -> tuple[Window, Window]:
 
 
 def _gaussian(size: int) -> Tensor:
-    off_centre = (torch.arange(size) + 0.5) / size - 0.5
-    along = torch.exp(-0.5 * (off_centre / _SIGMA) ** 2)
+    along = blending_weights((torch.arange(size) + 0.5) / size - 0.5)
     return along[:, None, None] * along[:, None] * along
 
 

@@ -71,12 +71,20 @@ def weights_from_cubes(axis: TiledAxis, size: int) -> Tensor:
     for start in axis.starts:
         resampled.append(resampling_weights((centres - start) / step, 1 / step, count=size))
         off_centre = (centres - start) / axis.extent - 0.5
-        gaussian = torch.exp(-0.5 * (off_centre / _SIGMA) ** 2)
-        blend.append(torch.where(off_centre.abs() <= 0.5, gaussian, 0.0))
+        blend.append(torch.where(off_centre.abs() <= 0.5, blending_weights(off_centre), 0.0))
     shares = torch.stack(blend) / torch.stack(blend).sum(0)
     return torch.cat(
         [share[:, None] * weights for share, weights in zip(shares, resampled, strict=True)], dim=1
     ).float()
+
+
+def blending_weights(off_centre: Tensor) -> Tensor:
+    """What voxels of a cube count where cubes overlap: a Gaussian, next to nothing at the border.
+
+    Args:
+        off_centre: how far they lie from the cube's middle, along one axis, in edges of the cube.
+    """
+    return torch.exp(-0.5 * (off_centre / _SIGMA) ** 2)
 
 
 def resampling_weights(centres: Tensor, ratio: float, *, count: int) -> Tensor:

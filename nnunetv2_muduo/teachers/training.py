@@ -26,21 +26,9 @@ from nnunetv2_muduo.teachers.best_weights import are_kept, keep_weights
 from nnunetv2_muduo.teachers.crops import Crops, CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.parameter_groups import parameter_groups
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
-from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy
 from nnunetv2_muduo.teachers.training_settings import TrainingSettings, differing_settings, learning_rate_at
 from nnunetv2_muduo.teachers.training_steps import TrainingStep, mixed_step, published_step
 from nnunetv2_muduo.teachers.validation import best_step, mean_over_targets, validate
-
-__all__ = [
-    "CHECKPOINT",
-    "LONGEST_UNSAVED_IN_S",
-    "TrainingSettings",
-    "TrainingState",
-    "TrainingStep",
-    "dice_and_cross_entropy",
-    "learning_rate_at",
-    "train_teacher",
-]
 
 CHECKPOINT = "training.pth"
 LONGEST_UNSAVED_IN_S = 600.0  # of a training whose steps are long; a kill loses no more
@@ -50,7 +38,7 @@ STEPS: Mapping[str, TrainingStep] = {"mixed": mixed_step, "published": published
 
 @dataclass
 class TrainingState:
-    """What a checkpoint holds beside the weights: steps done, loss of each, seconds of each validation, its Dice.
+    """What a checkpoint holds beside the weights: steps done, seconds they took, loss of each, rows of validations.
 
     Raises:
         TypeError: if something is of another type, as in a file that is no checkpoint of a training.
@@ -120,7 +108,7 @@ def train_teacher(
     run = _begin(teacher.to(device), settings, folder)
     sampler = CropSampler(cases, targets=targets, settings=crop_settings)
     validate_now = partial(_validate_now, run, [crops.to(device) for crops in validation], clicks=clicks, log=log)
-    if validate_first and run.state.step == 0:
+    if validate_first and run.state.step == 0 and not run.state.validation:  # unless a run stopped in its first step
         validate_now()
     started, saved = time.monotonic() - run.state.seconds, time.monotonic()
     for _ in _remaining_steps(run):

@@ -1,7 +1,7 @@
 """What is done with the cubes of one step: the mixed scheme of the stand-ins, or the published one with CPCL."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Protocol, cast
 
 import torch
@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from nnunetv2_muduo.teachers.cpcl import PUBLISHED_RECTIFIED_SHARE, Ensemble, rectified_labels
 from nnunetv2_muduo.teachers.crops import Crops
 from nnunetv2_muduo.teachers.descent import descend, step_clipped
-from nnunetv2_muduo.teachers.prompt_rounds import click_prompts, correct, corrected_rounds, first_prompts, to_cube
+from nnunetv2_muduo.teachers.prompt_rounds import (
+    Prompts,
+    click_prompts,
+    correct,
+    corrected_rounds,
+    first_prompts,
+    to_cube,
+)
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy, target_losses
 from nnunetv2_muduo.teachers.training_settings import TrainingSettings
@@ -28,15 +35,6 @@ class TrainingStep(Protocol):
         settings: TrainingSettings,
         generator: torch.Generator,
     ) -> float: ...
-
-
-@dataclass(frozen=True)
-class SentPrompt:
-    """One prompt of a round for every target: coords [B, K, N, 3], labels [B, K, N], masks [B, K, M, M, M]."""
-
-    coords: Tensor
-    labels: Tensor
-    masks: Tensor
 
 
 def mixed_step(
@@ -138,7 +136,7 @@ def round_loss(
 
 def published_round(
     teacher: PromptableTeacher, embedding: Tensor, crops: Crops, *, clicks: int, generator: torch.Generator
-) -> Iterator[tuple[SentPrompt, Tensor]]:
+) -> Iterator[tuple[Prompts, Tensor]]:
     """Yield what is sent and the logits on the cube, [B, K, S, S, S], for each prompt of a published round.
 
     The first prompt is a click with a zero mask; each next one adds a click in the error region and passes the previous
@@ -151,7 +149,7 @@ def published_round(
     prompts = click_prompts(crops, mask_size=teacher.spec.mask_size, generator=generator)
     for number in range(clicks):
         labels = torch.full_like(prompts.labels, -1) if number in alone else prompts.labels
-        sent = SentPrompt(prompts.coords, labels, prompts.masks)
+        sent = replace(prompts, labels=labels)
         logits, _ = teacher.decode(embedding, sent.coords, sent.labels, sent.masks)
         on_cube = to_cube(logits, crops.targets.shape[-1])
         yield sent, on_cube
@@ -176,7 +174,7 @@ def _rectify(
     *,
     settings: TrainingSettings,
     generator: torch.Generator,
-) -> tuple[Tensor, list[SentPrompt]]:
+) -> tuple[Tensor, list[Prompts]]:
     """Play a round: the labels rectified by its answers, bool [B, K, S, S, S], and the prompts that led to them."""
     ensemble, sent = Ensemble(), []
     for prompt, logits in published_round(
@@ -191,8 +189,8 @@ def _rectify(
 
 
 def _ask_again(
-    teacher: PromptableTeacher, embedding: Tensor, crops: Crops, sent: list[SentPrompt]
-) -> Iterator[tuple[SentPrompt, Tensor]]:
+    teacher: PromptableTeacher, embedding: Tensor, crops: Crops, sent: list[Prompts]
+) -> Iterator[tuple[Prompts, Tensor]]:
     """The answers to prompts that were sent before, now with gradients."""
     for prompt in sent:
         logits, _ = teacher.decode(embedding, prompt.coords, prompt.labels, prompt.masks)

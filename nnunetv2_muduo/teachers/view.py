@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -79,13 +79,9 @@ class TeacherView:
         self._mirrored = tuple(int(axis) for axis in mirrored)
         self._to_cubes = {size: self._map(weights_to_cubes, size, patch_is=1) for size in sizes}
         self._to_patch = {size: self._map(weights_from_cubes, size, patch_is=0) for size in sizes}
-        self._arguments: dict[str, Any] = {
-            "patch_size": patch_size,
-            "spacing_in_mm": spacing_in_mm,
-            "grid": grid,
-            "clamp": clamp,
-            "axes": axes,
-        }
+        self._view_mirrored = partial(
+            TeacherView, spec, patch_size=patch_size, spacing_in_mm=spacing_in_mm, grid=grid, clamp=clamp, axes=axes
+        )
         self._mirrored_views: dict[tuple[int, ...], TeacherView] = {self._mirrored: self}
 
     def of_scans(self, orientations: Sequence[str | None] | None) -> "TeacherView | MixedViews":
@@ -104,7 +100,7 @@ class TeacherView:
         mirrored = () if orientation is None else mirrored_axes(orientation, self.spec.orientation) or ()
         if mirrored not in self._mirrored_views:
             with torch.inference_mode(False):  # kept for later calls, which may want gradients
-                self._mirrored_views[mirrored] = TeacherView(self.spec, **self._arguments, mirrored=mirrored)
+                self._mirrored_views[mirrored] = self._view_mirrored(mirrored=mirrored)
         return self._mirrored_views[mirrored]
 
     def images(self, raw: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of
 from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS, STAND_IN_FOLDER, ReleasedTeacher, weights_folder
-from nnunetv2_muduo.teachers.checkpoint import build_teacher, read_checkpoint, save_teacher
+from nnunetv2_muduo.teachers.checkpoint import build_teacher, save_teacher
 from nnunetv2_muduo.teachers.download import clear_staging, fetch_weights, missing_weights
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from nnunetv2_muduo.errors import UnsupportedError, UserError
-from nnunetv2_muduo.semisupervised.prompt_trainer import unwrapped
+from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
 from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
 
 

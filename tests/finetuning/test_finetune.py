@@ -11,9 +11,10 @@ from phantom_datasets import LABELS, write_dataset
 from tiny_teachers import CLICK_UNET, SAM3D
 
 from nnunetv2_muduo import cli
+from nnunetv2_muduo.checkpoint_files import read_checkpoint
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.teachers import training
-from nnunetv2_muduo.teachers.checkpoint import read_checkpoint, save_teacher
+from nnunetv2_muduo.teachers.checkpoint import save_teacher
 from nnunetv2_muduo.teachers.click_unet import ClickUNet
 from nnunetv2_muduo.teachers.sam3d import Sam3D
 from nnunetv2_muduo.teachers.weights import load_teacher

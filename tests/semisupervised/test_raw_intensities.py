@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from nnunetv2.preprocessing.normalization import default_normalization_schemes as nnunet_schemes
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.raw_intensities import (
+    check_schemes,
     crop_as_nnunet_does,
     needs_scan,
     outside_is_zero,
@@ -11,6 +14,8 @@ from nnunetv2_muduo.semisupervised.raw_intensities import (
     raw_intensities_of_plans,
     raw_padding,
 )
+
+SCHEMES = ["CTNormalization", "ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization"]
 
 
 def managers(dataset):
@@ -54,6 +59,35 @@ def test_statistics_are_nnunets_own_on_cropped_and_masked_scans(tiny_dataset, sc
         np.testing.assert_allclose(raw, cropped[channel], atol=1e-3)
     if with_labels:
         assert labels.min() == 0, "nnU-Net's cropping writes into labels; not into ours"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("constant", [False, True])
+def test_what_nnunet_normalised_comes_back(tiny_dataset, scheme, constant):
+    tiny_dataset.set_schemes(scheme, scheme)
+    plans, configuration = managers(tiny_dataset)
+    case = np.random.default_rng(0).uniform(-800, 700, (2, 5, 6, 7)).astype(np.float32)
+    if constant:
+        case[:] = 7.0
+    undone = raw_intensities_of_case(case, np.zeros(case.shape[1:]), plans, configuration)
+    for channel, (scale, shift) in enumerate(undone):
+        properties = plans.foreground_intensity_properties_per_channel[str(channel)]
+        wide = {**properties, "percentile_00_5": -1e4, "percentile_99_5": 1e4}  # what is clipped stays clipped
+        normalised = getattr(nnunet_schemes, scheme)(False, wide).run(case[channel].copy())
+        assert np.allclose(normalised * scale + shift, case[channel], atol=1e-2)
+
+
+def test_a_scheme_that_cannot_be_undone_is_refused_by_name_and_channel(tiny_dataset):
+    tiny_dataset.set_schemes("CTNormalization", "RGBTo01Normalization")
+    with pytest.raises(UserError, match=r"Channel 1 \('PET'\) cannot .* from RGBTo01Normalization; plan with"):
+        check_schemes(managers(tiny_dataset)[1], ("CT", "PET"))
+
+
+def test_plans_without_intensity_properties_are_refused(tiny_dataset):
+    tiny_dataset.set_schemes("CTNormalization", "NoNormalization")
+    tiny_dataset.plans["foreground_intensity_properties_per_channel"]["0"] = {}
+    with pytest.raises(UserError, match="foreground intensity properties"):
+        raw_intensities_of_plans(*managers(tiny_dataset))
 
 
 def test_only_masked_z_scores_leave_the_outside_at_zero(tiny_dataset):

@@ -24,7 +24,7 @@ class KnowsLiver:
     def label(self, patches: Patches, student: torch.Tensor, own: OwnAnswer | None) -> TeacherLabels:
         p_ct = torch.cat([self.liver, torch.zeros_like(self.liver)], 1)
         valid = torch.tensor([[True, False]]).expand(len(self.liver), 2)
-        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), generator=p_ct > 0.5, valid=valid, own=own)
+        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), generator=p_ct > 0.5, valid=valid, vote=own and own.vote)
 
 
 @pytest.fixture

@@ -1,58 +1,7 @@
-import numpy as np
 import pytest
 import torch
-from nnunetv2.preprocessing.normalization import default_normalization_schemes as nnunet_schemes
 
-from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.teachers.intensity import INVERTIBLE_SCHEMES, normalise_for_teacher, raw_intensity
-
-PROPERTIES = {"mean": 40.0, "std": 120.0, "percentile_00_5": -900.0, "percentile_99_5": 800.0}
-
-
-def undo(scheme: str, case: np.ndarray):
-    return raw_intensity(
-        scheme,
-        intensity_properties=PROPERTIES,
-        mean=float(case.mean()),
-        std=float(case.std()),
-        minimum=float(case.min()),
-        maximum=float(case.max()),
-    )
-
-
-@pytest.fixture
-def case() -> np.ndarray:
-    return np.random.default_rng(0).uniform(-800, 700, (5, 6, 7)).astype(np.float32)
-
-
-@pytest.mark.parametrize("scheme", INVERTIBLE_SCHEMES)
-def test_what_nnunet_normalised_comes_back(scheme, case):
-    normalised = getattr(nnunet_schemes, scheme)(False, PROPERTIES).run(case.copy())
-    raw = undo(scheme, case)
-    assert np.allclose(normalised * raw.scale + raw.shift, case, atol=1e-2)
-
-
-@pytest.mark.parametrize("scheme", ["ZScoreNormalization", "RescaleTo01Normalization"])
-def test_a_constant_case_comes_back_too(scheme):
-    constant = np.full((3, 4, 5), 7.0, dtype=np.float32)
-    normalised = getattr(nnunet_schemes, scheme)(False, PROPERTIES).run(constant.copy())
-    raw = undo(scheme, constant)
-    assert np.allclose(normalised * raw.scale + raw.shift, 7.0)
-
-
-def test_another_scheme_is_refused_by_name(case):
-    with pytest.raises(UserError, match="RGBTo01Normalization"):
-        undo("RGBTo01Normalization", case)
-
-
-def test_plans_without_intensity_properties_are_refused():
-    with pytest.raises(UserError, match="foreground intensity properties"):
-        raw_intensity("CTNormalization", intensity_properties={}, mean=0, std=1, minimum=0, maximum=1)
-
-
-def test_a_missing_statistic_is_a_mistake_of_the_caller():
-    with pytest.raises(ValueError, match="mean and std"):
-        raw_intensity("ZScoreNormalization", intensity_properties=None, mean=None, std=None, minimum=0.0, maximum=1.0)
+from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
 
 
 def test_statistics_come_from_the_positive_voxels_and_apply_to_all():

@@ -15,12 +15,9 @@ from nnunetv2_muduo.teachers import training
 from nnunetv2_muduo.teachers.click_unet import ClickUNet, ClickUNetConfig
 from nnunetv2_muduo.teachers.crops import CropSampler, CropSettings, TrainingCase
 from nnunetv2_muduo.teachers.sam3d import Sam3D
-from nnunetv2_muduo.teachers.training import (
-    TrainingSettings,
-    dice_and_cross_entropy,
-    learning_rate_at,
-    train_teacher,
-)
+from nnunetv2_muduo.teachers.training import train_teacher
+from nnunetv2_muduo.teachers.training_losses import dice_and_cross_entropy
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings, learning_rate_at
 from nnunetv2_muduo.teachers.training_steps import mixed_step
 
 TARGETS = {"bright": (1,), "brighter": (2,)}
@@ -288,3 +285,31 @@ def test_a_step_that_is_the_best_so_far_and_due_to_be_saved_is_written_once(
         ("training.pth", 2), ("best.pth", 2), ("training.pth", 4), ("best.pth", 4), ("training.pth", 6),
     ]  # fmt: skip
     assert told == [4, 6]
+
+
+def test_a_training_stopped_in_its_first_step_validates_its_beginning_once(tmp_path: Path) -> None:
+    sampler = CropSampler([case(2)], targets=TARGETS, settings=CROPS)
+    cubes = [sampler.draw(1, 2, generator=torch.Generator().manual_seed(0))]
+
+    def stopped(*arguments: object, **keywords: object) -> float:
+        raise KeyboardInterrupt
+
+    def train(step: training.TrainingStep) -> training.TrainingState:
+        return train_teacher(
+            tiny_teacher(),
+            [case(0)],
+            targets=TARGETS,
+            settings=TrainingSettings(steps=1, progress=False),
+            crop_settings=CROPS,
+            folder=tmp_path,
+            validation=cubes,
+            step=step,
+            clicks=(1,),
+            validate_first=True,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped)
+    rows = [(row["step"], row["target"], row["prompt"]) for row in train(mixed_step).validation]
+    assert len(rows) == len(set(rows))
+    assert {step for step, *_ in rows} == {0, 1}

@@ -145,10 +145,10 @@ def test_the_averaged_student_votes_on_the_pseudo_label(make, monkeypatch: pytes
     assert trainer.ema is not None
     expected = trainer.ema_logits(batch()["unlabelled"]["clean"]).softmax(1)[:, 1:]
     trainer.train_step(batch())
-    assert torch.equal(given[0]["own"], expected)
-    assert given[0]["own_share"] == pytest.approx(0.4)
+    assert torch.equal(given[0]["vote"].probabilities, expected)
+    assert given[0]["vote"].share == pytest.approx(0.4)
     make().train_step(batch())
-    assert "own" not in given[1]
+    assert given[1]["vote"] is None
 
 
 def test_the_students_vote_grows_with_the_ramp(make):
@@ -157,6 +157,18 @@ def test_the_students_vote_grows_with_the_ramp(make):
     for trainer.iteration in (0, 10, 20):
         shares.append(trainer.own_answer(clean).label_share)
     assert shares == pytest.approx([0.4 * np.exp(-5.0), 0.4 * np.exp(-1.25), 0.4])
+
+
+def test_the_students_vote_in_a_step_has_the_ramp_of_that_steps_loss(make, monkeypatch: pytest.MonkeyPatch):
+    given = []
+    monkeypatch.setattr(
+        module, "distil", lambda *tensors, **options: given.append(options) or distil(*tensors, **options)
+    )
+    trainer = make(student_share=0.4, ramp_fraction=1.0)  # over 20 iterations
+    trainer.iteration = 10
+    assert trainer.consistency_weight_now() == pytest.approx(np.exp(-1.25))
+    trainer.train_step(batch())
+    assert given[0]["vote"].share == pytest.approx(0.4 * np.exp(-1.25))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -225,10 +237,8 @@ def test_a_gate_is_logged_and_used_as_weights(make, monkeypatch: pytest.MonkeyPa
 
 
 def test_mean_fusion_draws_nothing(make):
-    losses = {
-        fusion: [make(fusion=fusion, seed=0) for _ in range(2)] for fusion in ("mean", "random")
-    }  # the same students
-    for fusion, trainers in losses.items():
+    for fusion in ("mean", "random"):
+        trainers = [make(fusion=fusion, seed=0) for _ in range(2)]  # the same students
         for number, trainer in enumerate(trainers):
             trainer.teaching.randomness.manual_seed(number)
         first, second = (trainer.train_step(batch())["consistency_losses"] for trainer in trainers)
