@@ -44,7 +44,8 @@ def test_tiles_are_where_the_body_is():
 
 def test_the_bound_is_kept_and_the_tiles_stay_spread():
     shape = (80, 80, 96)
-    everything, some = (lay_tiles(shape, PATCH, voxels(shape), most=most) for most in (10_000, 27))
+    body = voxels(shape)[::53]  # of all 614,400 and 4,275 tiles this would take 10 GB
+    everything, some = (lay_tiles(shape, PATCH, body, most=most) for most in (10_000, 27))
     assert len(some) == 27 < len(everything)
     chosen = {tuple(centre) for centre in some}
     assert chosen < {tuple(centre) for centre in everything}
