@@ -296,6 +296,21 @@ def test_dataset_without_plans_is_examined_as_far_as_possible(tiny: Tiny):
     checks = {check.name: check for check in examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")}
     assert checks["plans"].mark is Mark.FAIL
     assert checks["unlabelled scans"].mark is Mark.OK
+    assert "sam_med3d_turbo" in checks["CT teacher"].found  # a training takes the defaults then
+
+
+def test_plans_that_are_refused_tell_of_their_own_teachers_and_never_of_the_default_ones(tiny: Tiny):
+    def examined(configuration: str = "3d_fullres") -> dict[str, Check]:
+        checks = examine("221", configuration=configuration, plans_identifier="nnUNetPlans")
+        return {check.name: check for check in checks}
+
+    other_configuration = examined("3d_lowres")
+    assert other_configuration["plans"].mark is Mark.FAIL
+    assert other_configuration["PET teacher"].found == "switched off"
+    tiny.write_plans(muduo={"pints": 5, "ct_teacher": None, "pet_teacher": None})
+    unreadable = examined()
+    assert unreadable["plans"].mark is Mark.FAIL
+    assert not {"CT teacher", "PET teacher"} & set(unreadable)
 
 
 # Teacher cache

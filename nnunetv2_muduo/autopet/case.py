@@ -16,6 +16,7 @@ from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_io import grid_differences, image_like, write_image
 from nnunetv2_muduo.files import link_or_copy, private_folder, sha256_of
+from nnunetv2_muduo.harmonising.air import told_of_filling
 from nnunetv2_muduo.harmonising.case import read_checked
 from nnunetv2_muduo.harmonising.images import Options, harmonise_images, label_onto
 
@@ -118,6 +119,8 @@ def _onto_one_grid(job: ConversionJob, partial: Path) -> _Made:
     made.sha256 = {role: sha256_of(job.sources[role]) for role in MODALITIES}
     result = harmonise_images(read["CT"], read["PET"], None, Options(grid="pet"))
     made.notes += result.notes
+    if told := told_of_filling(float(sitk.GetArrayViewFromImage(result.ct).min())):
+        made.notes.append(told)
     for modality, image, name in zip(MODALITIES, (result.ct, result.pet), job.files, strict=False):
         made.notes += intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality)
         if image is read[modality]:

@@ -22,6 +22,7 @@ from nnunetv2_muduo.datasets.plausibility import (
     warnings_about,
 )
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.harmonising.air import told_of_filling
 
 _BLOCK_IN_BYTES = 1 << 21
 _BLOCKS = 8  # read and hashed ahead of their writing: waiting for a thread after each takes long where cores are busy
@@ -153,7 +154,8 @@ class _Looking:
             raise UserError(f"{self.source.name} is truncated; copy it again")
         seen_all = self._seen >= self._slices
         seen = intensities_of(np.concatenate(self._samples), highest=self._peak, of_all_slices=seen_all)
-        return warnings_about(seen, modality=self.modality)
+        told = told_of_filling(self._lowest) if self.modality == "CT" else ""
+        return [*warnings_about(seen, modality=self.modality), *([told] if told else [])]
 
     def _take_slices(self) -> None:
         skipped = min(self._to_skip, len(self._rest))

@@ -17,6 +17,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
 FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
+_OF_TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
 _MOST_AXES, _HEADER_IN_BYTES = 10, 1 << 16  # of MetaImage files: ITK's most axes, and where they are looked for
@@ -110,8 +111,10 @@ def write_whole(image: sitk.Image, path: Path) -> None:
     """As `write_image`, for any ending that SimpleITK knows.
 
     Raises:
+        UserError: for formats of two files, which cannot come to their places at once.
         OSError: where there is no room for the file; ITK itself leaves it truncated or empty then, without an error.
     """
+    check_is_one_file(path.name)
     with replacing(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
         if not _is_written(image, partial):
@@ -126,6 +129,12 @@ def _is_written(image: sitk.Image, file: Path) -> bool:
         return sitk.Hash(sitk.ReadImage(str(file))) == sitk.Hash(image)
     except RuntimeError:
         return False
+
+
+def check_is_one_file(name: str) -> None:
+    """Raise UserError for the name, or the ending, of a file whose voxels would go into another one beside it."""
+    if name.endswith(_OF_TWO_FILES):
+        raise UserError(f"{name} would be two files, a header and its voxels; convert the dataset to .nii.gz.")
 
 
 def check_ending(path: Path) -> None:

@@ -53,6 +53,19 @@ def lie_in_axial_slices(orientations: Iterable[str | None]) -> bool:
     return not lie_differently([*orientations, AXIAL], mirrored=True)
 
 
+def told_lying_differently(stored: Mapping[str, str | None], *, mirrored: bool) -> str:
+    """What to tell of a training whose scans lie in several ways that make a difference; "" where none do.
+
+    Args:
+        stored: which way x, y and z of each scan grow; None, which nobody knows, does not count.
+        mirrored: as in `lie_differently`.
+    """
+    if not lie_differently(stored.values(), mirrored=mirrored):
+        return ""
+    told = f"Scans are stored in several ways, and the network sees them so ({told_orientations(stored)})"
+    return f"{told}; {REMEDY}."
+
+
 def told_orientations(stored: Mapping[str, str | None]) -> str:
     """How many scans are stored in which way, the most usual first, as a phrase with an example of each other."""
     counts = Counter(orientation for orientation in stored.values() if orientation is not None)

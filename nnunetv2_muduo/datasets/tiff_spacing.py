@@ -1,4 +1,6 @@
-"""How large the voxels of a TIFF file are: it cannot say so itself, and nnU-Net keeps it in a file beside it."""
+"""What a TIFF file cannot say itself: how large its voxels are, which nnU-Net keeps in a file beside it, and how the
+patient lies in it, which nobody keeps.
+"""
 
 import re
 from pathlib import Path
@@ -20,6 +22,16 @@ def tiff_spacing(path: Path) -> tuple[float, ...]:
         if beside.is_file():
             return _spacing_in(beside)[::-1]
     return (1.0, 1.0, 1.0)
+
+
+def told_of_unknown_orientation(file_ending: str) -> str:
+    """What to tell of files that do not say how the patient lies in them; "" for those that do."""
+    if file_ending.lower() not in TIFF:
+        return ""
+    return (
+        f"{file_ending} files do not say how the patient lies in them; x, y and z are taken to grow to the patient's "
+        "left, back and head (LPS). Where they do not, teachers see the patient turned: convert the dataset to .nii.gz."
+    )
 
 
 def _spacing_in(file: Path) -> tuple[float, ...]:

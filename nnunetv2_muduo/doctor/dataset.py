@@ -91,6 +91,15 @@ def check_plans(
     return ok("plans", f"{plans_identifier}, {configuration} ({settings})"), plans
 
 
+def planned_settings(preprocessed_folder: Path, plans_identifier: str) -> Settings | None:
+    """The settings of plans, refused or not; the defaults where there are none yet, None where nobody can read them."""
+    file = preprocessed_folder / f"{plans_identifier}.json"
+    try:
+        return Settings.from_plans(read_plans_file(file)) if file.is_file() else Settings()
+    except UserError:
+        return None
+
+
 def check_preprocessed(
     preprocessed_folder: Path, plans_identifier: str, *, plans: dict, configuration: str, dataset_json: dict
 ) -> Check:

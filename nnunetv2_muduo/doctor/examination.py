@@ -79,13 +79,14 @@ def examine_dataset(
     plans_check, plans = dataset.check_plans(
         preprocessed, plans_identifier, configuration=configuration, dataset_json=dataset_json
     )
-    settings = Settings() if plans is None else Settings.from_plans(plans)
+    known = dataset.planned_settings(preprocessed, plans_identifier)
+    settings = known or Settings()
     channels = dataset.check_channels(dataset_json, settings)
     checks = [channels, dataset.check_labels(dataset_json), plans_check]
     reader = chosen_reader(dataset_json, plans)
     checks += labelled.check_labelled_grids(raw, dataset_json, reader=reader)
     checks.append(unlabelled.check_scans(raw, preprocessed, dataset_json, reader=reader))
-    checks += teachers.check_teachers(settings)
+    checks += [] if known is None else teachers.check_teachers(known)  # nobody knows which teachers are meant
     if plans is None or channels.mark is Mark.FAIL:
         return [*checks, gpu.check_gpu(None)]
     from nnunetv2_muduo.plain_configuration import naming_bad_plans

@@ -14,6 +14,7 @@ from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
 
 _COLOURS = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
 _STYLES = ("-", "--", ":", "-.")
+_ROWS = 28  # of a legend as high as the figure
 
 
 @plain_style
@@ -25,7 +26,8 @@ def draw_click_curves(path: Path, summary: ClickSummary, *, title: str) -> None:
         summary: what was found.
         title: whose clicks these are.
     """
-    figure, axis = plt.subplots(figsize=(9, 6), constrained_layout=True)
+    columns = len(summary.organs) // _ROWS + 1
+    figure, axis = plt.subplots(figsize=(6 + 3 * columns, 6), constrained_layout=True)
     look = [(colour, style) for style in _STYLES for colour in _COLOURS]
     lines = [
         (values, {"label": f"{organ} (n = {summary.cases(organ)})", "color": colour, "ls": style, "lw": 1.5})
@@ -37,5 +39,5 @@ def draw_click_curves(path: Path, summary: ClickSummary, *, title: str) -> None:
         axis.plot(summary.clicks, values, marker="o", **style)
     axis.set(xlabel="clicks", ylabel="Dice, mean over cases", title=title, ylim=(0, 1), xticks=summary.clicks)
     axis.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize="small")
+    figure.legend(loc="outside right upper", fontsize="small", ncols=columns)
     save_figure(figure, path)

@@ -44,6 +44,7 @@ _ORGAN_PANELS = {
     "share_kept": "share of patches kept",
     "share_prompted": "share of patches in which the generalist was asked",
 }
+_MOST_NAMED = 10  # so many colours are told apart, and so long a legend leaves room
 _REPORTED = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
 
 # nnU-Net's progress plot changes seaborn's style for the whole process; ours starts from matplotlib's own.
@@ -164,11 +165,20 @@ def _draw_scalars(axis: Axes, logged: Mapping[str, Sequence], names: Mapping[str
 
 
 def _draw_organs(axis: Axes, values: Sequence, organs: Sequence[str], title: str) -> None:
+    """A line an organ; of many, those that are lowest at the end have a colour and a name, the others are grey."""
+    curves = {}
     for index, organ in enumerate(organs):
         curve = np.array([np.atleast_1d(np.asarray(v, dtype=float))[index % np.size(v)] for v in values])
-        epochs, seen = _finite(curve)
-        axis.plot(epochs, seen, marker=".", label=organ)
-    _finish(axis, title, upper=1.0)
+        curves[organ] = _finite(curve)
+    at_the_end = {organ: seen[-1] for organ, (_, seen) in curves.items() if len(seen)}
+    lowest = sorted(at_the_end, key=at_the_end.__getitem__)[:_MOST_NAMED]
+    for organ, (epochs, seen) in curves.items():
+        if len(organs) <= _MOST_NAMED or organ in lowest:
+            axis.plot(epochs, seen, marker=".", label=organ, zorder=2.1)
+        else:
+            axis.plot(epochs, seen, color="0.8", linewidth=1)
+    named = "" if len(organs) <= _MOST_NAMED else f"; the {_MOST_NAMED} lowest of {len(organs)} organs at the end"
+    _finish(axis, title + named, upper=1.0)
 
 
 def _finish(axis: Axes, title: str, upper: float | None = None) -> None:

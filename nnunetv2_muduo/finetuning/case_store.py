@@ -22,7 +22,8 @@ from nnunetv2_muduo.teachers.crops import TrainingCase
 
 FORMAT = 1  # raise it when what is stored changes, so that everything is stored anew
 _CHUNK_EDGE = 64  # of the boxes that are compressed one by one
-_THREADS = {"nthreads": 1}  # of blosc2: cases are stored side by side, and its threads do not survive forks
+# of blosc2: cases are stored side by side, and its threads do not survive forks; some versions write into what they get
+_THREADS = {"nthreads": 1}
 
 
 class StoredCases(Sequence[TrainingCase]):
@@ -46,8 +47,8 @@ class StoredCases(Sequence[TrainingCase]):
         image, labels, record = _files(self.folder, source)
         z, y, x = json.loads(record.read_text(encoding="utf-8"))["spacing_in_mm"]
         return TrainingCase(
-            cast(np.ndarray, blosc2.open(str(image), mode="r", dparams=_THREADS)),
-            cast(np.ndarray, blosc2.open(str(labels), mode="r", dparams=_THREADS)),
+            cast(np.ndarray, blosc2.open(str(image), mode="r", dparams=dict(_THREADS))),
+            cast(np.ndarray, blosc2.open(str(labels), mode="r", dparams=dict(_THREADS))),
             (z, y, x),
             source.low_quality,
         )
@@ -145,4 +146,6 @@ def _write(array: np.ndarray, path: Path) -> None:
     chunks = tuple(min(_CHUNK_EDGE, length) for length in array.shape)
     with replacing(path) as partial:
         partial.unlink(missing_ok=True)
-        blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, urlpath=str(partial), mode="w", cparams=_THREADS)
+        blosc2.asarray(
+            np.ascontiguousarray(array), chunks=chunks, urlpath=str(partial), mode="w", cparams=dict(_THREADS)
+        )

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 import torch
 
+from nnunetv2_muduo.datasets.tiff_spacing import told_of_unknown_orientation
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.teacher_progress import draw_teacher_progress
 from nnunetv2_muduo.files import clear_away_left_behind, write_text
@@ -79,6 +80,9 @@ def finetune_teacher(
     write_text(output / RECORD, json.dumps(record, indent=2) + "\n")  # now that nothing is wrong with it
     log = _logging_to(output, log)
     log(f"{len(plan.learning)} cases to learn from, {len(plan.held_out)} held out; labels: {', '.join(plan.names)}")
+    for dataset, content in plan.datasets.items():
+        if told := told_of_unknown_orientation(content["file_ending"]):
+            log(f"WARNING: {dataset}: {told}")
     if aside := trained_by_no_fold(plan.learning):
         log(
             f"WARNING: the splits of nnU-Net train on none of {len(aside)} of the cases to learn from "

@@ -7,6 +7,16 @@ AIR_IN_HU = -1024.0  # the lowest value of most scanners
 _FAR_BELOW_IN_HU = -1100.0  # noise and sharp kernels go a little below air
 
 
+def told_of_filling(lowest: float) -> str:
+    """What to tell of a CT with this lowest value in HU that is left as it is; "" where it is air or above."""
+    if lowest >= _FAR_BELOW_IN_HU:
+        return ""
+    return (
+        f"The CT goes down to {lowest:g} HU, far below air, as what a scanner did not see: it spoils z-scores, as "
+        "pretraining takes them, and not nnU-Net's CTNormalization, which clips; `muduo harmonise` raises it to air."
+    )
+
+
 def with_air_for_filling(ct: sitk.Image) -> tuple[sitk.Image, str | None]:
     """A CT whose lowest value is air, and a sentence about what was changed; the given object where nothing is.
 

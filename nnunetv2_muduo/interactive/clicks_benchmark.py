@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.tiff_spacing import told_of_unknown_orientation
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.click_figure import draw_click_curves
 from nnunetv2_muduo.evaluation.click_summary import ClickSummary
@@ -61,6 +62,8 @@ def run_clicks(
     """
     settings, device = settings or ClickSettings(), device or torch.device("cpu")
     plan = _plan(folder, modality=modality, split=split, cases=cases, labels=labels, channel=channel)
+    if plan.caution:
+        tqdm.write(f"WARNING: {plan.caution}")
     told = plan.told() | {"teacher": teacher_name, "weights": _digest(teacher)}
     record = ClickRecord(output, settings=told | asdict(settings), clicks=settings.clicks)
     if isinstance(teacher, nn.Module):
@@ -86,6 +89,7 @@ class _Plan:
         organs: names, in their order in dataset.json.
         values: name -> integer of every label of the dataset.
         ignore: label of voxels that do not count.
+        caution: what to tell of the files before anything is measured; "" for nothing.
     """
 
     dataset: str
@@ -96,6 +100,7 @@ class _Plan:
     organs: tuple[str, ...]
     values: Mapping[str, int]
     ignore: int | None
+    caution: str
 
     def told(self) -> dict[str, str | int]:
         """What all rows of a folder must share, whatever cases and organs they are of."""
@@ -119,7 +124,8 @@ def _plan(
     chosen = [known[name] for name in choose(cases, known, what="labelled case")]
     if channel is None:
         channel = find_channel(dataset_json, modality, remedy="name it with --channel N")
-    return _Plan(folder.name, split, modality, channel, tuple(chosen), tuple(organs), values, ignore)
+    caution = told_of_unknown_orientation(dataset_json["file_ending"])
+    return _Plan(folder.name, split, modality, channel, tuple(chosen), tuple(organs), values, ignore, caution)
 
 
 def _click_on_all(

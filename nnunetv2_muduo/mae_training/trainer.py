@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
 from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.datasets.stored_orientations import told_lying_differently
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.reconstruction_figure import draw_reconstruction
@@ -175,6 +176,8 @@ class MAETrainer(nnUNetTrainer):
             f"({', '.join(case.name for case in self.cases.held_out[:5])}{', ...' * (len(self.cases.held_out) > 5)}), "
             f"{self.batch_size} patches a step, seed {self.seed}"
         )
+        if told := told_lying_differently(self.stored_orientations, mirrored=False):  # as its patches are not
+            self.print_to_log_file(f"WARNING: {told}")
         empty_cache(self.device)
         if self.local_rank == 0:
             clear_away_left_behind(Path(self.output_folder), all_of_them=True)
@@ -293,12 +296,16 @@ class MAETrainer(nnUNetTrainer):
             orientations=self.orientations,
         )
 
-    @cached_property
+    @property
     def orientations(self) -> list[str]:
         """In which ways the pool's scans lie, such as ["LPS"]; scans of which nobody knows do not count."""
+        return sorted({orientation for orientation in self.stored_orientations.values() if orientation is not None})
+
+    @cached_property
+    def stored_orientations(self) -> dict[str, str | None]:
+        """Which way x, y and z of each case's scan grow; None where nobody knows."""
         pool = (*self.cases.training, *self.cases.held_out)
-        found = {orientation_of(read_properties(case.folder, case.name)) for case in pool}
-        return sorted(orientation for orientation in found if orientation is not None)
+        return {case.name: orientation_of(read_properties(case.folder, case.name)) for case in pool}
 
     # Steps
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.scan_io import check_is_one_file
 from nnunetv2_muduo.datasets.tiff_spacing import TIFF
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import sha256_of, write_text
@@ -155,13 +156,14 @@ def find_unlabelled(folder: Path, ending: str) -> tuple[dict[str, tuple[Path, ..
     """Case -> files of the scans of a folder, and file -> why it is none; at least one scan.
 
     Raises:
-        UserError: if the folder is missing or holds no scan, or scans that cannot say how large their voxels are.
+        UserError: if the folder is missing or holds no scan, or scans of a format that does not do.
     """
     if ending.lower() in TIFF:
         raise UserError(
             f"{ending} files do not say how large their voxels are and how the patient lies in them, as teachers need "
             "it; convert the dataset to .nii.gz."
         )
+    check_is_one_file(ending)  # as label maps are written
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; put the unlabelled scans there or name another with -i.")
     scans, problems = find_scans(folder, ending)

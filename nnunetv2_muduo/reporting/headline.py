@@ -81,11 +81,14 @@ def spoken_duration(seconds: float) -> str:
 
 
 def _times(training: Training) -> tuple[str, str, float]:
-    """When it began and ended (local time), and the seconds of all epochs together, without pauses."""
+    """When it began and ended (local time), and the seconds of all epochs together, without pauses.
+
+    An epoch in which the clock was set back counts for nothing.
+    """
     starts, ends = (training.logged.get(f"epoch_{which}_timestamps", []) for which in ("start", "end"))
     if not starts or not ends:
         return "", "", 0.0
-    seconds = sum(float(end) - float(start) for start, end in zip(starts, ends, strict=False))
+    seconds = sum(max(0.0, float(end) - float(start)) for start, end in zip(starts, ends, strict=False))
     try:
         first, last = (datetime.fromtimestamp(float(time)) for time in (starts[0], ends[-1]))
         round(seconds)

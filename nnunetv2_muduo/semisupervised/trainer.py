@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.sides import left_and_right
-from nnunetv2_muduo.datasets.stored_orientations import REMEDY, lie_differently, told_orientations
+from nnunetv2_muduo.datasets.stored_orientations import told_lying_differently
 from nnunetv2_muduo.distillation import consistency_weight
 from nnunetv2_muduo.evaluation.figures import draw_progress
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
@@ -183,9 +183,8 @@ class SemiSupervisedTrainer(EmaTrainer):
             stored: which way x, y and z of each case's scan grow; None where its file does not tell.
         """
         mirrored = self.settings.mirroring and not left_and_right(self.dataset_json["labels"])
-        if lie_differently(stored.values(), mirrored=mirrored):
-            told = f"Scans are stored in several ways, and the network sees them so ({told_orientations(stored)})"
-            self.print_to_log_file(f"WARNING: {told}; {REMEDY}.")
+        if told := told_lying_differently(stored, mirrored=mirrored):
+            self.print_to_log_file(f"WARNING: {told}")
 
     def on_train_end(self) -> None:
         super().on_train_end()

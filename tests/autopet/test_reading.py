@@ -18,7 +18,7 @@ from nnunetv2_muduo.files import sha256_of
 
 RNG = np.random.default_rng(0)
 SUV = RNG.gamma(2.0, 1.0, (30, 17, 21)).astype(np.float32)
-HU = RNG.normal(-300, 400, (30, 17, 21)).astype(np.int16)
+HU = np.clip(RNG.normal(-300, 400, (30, 17, 21)), -1024, None).astype(np.int16)
 
 
 def written(folder: Path, array: np.ndarray, name: str = "image") -> Path:
@@ -79,6 +79,14 @@ def test_warnings_are_those_of_looking_at_everything(tmp_path, modality, array):
     for every_voxel in (True, False):
         read = read_once(written(tmp_path, array), modality=modality, every_voxel=every_voxel)
         assert [warning.partition(":")[0] for warning in read.warnings] == plain
+
+
+def test_what_a_scanner_filled_in_is_told_of_and_is_still_hu(tmp_path):
+    filled = HU.copy()
+    filled[:, :8] = -8000
+    (told,) = read_once(written(tmp_path, filled), modality="CT").warnings
+    assert told.startswith("The CT goes down to -8000 HU, far below air")
+    assert "muduo harmonise" in told
 
 
 def test_empty_slices_are_passed_until_the_patient_begins(tmp_path):

@@ -180,6 +180,13 @@ def test_a_name_must_say_the_format(tmp_path):
         write_image(an_image(), tmp_path / "mask")
 
 
+@pytest.mark.parametrize("name", ["a.mhd", "a.nhdr", "a.hdr", "a.img"])
+def test_a_format_of_two_files_is_refused_before_one_of_them_is_lost(tmp_path, name):
+    with pytest.raises(UserError, match=f"{name} would be two files"):
+        write_whole(an_image(), tmp_path / name)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_other_grids_are_told_apart():
     image, shifted, cut = an_image(), an_image(), an_image()[:-1]
     shifted.SetOrigin((0.0, 0.0, 0.0))

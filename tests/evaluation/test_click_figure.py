@@ -18,6 +18,10 @@ def test_every_organ_and_the_mean_get_a_line(tmp_path: Path, monkeypatch: pytest
     assert max(axis.lines, key=lambda line: line.get_linewidth()).get_label() == "mean of organs"
     final = [line.get_ydata()[-1] for line in axis.lines]
     assert final == sorted(final, reverse=True)
+    drawn[0].canvas.draw()
+    (legend,) = drawn[0].legends
+    assert drawn[0].bbox.y0 <= legend.get_window_extent().y0
+    assert axis.get_window_extent().width > 0.3 * drawn[0].bbox.width
 
 
 def test_figure_is_a_file(tmp_path: Path):

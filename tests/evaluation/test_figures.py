@@ -39,6 +39,23 @@ def test_progress_shows_what_a_trainer_logs_and_no_more(tmp_path: Path, monkeypa
     figures.plt.close("all")
 
 
+def test_of_many_organs_the_lowest_are_named_and_every_panel_keeps_its_place(tmp_path: Path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: drawn.append(figure))
+    agreement = [[NAN] * 40, [organ / 40 for organ in range(40)], [organ / 40 for organ in range(40)]]
+    logged = {"supervised_losses": [1.0, 0.5, 0.2], "teacher_agreement": agreement}
+    figures.draw_progress(tmp_path / "a.png", logged, [f"organ_{organ}_of_a_long_name" for organ in range(40)])
+    drawn[0].canvas.draw()
+    loss, organs = drawn[0].axes
+    assert len(organs.lines) == 40
+    legend = organs.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [f"organ_{n}_of_a_long_name" for n in range(10)]
+    assert organs.get_title().endswith("the 10 lowest of 40 organs at the end")
+    assert legend.get_window_extent().height < organs.get_window_extent().height
+    assert loss.get_window_extent().height > 0.7 * drawn[0].bbox.height
+    figures.plt.close("all")
+
+
 def test_patch_is_drawn_with_empty_and_full_masks(tmp_path: Path):
     shape = (6, 9, 7)
     masks = {"student": np.zeros((2, *shape), bool), "pseudo-label": np.ones((2, *shape), bool)}

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import blosc2
 import numpy as np
 import pytest
 import SimpleITK
 from phantom_datasets import write_dataset
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.finetuning import case_store
 from nnunetv2_muduo.finetuning.case_store import StoredCases, store_cases
 from nnunetv2_muduo.finetuning.sources import CaseSource, labelled_cases
 from nnunetv2_muduo.teachers.crops import IGNORED
@@ -84,6 +86,24 @@ def test_a_folder_interrupted_in_the_middle_is_finished(sources: list[CaseSource
     (folder / f"{sources[0].name}.json").unlink()
     (folder / f"{sources[1].name}.image.b2nd").unlink()
     assert (np.asarray(store(sources, folder)[1].image[...]) != 0).any()
+
+
+def test_parameters_that_blosc2_writes_into_are_not_handed_over_again(
+    sources: list[CaseSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 3.3 to 4.0 do, and then refuse to open a file with what they wrote."""
+    write = blosc2.asarray
+
+    def writing_into(array, *, cparams: dict, **keywords):
+        made = write(array, cparams=cparams, **keywords)
+        cparams["typesize"] = array.itemsize
+        return made
+
+    monkeypatch.setattr(blosc2, "asarray", writing_into)
+    monkeypatch.setattr(blosc2, "open", lambda *_, mode, dparams=None: dparams)
+    monkeypatch.setattr(case_store, "is_whole_array", lambda file: file.is_file())
+    (case,) = store(sources[:1], tmp_path / "cases")
+    assert (case.image, case.labels) == ({"nthreads": 1}, {"nthreads": 1})
 
 
 def rewrite(path: Path, change) -> None:

@@ -223,6 +223,18 @@ def test_with_a_fold_only_its_training_cases_are_learnt_from(place: Path):
     assert "train on none of 1 of the cases to learn from (case1)" in log
 
 
+def test_files_that_do_not_say_how_the_patient_lies_are_told_of(place: Path):
+    raw = place / "nnUNet_raw" / "Dataset301_Good"
+    for file in raw.rglob("*.nii.gz"):
+        sitk.WriteImage(sitk.ReadImage(str(file)), str(file).replace(".nii.gz", ".tif"))
+    content = json.loads((raw / "dataset.json").read_text())
+    (raw / "dataset.json").write_text(json.dumps(content | {"file_ending": ".tif"}))
+    assert finetune(place, "--val", "302", steps="1") == 0
+    told = [line for line in log_of(place).splitlines() if "how the patient lies" in line]
+    assert len(told) == 1
+    assert "WARNING: Dataset301_Good: .tif files do not say" in told[0]
+
+
 def test_held_out_cases_without_the_labels_are_told_of_as_such(place: Path, capsys: pytest.CaptureFixture):
     raw = place / "nnUNet_raw" / "Dataset301_Good" / "labelsTr"
     last = sorted(raw.iterdir())[-1]

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from centre_folders import a_ct
 
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.harmonising.air import with_air_for_filling
+from nnunetv2_muduo.harmonising.air import told_of_filling, with_air_for_filling
 
 
 def a_filled_ct(filling: float, kind: int = sitk.sitkInt16) -> sitk.Image:
@@ -33,6 +33,7 @@ def test_filling_far_below_air_becomes_air_and_nothing_else_changes(filling, kin
 def test_a_ct_whose_lowest_value_is_air_or_its_noise_is_handed_back_as_it_is(filling):
     ct = a_filled_ct(filling)
     assert with_air_for_filling(ct) == (ct, None)
+    assert told_of_filling(filling) == ""
 
 
 def test_numbers_without_a_sign_are_left_alone():

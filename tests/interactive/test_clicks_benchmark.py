@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from bright_teacher import BrightTeacher
 from clickable_dataset import DATASET, LABELS, label_map, write_clickable_dataset
@@ -212,6 +213,23 @@ def test_orientation_of_the_files_does_not_matter(raw: Path, tmp_path: Path):
     first = bench(write_clickable_dataset(raw, cases=1), tmp_path / "first")
     second = bench(write_clickable_dataset(tmp_path / "turned", cases=1, orientation="SAR"), tmp_path / "second")
     assert outcome(first) == outcome(second)
+
+
+def test_files_that_do_not_say_how_the_patient_lies_are_told_of(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    folder = write_clickable_dataset(raw, cases=1)
+    plain = bench(folder, tmp_path / "plain")
+    assert "how the patient lies" not in capsys.readouterr().out
+    for file in folder.rglob("*.nii.gz"):
+        image = sitk.ReadImage(str(file))
+        sitk.WriteImage(image, str(file).replace(".nii.gz", ".tif"))
+        beside = file.with_name(file.name.replace(".nii.gz", ".json"))
+        beside.write_text(json.dumps({"spacing": image.GetSpacing()[::-1]}))
+    content = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(content | {"file_ending": ".tif"}))
+    assert outcome(bench(folder, tmp_path / "tiff")) == outcome(plain)
+    assert "WARNING: .tif files do not say how the patient lies" in capsys.readouterr().out
 
 
 def test_settings_are_kept_beside_the_rows(raw: Path, tmp_path: Path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from batchgenerators.utilities.file_and_folder_operations import load_pickle, save_pickle
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -41,6 +42,25 @@ def test_versions_are_written_down_beside_what_nnunet_writes_down(started):
     told = json.loads(Path(started.output_folder, "debug.json").read_text())
     assert told["muduo_version"] == version("nnunetv2-muduo")
     assert told["nnunet_version"] == version("nnunetv2")
+
+
+def log_of(trainer: MAETrainer) -> str:
+    return Path(trainer.log_file).read_text()
+
+
+def test_a_pool_that_lies_in_several_ways_is_told_of(dataset):
+    alike = dataset.trainer()
+    alike.on_train_start()
+    assert "stored in several ways" not in log_of(alike)
+    file = min((dataset.preprocessed / "nnUNetPlans_3d_fullres").glob("*.pkl"))
+    properties = load_pickle(str(file))
+    properties["sitk_stuff"]["direction"] = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
+    save_pickle(properties, str(file))
+    mixed = dataset.trainer()
+    mixed.on_train_start()
+    assert "WARNING: Scans are stored in several ways" in log_of(mixed)
+    assert f"1 as RAS, such as {file.stem}" in log_of(mixed)
+    assert mixed.orientations == ["LPS", "RAS"]
 
 
 def test_no_label_is_ever_read(dataset):

@@ -172,6 +172,10 @@ def tiff(project: PseudoProject) -> None:
     (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"file_ending": ".tif"}))
 
 
+def two_files(project: PseudoProject) -> None:
+    (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"file_ending": ".mhd"}))
+
+
 def all_bad(project: PseudoProject) -> None:
     for file in project.predictions.iterdir():
         file.unlink()
@@ -186,6 +190,7 @@ def all_bad(project: PseudoProject) -> None:
         (no_weights, "No teacher is called 'pet.pth'"),
         (regions, "are regions"),
         (tiff, "convert the dataset to .nii.gz"),
+        (two_files, ".mhd would be two files"),
         (all_bad, "None of the 2 scans"),
     ],
 )

@@ -62,6 +62,13 @@ def test_length_counts_epochs_and_not_pauses(tmp_path):
     assert dict(found.facts)["Length"] == "2 epochs, 1 min 00 s"
 
 
+def test_an_epoch_in_which_the_clock_was_set_back_counts_for_nothing(tmp_path):
+    log = logged(2)
+    log["epoch_end_timestamps"][0] -= 5000
+    (found,) = headlines(tmp_path, None, log=log)
+    assert dict(found.facts)["Length"] == "2 epochs, 30.0 s"
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(4.52, "4.5 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (200_000, "2 d 7 h")]
 )

@@ -40,7 +40,7 @@ def test_epoch_that_is_not_finished_does_not_count():
 
 
 def test_counts_of_cases_are_read():
-    text = log_text(1) + "\n2026-01-02 03:00:00.1: Unlabelled scans: 16 ready (0 preprocessed now, 16 up to date)"
+    text = log_text(1) + "\n2026-01-02 03:00:00.100000: Unlabelled scans: 16 ready (0 preprocessed now, 16 up to date)"
     assert read_log_texts([text]).cases == {"training": 4, "validation": 1, "unlabelled": 16}
 
 
