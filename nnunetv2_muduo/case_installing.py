@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
-from nnunetv2_muduo.json_files import table_or_nothing
+from nnunetv2_muduo.json_files import parse_json, table_or_nothing
 from nnunetv2_muduo.nnunet_files import is_plain_name
 from nnunetv2_muduo.worker_pool import run_jobs
 
@@ -123,7 +123,7 @@ def announced_files(record: Path) -> tuple[str, ...]:
 def _is_damaged(record: Path) -> bool:
     """Whether a record is there and cut short or no JSON."""
     try:
-        json.loads(record.read_text(encoding="utf-8"))
+        parse_json(record.read_text(encoding="utf-8"))
     except ValueError:
         return True
     except OSError:

@@ -66,7 +66,7 @@ def refuse_damaged(path: Path) -> None:
     try:
         with ZipFile(path) as archive:
             damaged = archive.testzip() is not None
-    except (BadZipFile, EOFError, zlib.error, NotImplementedError):
+    except (BadZipFile, EOFError, RuntimeError, ValueError, zlib.error):  # RuntimeError: as if it were encrypted
         damaged = True
     if damaged:
         raise UserError(

@@ -7,6 +7,9 @@ from typing import Any
 from nnunetv2_muduo.errors import UserError
 
 MOST_BYTES = 256 << 20  # a manifest of 10,000 cases takes some 20 MB
+MOST_LEVELS = 64  # of lists and tables in each other; plans have seven, and not all that Python does copes with many
+_TOO_DEEP = "it nests lists or tables too deeply"
+_MOST = 1e300  # whole numbers beyond may be none in floating point
 
 
 def read_json(path: Path) -> Any:
@@ -18,7 +21,7 @@ def read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path} is larger than {MOST_BYTES >> 20} MB, which no such file is; give another one.")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
     except OSError as error:
@@ -27,8 +30,38 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is not in UTF-8; save it as such.") from error
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}); correct it.") from error
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: if it is no JSON, or lists and tables lie in each other deeper than `MOST_LEVELS`.
+    """
+    try:
+        content = json.loads(text)
     except RecursionError as error:
-        raise UserError(f"{path} nests lists or tables too deeply to be read; correct it.") from error
+        raise ValueError(_TOO_DEEP) from error
+    if _is_deep(content):
+        raise ValueError(_TOO_DEEP)
+    return content
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value out of JSON is a number that floating point holds: no switch, neither NaN nor infinite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
+
+
+def _is_deep(content: Any) -> bool:
+    level = [content]
+    for _ in range(MOST_LEVELS):
+        level = [
+            part
+            for entry in level
+            if isinstance(entry, dict | list)
+            for part in (entry.values() if isinstance(entry, dict) else entry)
+        ]
+    return bool(level)
 
 
 def read_table(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.json_files import read_json, read_table
+from nnunetv2_muduo.json_files import is_number, read_json, read_table
 
 Check = Callable[[Any], bool]
 OF_SCANS = ("file_ending", "channel_names")
@@ -18,6 +18,8 @@ OF_SCANS_AND_LABELS = ("labels", "file_ending", "channel_names")  # entries with
 _MOST_AXES = 3
 _LARGEST_VALUE = 65535  # of a label map, which nnU-Net keeps in 16 bits
 _HIGHEST_ORDER = 5  # of splines
+_MOST = 1e30  # of any number in plans
+_MOST_DIGITS = 4  # of a channel's number
 _LONGEST_SHOWN = 60
 _LONGEST_ENDING = 30
 
@@ -179,7 +181,7 @@ def _is_positive_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
+    return is_number(value) and abs(value) < _MOST
 
 
 def _is_length(value: Any) -> bool:
@@ -216,7 +218,7 @@ def _is_channels(value: Any) -> bool:
     return (
         _is_table(value)
         and bool(value)
-        and all(key.isdecimal() for key in value)
+        and all(key.isdecimal() and len(key) <= _MOST_DIGITS for key in value)
         and all(map(_is_text, value.values()))
     )
 

@@ -1,6 +1,6 @@
 """Which of nnU-Net's configurations our trainers work on: three dimensions, one stage, and nothing in it misspelt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 
@@ -10,6 +10,8 @@ from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.nnunet_files import check_entries
 from nnunetv2_muduo.nnunet_folders import check_configuration
 
+_INTENSITIES = "foreground_intensity_properties_per_channel"
+_OF_CT = ("mean", "std", "percentile_00_5", "percentile_99_5")
 _REMEDY = "Use 3d_fullres or 3d_lowres."
 _OF_PREPARATION = ("data_identifier", "preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm",
                    "resampling_fn_data", "resampling_fn_data_kwargs")  # fmt: skip
@@ -55,6 +57,21 @@ def check_preparation(plans: dict, configuration: str) -> None:
             raise ValueError("use_mask_for_norm has fewer entries than normalization_schemes")
         if len(manager.transpose_forward) != len(manager.transpose_backward):
             raise ValueError("transpose_forward and transpose_backward are of different lengths")
+    _check_intensities(plans, resolved.normalization_schemes)
+
+
+def _check_intensities(plans: dict, schemes: Sequence[str]) -> None:
+    """Raise UserError where the plans do not tell of a channel what nnU-Net looks up to normalise it."""
+    told = plans.get(_INTENSITIES, {})
+    for channel, scheme in enumerate(schemes):
+        needed = _OF_CT if scheme == "CTNormalization" else ()
+        numbers = told.get(str(channel))  # looked up whatever the scheme needs of it
+        if numbers is None or any(key not in numbers for key in needed):
+            raise UserError(
+                f"The plans {plans.get('plans_name', '')} do not tell the intensities of channel {channel} "
+                f"({_INTENSITIES}), by which {scheme} normalises it; plan the dataset again with "
+                "nnUNetv2_plan_and_preprocess."
+            )
 
 
 @contextmanager

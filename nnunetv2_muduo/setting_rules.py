@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from nnunetv2_muduo.errors import UserError
 
+_LONGEST_SHOWN = 60  # characters of a value that is refused
+
 Table = TypeVar("Table")
 
 
@@ -154,11 +156,12 @@ def settings_from(table: type[Table], given: Mapping[str, Any]) -> Table:
 
 
 def shown(value: Any) -> str:
-    """A value the way a plans file (JSON) would show it."""
+    """A value the way a plans file (JSON) would show it, cut where it is long."""
     try:
-        return json.dumps(value)
+        text = json.dumps(value)
     except TypeError:
-        return repr(value)
+        text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
 def _check(key: str, value: Any, *, rule: Rule, optional: bool) -> None:

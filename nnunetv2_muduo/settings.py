@@ -1,11 +1,11 @@
 """Everything a user can set: one frozen dataclass, read once from `plans["muduo"]`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.json_files import parse_json
 from nnunetv2_muduo.setting_rules import (
     Choice,
     Name,
@@ -163,8 +163,8 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if not (key and separator and value):
         raise UserError(f"'{text}' is not an assignment; write KEY=VALUE, for example --set keep_fraction=0.5.")
     try:
-        return key, json.loads(value)
-    except json.JSONDecodeError:
+        return key, parse_json(value)
+    except ValueError:
         return key, value
 
 

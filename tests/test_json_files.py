@@ -6,7 +6,7 @@ import pytest
 
 from nnunetv2_muduo import json_files
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.json_files import read_json, read_table, table_or_nothing
+from nnunetv2_muduo.json_files import is_number, parse_json, read_json, read_table, table_or_nothing
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,17 @@ def test_a_file_of_absurd_size_is_not_read(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "a.json").write_text('{"a": "0123456789"}')
     with pytest.raises(UserError, match=r"a\.json is larger than"):
         read_json(tmp_path / "a.json")
+
+
+def test_what_nests_deeper_than_any_file_of_ours_is_refused_though_python_would_read_it():
+    most = json_files.MOST_LEVELS
+    assert parse_json("[" * most + "]" * most)
+    with pytest.raises(ValueError, match="too deeply"):
+        parse_json("[" * (most + 1) + "]" * (most + 1))
+
+
+@pytest.mark.parametrize("value", [True, None, "1", [1], float("nan"), float("inf"), 10**400])
+def test_what_floating_point_does_not_hold_is_no_number(value):
+    assert not is_number(value)
+    assert is_number(-1)
+    assert is_number(0.5)

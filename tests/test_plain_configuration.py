@@ -62,3 +62,12 @@ def test_a_reader_that_nnunet_does_not_have_is_told():
 def test_a_users_mistake_keeps_its_own_words():
     with pytest.raises(UserError, match="Mine"), naming_bad_plans({}, "3d"):
         raise UserError("Mine")
+
+
+@pytest.mark.parametrize("told", [None, {}, {"1": {}}, {"0": {"mean": 1.0}, "1": {}}])
+def test_plans_without_the_intensities_that_nnunet_looks_up_are_told(told):
+    plans = unet_plans() | {"foreground_intensity_properties_per_channel": told}
+    if told is None:
+        del plans["foreground_intensity_properties_per_channel"]
+    with pytest.raises(UserError, match=r"plans nnUNetPlans do not tell the intensities of channel 0 .*plan the datas"):
+        check_preparation(plans, "3d_fullres")

@@ -146,3 +146,12 @@ def test_assignments_are_read_as_json_or_else_as_words(text, expected):
 def test_what_is_no_assignment_is_refused(text):
     with pytest.raises(UserError, match="KEY=VALUE"):
         parse_assignment(text)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 500 + "]" * 500, "1" * 5000])
+def test_a_typed_value_that_python_cannot_take_for_json_is_a_text_and_refused_in_a_short_sentence(text: str):
+    key, value = parse_assignment(f"points={text}")
+    assert value == text
+    with pytest.raises(UserError, match=r"Setting 'points' is .*but must be a whole number") as refused:
+        Settings.from_dict({key: value})
+    assert len(str(refused.value)) < 200

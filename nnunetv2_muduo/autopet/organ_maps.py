@@ -84,7 +84,7 @@ def organ_labels(folder: Path, names: Path | None = None) -> tuple[dict[str, int
         raise UserError(f'{names} names no organs; write it as {{"liver": 1, "spleen": 2, ...}}.')
     labels = {name: value for name, value in _by_name(names, given).items() if value != 0}
     check_dataset_json({"labels": labels}, names)
-    return consecutive({"background": 0} | labels), True
+    return consecutive({"background": 0} | labels, names), True
 
 
 def _map_files(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from nnunetv2_muduo.datasets.shapes import Frame
 from nnunetv2_muduo.datasets.simulated_dataset import finish_dataset, write_scan
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.json_files import read_table
 
 _MARGIN_IN_MM = 16.0
 _RECORD = "phantom.json"  # what a dataset was made from, so that a second run completes it and never mixes two
@@ -108,7 +109,7 @@ def _claim_folder(folder: Path, wanted: dict) -> None:
     record = folder / _RECORD
     remedy = "choose another folder or delete this one"
     if record.is_file():
-        found = json.loads(record.read_text())
+        found = read_table(record)
         other = [key for key, value in wanted.items() if found.get(key) != value]
         if other:
             details = ", ".join(f"{key} {found.get(key)} instead of {wanted[key]}" for key in other)

@@ -41,7 +41,7 @@ def _spacing_in(file: Path) -> tuple[float, ...]:
         spacing = tuple(map(float, given))  # type: ignore[arg-type]
         if len(spacing) == 3 and all(0 < edge < float("inf") for edge in spacing):
             return spacing
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise UserError(
         f'{file} must hold the size of a voxel in mm, such as "spacing": [3, 2, 2] for z, y, x; correct it.'

@@ -1,6 +1,5 @@
 """The demo, top to bottom: simulate scans, train with and without the unlabelled ones, predict, compare."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from nnunetv2_muduo.demo.commands import run_command
 from nnunetv2_muduo.evaluation.comparison import Comparison, compare_predictions
 from nnunetv2_muduo.evaluation.comparison_figure import draw_comparison
 from nnunetv2_muduo.files import write_text
+from nnunetv2_muduo.nnunet_files import read_plans_file
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
@@ -147,7 +147,7 @@ def _train(out: Path, environment: dict[str, str], trainer: str) -> None:
 def _epochs(environment: dict[str, str], trainer: str) -> int:
     """How many epochs the plans ask for, those of the prompt generator among them where it is trained."""
     plans = Path(environment["nnUNet_preprocessed"]) / DATASET / "nnUNetPlans.json"
-    settings = Settings.from_plans(json.loads(plans.read_text(encoding="utf-8")))
+    settings = Settings.from_plans(read_plans_file(plans))
     prompts = settings.prompt_epochs if trainer == METHODS["MuDuo"] else 0
     return (settings.num_epochs or 0) + (prompts or 0)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nnunetv2_muduo.datasets.plausibility import HIGHEST_BYTE, HIGHEST_SUV, LEAST_PEAK_IN_SUV, LOWEST_SUV
 from nnunetv2_muduo.doctor.check import Check, ok, warn
-from nnunetv2_muduo.json_files import table_or_nothing
+from nnunetv2_muduo.json_files import is_number, table_or_nothing
 from nnunetv2_muduo.settings import Settings
 
 FINGERPRINT = "dataset_fingerprint.json"
@@ -85,9 +85,5 @@ def _numbers(told: Any, channel: int) -> dict[str, float]:
     if not isinstance(of_channel, Mapping):
         return {}
     needed = ("min", "median", "max", "percentile_99_5")
-    numbers = {key: float(of_channel[key]) for key in needed if _is_number(of_channel.get(key))}
+    numbers = {key: float(of_channel[key]) for key in needed if is_number(of_channel.get(key))}
     return numbers if len(numbers) == len(needed) else {}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -108,7 +108,7 @@ def parse_labels(words: Iterable[str]) -> dict[str, int]:
         if not separator or not name or not value.isdecimal() or name in labels:
             raise UserError(f"'{word}' is no label; write each as NAME=VALUE, such as lesion=1.")
         labels[name] = int(value)
-    return consecutive(labels)
+    return consecutive(labels, "--labels")
 
 
 def labels_from(path: Path) -> dict[str, int]:
@@ -121,13 +121,15 @@ def labels_from(path: Path) -> dict[str, int]:
     if not isinstance(labels, dict) or not all(isinstance(value, int) for value in labels.values()):
         raise UserError(f'{path} has no "labels" like {{"background": 0, "lesion": 1}}.')
     check_dataset_json({"labels": labels}, path)
-    return consecutive(labels)
+    return consecutive(labels, path)
 
 
-def consecutive(labels: dict[str, int]) -> dict[str, int]:
-    """The labels, if nnU-Net takes them: the background 0 and 1, 2, 3, ... without a gap; else UserError."""
+def consecutive(labels: dict[str, int], source: Path | str) -> dict[str, int]:
+    """The labels of a source, if nnU-Net takes them: background 0 and 1, 2, 3, ... without a gap; else UserError."""
     if sorted(labels.values()) != list(range(len(labels))) or labels.get("background") != 0:
-        raise UserError(f"nnU-Net wants the background to be 0 and labels 1, 2, 3, ... without a gap, not {labels}.")
+        raise UserError(
+            f"{source}: nnU-Net wants the background to be 0 and labels 1, 2, 3, ... without a gap, not {labels}."
+        )
     return labels
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 
 from nnunetv2_muduo.datasets.suv import F18_HALF_LIFE_IN_S, Injection
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.json_files import parse_json
 
 _LONGEST_SHOWN = 40  # of what stands where a number should
 
@@ -59,8 +59,8 @@ def _csv_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
 
 def _json_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     try:
-        content = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
+        content = parse_json(_text(path))
+    except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}); correct it.") from error
     if not isinstance(content, dict) or not all(isinstance(row, dict) for row in content.values()):
         raise UserError(f'{path} must look like {{"case": {{"injected_dose_mbq": 350, ...}}, ...}}.')

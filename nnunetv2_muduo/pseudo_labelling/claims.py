@@ -60,5 +60,5 @@ class Claims:
             with np.load(path, allow_pickle=False) as file:
                 organs = [int(name.removeprefix("part_")) for name in file.files if name.startswith("part_")]
                 return cls({organ: (file[f"part_{organ}"], file[f"bits_{organ}"]) for organ in organs})
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
             raise UserError(f"{path} is damaged; delete it and run the command again.") from error

@@ -13,8 +13,8 @@ from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp, write_text
-from nnunetv2_muduo.json_files import read_table
-from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, single_label
+from nnunetv2_muduo.json_files import table_or_nothing
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_plans_file, single_label
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, check_scan
 from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.trainer_folder import trainer_folder
@@ -132,8 +132,8 @@ def check_model(model: PromptModel, job: CaseJob, labels: Mapping[str, int]) -> 
             f"The model {model.folder} reads {described['file_ending']} files, but the scans are {job.file_ending}; "
             "use a model of a dataset with this ending, or predict by yourself and give --predictions."
         )
-    plans = read_table(model.folder / "plans.json")
-    configuration = plans.get("configurations", {}).get(model.folder.name.rpartition("__")[2], {})
+    plans = read_plans_file(model.folder / "plans.json")
+    configuration = plans["configurations"].get(model.folder.name.rpartition("__")[2], {})
     if configuration.get("previous_stage"):
         raise UserError(
             f"The model {model.folder} is the second stage of a cascade, which needs the first one's predictions; use "
@@ -144,12 +144,9 @@ def check_model(model: PromptModel, job: CaseJob, labels: Mapping[str, int]) -> 
 def _without_prediction(jobs: Sequence[CaseJob], folder: Path, made_from: dict) -> list[CaseJob]:
     """The scans that have no whole prediction made from just this; stale ones are taken away, and all is recorded."""
     record = folder / _RECORD
-    try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        before = {}
+    before = table_or_nothing(record)
     same_model = before.get("model") == json.loads(json.dumps(made_from))
-    known = before.get("scans", {}) if same_model else {}
+    known = before["scans"] if same_model and isinstance(before.get("scans"), dict) else {}
     stamps = {job.case: json.loads(json.dumps([file_stamp(file) for file in job.files])) for job in jobs}
     missing = []
     for job in jobs:
@@ -179,7 +176,7 @@ def _predict(
         predictor.initialize_from_trained_model_folder(
             str(model.folder), tuple(fold if fold == "all" else int(fold) for fold in folds), model.checkpoint
         )
-    except (RuntimeError, KeyError, OSError) as error:
+    except Exception as error:  # nnU-Net looks classes up by name and hands them all that the plans say
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"The model {model.folder} cannot be loaded: {reason}") from error
     inputs = [[str(file) for file in job.files] for job in jobs]

@@ -44,7 +44,7 @@ def read_evaluations(folders: Sequence[Path]) -> list[EvaluatedFolder]:
 def _read(folder: Path) -> EvaluatedFolder:
     try:
         return _understood(folder)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError, OSError) as error:
         raise UserError(
             f"{folder} holds results that cannot be understood ({type(error).__name__}: {error}); evaluate again."
         ) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-_TOO_MUCH = 1e300  # larger whole numbers are no floating ones
+from nnunetv2_muduo.json_files import is_number
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ def scores_of(summary: Mapping[str, Any], organs: Mapping[str, str], *, file_end
 
 def as_number(value: Any) -> float:
     """NaN for what is none."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _TOO_MUCH
-    return float(value) if is_number else float("nan")
+    return float(value) if is_number(value) else float("nan")
 
 
 def mean_of_finite(values: Any) -> float:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached
-from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, UNREADABLE, body_axis, read_properties
+from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, body_axis, read_properties
 from nnunetv2_muduo.settings import Settings
 
 # those that what is stored depends on
@@ -57,6 +58,7 @@ def source_of(scans_folder: Path, case: str) -> object:
 
     Raises:
         OSError: where it is not preprocessed.
+        UserError: where the file that tells of it is damaged.
     """
     properties = read_properties(scans_folder, case)
     source, axis = properties[SOURCE_KEY], body_axis(properties)
@@ -79,7 +81,7 @@ def state_of(
         try:
             cached = CachedCase(folder / case)
             wanted = made_from(settings, patch_size, source_of(scans_folder, case))
-        except (*UNREADABLE, ValueError, KeyError):
+        except (OSError, UserError, KeyError):
             continue
         fitting += is_cached(folder / case, cached.fingerprint) and cached.made_from == wanted
     sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]

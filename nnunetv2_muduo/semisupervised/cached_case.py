@@ -6,17 +6,21 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import blosc2
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import is_whole_array, private_folder, systems_reason
+from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.nnunet_files import is_plain_name
 from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout
 
 _RECORD = "cache.json"  # fingerprint, centres and names of the arrays
 _MMAP = {} if os.name == "nt" else {"mmap_mode": "r"}  # as nnU-Net: Windows cannot
+_FARTHEST = 1 << 31  # of a voxel along an axis
 _COMPRESSION = {"codec": blosc2.Codec.ZSTD, "clevel": 3, "filters": [blosc2.Filter.BITSHUFFLE], "nthreads": 1}
 
 
@@ -31,14 +35,14 @@ class CachedCase:
         made_from: see `writing_case`; empty where nothing was told.
 
     Raises:
-        FileNotFoundError: where no whole case lies.
+        UserError: where no whole case lies, or its record is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         record = _record_of(folder)
         self.fingerprint: str = record["fingerprint"]
-        self.centres: NDArray[np.int32] = np.asarray(record["centres"], dtype=np.int32)
+        self.centres: NDArray[np.int32] = np.array(record["centres"], dtype=np.int32).reshape(-1, 3)
         self.made_from: dict = record.get("made_from", {})
         self._names: list[str] = record["arrays"]
 
@@ -112,22 +116,32 @@ def _record_of(folder: Path) -> dict:
     """What a whole case's record says.
 
     Raises:
-        OSError, ValueError: where there is none, or it is damaged.
+        UserError: where there is none, or it is damaged.
     """
-    record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-    names = record.get("arrays") if isinstance(record, dict) else None
+    record = read_table(folder / _RECORD)
+    names, centres = record.get("arrays"), record.get("centres")
     if not (
-        isinstance(names, list) and all(map(is_plain_name, names)) and isinstance(record.get("made_from", {}), dict)
+        isinstance(record.get("fingerprint"), str)
+        and isinstance(record.get("made_from", {}), dict)
+        and isinstance(names, list)
+        and all(map(is_plain_name, names))
+        and isinstance(centres, list)
+        and all(map(_is_centre, centres))
     ):
-        raise ValueError(f"{folder / _RECORD} is damaged")
+        raise UserError(f"{folder / _RECORD} is damaged; delete its folder.")
     return record
+
+
+def _is_centre(value: Any) -> bool:
+    """Whether it is (z, y, x) of a voxel."""
+    return isinstance(value, list) and len(value) == 3 and all(type(n) is int and abs(n) < _FARTHEST for n in value)
 
 
 def is_cached(folder: Path, fingerprint: str) -> bool:
     """Whether the folder holds a whole case made from just these things."""
     try:
         case = CachedCase(folder)
-    except (OSError, ValueError, KeyError, TypeError):
+    except UserError:
         return False
     return case.fingerprint == fingerprint and all(is_whole_array(_array_file(folder, name)) for name in case._names)
 

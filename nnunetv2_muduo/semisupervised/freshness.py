@@ -18,7 +18,6 @@ from nnunetv2_muduo.files import file_stamp, is_whole_array
 FORMAT = 1  # raise it when what is stored with a case changes, so that everything is done anew
 SOURCE_KEY = "muduo_source"  # of a case's properties
 BODY_AXIS_KEY = "body_axis"  # likewise: across which axis (z, y, x) of the scan its body was looked for; 0 without one
-UNREADABLE = (OSError, EOFError, pickle.UnpicklingError)  # what reading properties raises where they are cut short
 
 # What nnU-Net's preprocessing depends on; patch size and network only shape how the result is stored and used.
 _PLANS_KEYS = ("image_reader_writer", "transpose_forward")
@@ -64,8 +63,18 @@ def read_properties(folder: Path, case: str) -> dict:
 
     Raises:
         OSError: where it is not preprocessed.
+        UserError: where the file is damaged.
     """
-    return load_pickle(str(properties_file(folder, case)))
+    file = properties_file(folder, case)
+    try:
+        properties = load_pickle(str(file))
+        if not isinstance(properties, dict):
+            raise TypeError(f"it holds a {type(properties).__name__}")
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
+        raise UserError(f"{file} is damaged ({error}); preprocess the case again.") from error
+    return properties
 
 
 def is_fresh(folder: Path, case: str, stamp: dict) -> bool:
@@ -75,7 +84,7 @@ def is_fresh(folder: Path, case: str, stamp: dict) -> bool:
     try:
         properties = read_properties(folder, case)
         return properties.get(SOURCE_KEY) == stamp and body_axis(properties) == axial_axis(orientation_of(properties))
-    except Exception:  # a damaged pickle raises whatever its bytes happen to ask for
+    except Exception:  # what is in damaged properties leads to whatever it happens to
         return False
 
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
-from nnunetv2_muduo.json_files import table_or_nothing
+from nnunetv2_muduo.json_files import is_number, table_or_nothing
 from nnunetv2_muduo.semisupervised.channels import channel_names
-from nnunetv2_muduo.semisupervised.freshness import preprocessing_fingerprint, properties_file
+from nnunetv2_muduo.semisupervised.freshness import preprocessing_fingerprint, properties_file, read_properties
 from nnunetv2_muduo.semisupervised.raw_intensities import (
     ScaleAndShift,
     check_schemes,
@@ -111,7 +110,7 @@ def _undo_case(job: _CaseJob) -> tuple[str, list[ScaleAndShift]]:
         raise UserError(f"The labelled scan {job.case} cannot be read: {error}") from error
     if len(image) != len(configuration.normalization_schemes):
         raise UserError(_missing(f"A channel beside {job.images[0]}", job.case))
-    bounding_box = load_pickle(str(job.properties))["bbox_used_for_cropping"]
+    bounding_box = read_properties(job.properties.parent, job.case)["bbox_used_for_cropping"]
     cropped, outside = crop_as_nnunet_does(image, labels, bounding_box, plans, configuration)
     return job.case, raw_intensities_of_case(cropped, outside, plans, configuration)
 
@@ -137,8 +136,7 @@ def _is_whole(kept: Any) -> bool:
     """Whether an entry of the cache has a stamp and a pair of numbers for each channel."""
     pairs = kept.get("raw_intensity") if isinstance(kept, dict) and "stamp" in kept else None
     return isinstance(pairs, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(number, int | float) for number in pair)
-        for pair in pairs
+        isinstance(pair, list) and len(pair) == 2 and all(map(is_number, pair)) for pair in pairs
     )
 
 

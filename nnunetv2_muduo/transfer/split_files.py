@@ -11,6 +11,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, replacing, write_text
+from nnunetv2_muduo.json_files import parse_json
 from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
@@ -172,8 +173,8 @@ def write_splits_file(path: Path, splits: Sequence[Split], *, overwrite: bool, k
 
 def _same(before: bytes, content: list) -> bool:
     try:
-        return json.loads(before) == content
-    except (ValueError, RecursionError):
+        return parse_json(before.decode("utf-8")) == content
+    except ValueError:
         return False  # damaged: anything else is better, but it is kept all the same
 
 

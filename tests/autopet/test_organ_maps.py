@@ -107,5 +107,5 @@ def test_dataset_json_beside_the_maps_names_them_and_without_any_names_are_gener
 )
 def test_names_nnunet_cannot_use_are_refused(tmp_path, content, words):
     (tmp_path / "names.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=rf"names\.json.*{words}"):
         organ_labels(tmp_path, tmp_path / "names.json")

@@ -34,3 +34,13 @@ def test_damaged_claims_are_named(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.npz is damaged"):
         Claims.load(tmp_path / "a.npz")
+
+
+def test_claims_that_a_flipped_bit_calls_encrypted_are_named(tmp_path: Path):
+    Claims({1: (np.zeros((3, 2), int), np.zeros(1, np.uint8))}).save(path := tmp_path / "a.npz")
+    content = bytearray(path.read_bytes())
+    for entry in (content.find(b"PK\x01\x02"), content.rfind(b"PK\x01\x02")):
+        content[entry + 8] |= 1  # of the flags in the table of contents
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.npz is damaged"):
+        Claims.load(path)

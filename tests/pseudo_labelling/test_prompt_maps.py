@@ -52,7 +52,7 @@ def model(tmp_path: Path) -> PromptModel:
     for fold in ("0", "3", "all"):
         (folder / f"fold_{fold}").mkdir(parents=True)
         torch.save({"_best_ema": np.float64(0.5)}, folder / f"fold_{fold}" / "checkpoint_final.pth")
-    (folder / "plans.json").write_text("{}")
+    (folder / "plans.json").write_text('{"configurations": {}}')
     (folder / "dataset.json").write_text(json.dumps(DATASET_JSON))
     return PromptModel(folder)
 
@@ -98,6 +98,22 @@ def test_what_is_there_is_skipped_and_what_changed_is_predicted_again(
     torch.save({"_best_ema": np.float64(0.75), "epoch": 2}, model.folder / "fold_0" / "checkpoint_final.pth")
     predict(model, project)
     assert predictor.predicted[5:] == ["pat 0.v1", "pat 1.v1"]
+
+
+@pytest.mark.parametrize("record", ["[]", "[" * 100_000, '{"scans": [1]}'])
+def test_a_damaged_record_of_predictions_counts_for_nothing(
+    predictor: type[StubPredictor], model: PromptModel, project: PseudoProject, record: str
+):
+    predict(model, project)
+    (project.out / "made_from.json").write_text(record)
+    predict(model, project)
+    assert predictor.predicted[2:] == ["pat 0.v1", "pat 1.v1"]
+
+
+def test_model_whose_plans_are_none_is_refused(model: PromptModel, project: PseudoProject):
+    (model.folder / "plans.json").write_text('{"configurations": []}')
+    with pytest.raises(UserError, match=r"plans\.json: 'configurations' is \[\]"):
+        predict(model, project)
 
 
 def test_a_bad_scan_is_not_predicted(predictor: type[StubPredictor], model: PromptModel, project: PseudoProject):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached, writing_case
 from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout
 
@@ -67,7 +68,9 @@ def test_a_damaged_record_is_none(tmp_path):
     assert not is_cached(tmp_path / "case", "f")
 
 
-@pytest.mark.parametrize("record", ["[]", '{"arrays": ["../../a"]}', '{"arrays": 3}', '{"fingerprint": "f"}', "{"])
+@pytest.mark.parametrize(
+    "record", ["[" * 100_000, "[]", '{"arrays": ["../../a"]}', '{"arrays": 3}', '{"fingerprint": "f"}', "{"]
+)
 def test_a_damaged_record_is_no_case(tmp_path, record):
     write(tmp_path / "case")
     (tmp_path / "case" / "cache.json").write_text(record)
@@ -80,3 +83,13 @@ def test_a_case_with_an_array_that_is_cut_short_is_none(tmp_path, share):
     array = tmp_path / "case" / "a.b2nd"
     array.write_bytes(array.read_bytes()[: int(share * array.stat().st_size)])
     assert not is_cached(tmp_path / "case", "f")
+
+
+@pytest.mark.parametrize("centres", ["null", "[[1, 2]]", "[[1, 2, 1e400]]", "[[1, 2, 99999999999999999999]]"])
+def test_centres_that_lie_in_no_scan_are_of_no_case(tmp_path, centres):
+    write(tmp_path / "case")
+    record = f'{{"fingerprint": "f", "arrays": ["a"], "centres": {centres}}}'
+    (tmp_path / "case" / "cache.json").write_text(record)
+    assert not is_cached(tmp_path / "case", "f")
+    with pytest.raises(UserError, match=r"case/cache\.json is damaged"):
+        CachedCase(tmp_path / "case")

@@ -7,7 +7,15 @@ import pytest
 from batchgenerators.utilities.file_and_folder_operations import write_pickle
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
-from nnunetv2_muduo.semisupervised.freshness import SOURCE_KEY, case_files, install_case, is_fresh, remove_case
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.freshness import (
+    SOURCE_KEY,
+    case_files,
+    install_case,
+    is_fresh,
+    read_properties,
+    remove_case,
+)
 
 
 def write_case(folder: Path, stamp: dict) -> None:
@@ -61,3 +69,5 @@ def test_damaged_properties_are_of_no_fresh_case(tmp_path, content):
     for file in case_files(tmp_path, "a"):
         file.write_bytes(content)
     assert not is_fresh(tmp_path, "a", {"plans": "x"})
+    with pytest.raises(UserError, match=r"a\.pkl is damaged"):
+        read_properties(tmp_path, "a")
