@@ -208,7 +208,7 @@ READERS = {
     ),
     "cached case": Reader("case/cache.json", CACHED, _cached),
     "fingerprint": Reader(
-        "dataset_fingerprint.json",
+        "Dataset021_Tiny/dataset_fingerprint.json",
         FINGERPRINT,
         lambda path: check_intensities(path.parent, planned_dataset.DATASET_JSON, Settings()),
         copes=True,
