@@ -16,6 +16,10 @@ from nnunetv2_muduo.errors import UserError
 # dies is noticed at once all the same: its connections break, and nnU-Net ends the others.
 _PATIENCE = timedelta(days=7)
 
+# Groups that nobody uses any more. Freeing one waits, with Python's lock, for gloo's thread, and that one may just wait
+# for the lock to free what it sent last: with torch 2.6 on a crowded machine a training stood still for good.
+_KEPT: list[Any] = []
+
 Result = TypeVar("Result")
 
 
@@ -76,6 +80,7 @@ def processes_of(trainer: nnUNetTrainer) -> Iterator[Processes]:
         yield Processes(trainer.local_rank, dist.get_world_size(), group)
     finally:
         dist.destroy_process_group(group)
+        _KEPT.append(group)
 
 
 def refuse_unconnected_processes() -> None:
