@@ -39,15 +39,15 @@ class Name:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number of at least `minimum`; true and false do not count as numbers."""
+    """A whole number of at least `minimum`, within 32 bits; true and false do not count as numbers."""
 
     minimum: int
 
     def describe(self) -> str:
-        return f"a whole number of at least {self.minimum}"
+        return f"a whole number of at least {self.minimum}, below 2^31"
 
     def accepts(self, value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= self.minimum
+        return isinstance(value, int) and not isinstance(value, bool) and self.minimum <= value < 2**31
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def test_unknown_key_is_named_with_the_closest_known_one():
         ("points", 0),
         ("points", 3.0),
         ("points", True),
+        ("points", 10**400),
         ("point_strategy", ["spread"]),
         ("keep_fraction", 0.0),
         ("keep_fraction", float("nan")),
