@@ -41,7 +41,6 @@ FILTERS = {
     "min_iou 0.5": Thresholds(0.5, 0.0),
     "min_prompt_iou 0.2": Thresholds(0.0, 0.2),
     "both": Thresholds(0.5, 0.2),
-    "both, or grown": Thresholds(0.5, 0.2, grown_answers=True),
 }
 SWEEP = [(iou, prompt) for iou in (0.0, 0.3, 0.5, 0.6, 0.7) for prompt in (0.0, 0.1, 0.2, 0.3, 0.5)]
 IGNORE = 255
