@@ -52,3 +52,13 @@ def without_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pretraini
     plans = unet_plans(patch_size=PATCH, features=4)
     plans["configurations"]["3d_fullres"]["spacing"] = list(SPACING_IN_MM)
     return PretrainingDataset(preprocessed, raw, plans, dataset_json)
+
+
+@pytest.fixture
+def started(dataset):
+    """A trainer that is about to begin its first epoch."""
+    trainer = dataset.trainer()
+    trainer.on_train_start()
+    trainer.on_epoch_start()
+    trainer.on_train_epoch_start()
+    return trainer
