@@ -29,7 +29,8 @@ from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
 from nnunetv2_muduo.demo.commands import run_command
 from nnunetv2_muduo.evaluation.comparison import compare_predictions
 from nnunetv2_muduo.evaluation.overlap import dice_score
-from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.answers import Patches
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers.orientation import mirrored_axes
 from nnunetv2_muduo.teachers.weights import load_teacher

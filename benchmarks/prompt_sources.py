@@ -30,9 +30,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nnunetv2_muduo.distillation import soft_iou
+from nnunetv2_muduo.semisupervised.answers import Evidence, Patches, organ_masks
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
-from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, organ_masks
 from nnunetv2_muduo.teachers.prompt_rounds import dice
 
 BUDGET = 5

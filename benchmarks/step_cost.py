@@ -21,7 +21,8 @@ from machine import describe_machine, write_results
 from torch import Tensor, nn
 
 from nnunetv2_muduo.distillation import distil
-from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching
+from nnunetv2_muduo.semisupervised.answers import Patches
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import Sam3D
 

@@ -1,6 +1,6 @@
 """Distillation as pure tensor functions: that of arXiv 2606.15611, and the losses of the baselines beside it."""
 
-from nnunetv2_muduo.distillation.agreement import soft_iou
+from nnunetv2_muduo.distillation.agreement import prompt_agreement, soft_iou
 from nnunetv2_muduo.distillation.consensus import consensus_filter
 from nnunetv2_muduo.distillation.fusion import StudentVote, both_streams, fuse
 from nnunetv2_muduo.distillation.generalist import generalist_loss
@@ -29,6 +29,7 @@ __all__ = [
     "generalist_loss",
     "mean_where",
     "predictive_entropy",
+    "prompt_agreement",
     "soft_iou",
     "softmax_mse",
 ]

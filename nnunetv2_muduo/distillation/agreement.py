@@ -1,7 +1,9 @@
-"""How much two teachers agree on an organ."""
+"""How much two teachers agree on an organ, and with what prompted them."""
 
 import torch
 from torch import Tensor
+
+from nnunetv2_muduo.distillation.fusion import both_streams
 
 
 def soft_iou(p_ct: Tensor, p_pet: Tensor) -> Tensor:
@@ -21,3 +23,13 @@ def soft_iou(p_ct: Tensor, p_pet: Tensor) -> Tensor:
     intersection = (p_ct * p_pet).sum(spatial)
     union = p_ct.sum(spatial) + p_pet.sum(spatial) - intersection
     return intersection / union.clamp_min(torch.finfo(union.dtype).tiny)
+
+
+def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:
+    """[B, K] soft IoU of the teachers' mean with the masks [B, K, Z, Y, X] (bool) that prompted them.
+
+    A few stray voxels of the prompt generator make a teacher outline whatever organ they lie in, and both teachers may
+    well agree on it: this tells such answers from those about the organ that was meant.
+    """
+    first, second = both_streams(p_ct, p_pet)
+    return soft_iou((first + second) / 2, prompted.to(first.dtype))

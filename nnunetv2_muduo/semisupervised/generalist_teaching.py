@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.teaching import Evidence, OwnAnswer, Patches, TeacherLabels, Teaching
+from nnunetv2_muduo.semisupervised.answers import Evidence, OwnAnswer, Patches, TeacherLabels
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import PromptableTeacher
 

@@ -10,7 +10,7 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from torch import Tensor
 
 from nnunetv2_muduo.datasets.orientation import orientation_of
-from nnunetv2_muduo.semisupervised.teaching import Patches
+from nnunetv2_muduo.semisupervised.answers import Patches
 
 SEED = 1234  # the same patches for every report, so that its curve compares like with like
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.teaching import Evidence, Orientations, Teaching
+from nnunetv2_muduo.semisupervised.answers import Evidence, Orientations
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.teachers.dual import Encoded
 
 LOGIT_BITS = 6  # of the mantissa: off by at most 0.8 %, a probability by at most 0.002

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches
 from nnunetv2_muduo.semisupervised.monitoring import (
     Monitor,
     told_judged_on_training_cases,
@@ -15,7 +16,7 @@ from nnunetv2_muduo.semisupervised.monitoring import (
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
-from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 
 

@@ -19,13 +19,14 @@ from tqdm import tqdm
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import PARTIAL_PREFIX
+from nnunetv2_muduo.semisupervised.answers import Evidence, Patches
 from nnunetv2_muduo.semisupervised.cache_state import CACHE_SETTINGS, FIRST, made_from, source_of
 from nnunetv2_muduo.semisupervised.cache_tiles import lay_tiles
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached, writing_case
 from nnunetv2_muduo.semisupervised.freshness import read_properties
 from nnunetv2_muduo.semisupervised.loading import UnlabelledCase, UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.stored_evidence import LOGIT_BITS, TileLayout, to_stored
-from nnunetv2_muduo.semisupervised.teaching import Evidence, Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 
 FORMAT = 1  # raise it when what is stored, or how tiles are laid, changes
 _MIB, _GIB = 2**20, 2**30

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, Teaching, organ_masks
+from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, organ_masks
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 
 SOURCES = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
 

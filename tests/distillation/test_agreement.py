@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from nnunetv2_muduo.distillation import soft_iou
+from nnunetv2_muduo.distillation import prompt_agreement, soft_iou
 
 
 def test_equal_crisp_maps_agree_fully_and_disjoint_ones_not_at_all():
@@ -20,3 +21,16 @@ def test_half_overlapping_boxes_score_a_third():
 def test_two_empty_maps_score_zero_rather_than_nan():
     empty = torch.zeros(1, 1, 4, 4, 4)
     assert soft_iou(empty, empty).item() == 0
+
+
+def test_agreement_with_the_prompt_tells_an_organ_from_a_stray_voxel():
+    organ, stray = torch.zeros(2, 1, 2, 12, 16, 20, dtype=torch.bool)
+    organ[:, :, 4:8, 6:12, 8:14] = True
+    stray[:, 0] = organ[:, 0]
+    stray[:, 1, 4, 6, 8] = True
+    said = organ.float()
+    given = prompt_agreement(said, None, stray)
+    assert given[0, 0] == pytest.approx(1.0)
+    assert given[0, 1] == pytest.approx(1 / (4 * 6 * 6))
+    unsure = prompt_agreement(said, torch.zeros_like(said), stray)
+    assert unsure[0, 0] == pytest.approx(0.5)

@@ -5,8 +5,8 @@ import torch
 from stub_teachers import EchoTeacher
 from torch import Tensor
 
+from nnunetv2_muduo.semisupervised.answers import Patches
 from nnunetv2_muduo.semisupervised.generalist_teaching import GeneralistTeaching
-from nnunetv2_muduo.semisupervised.teaching import Patches
 from nnunetv2_muduo.settings import Settings
 
 PATCH = (12, 16, 20)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nnunetv2_muduo.semisupervised import monitoring
-from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, TeacherLabels
+from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, TeacherLabels
 
 SPACING_IN_MM = (3.0, 2.0, 1.0)
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.answers import Evidence
 from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout, from_stored, to_stored
-from nnunetv2_muduo.semisupervised.teaching import Evidence
 from nnunetv2_muduo.teachers.dual import Encoded
 
 LAYOUT = TileLayout(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised import cache_state, teacher_cache
+from nnunetv2_muduo.semisupervised.answers import Patches, TeacherLabels
 from nnunetv2_muduo.semisupervised.cached_case import CachedCase
 from nnunetv2_muduo.semisupervised.cached_loading import CachedDataLoader
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
@@ -26,7 +27,7 @@ from nnunetv2_muduo.semisupervised.teacher_cache import (
     teaching_fingerprint,
     weights_digest,
 )
-from nnunetv2_muduo.semisupervised.teaching import Patches, TeacherLabels, Teaching
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.settings import Settings
 
 PATCH = (8, 10, 12)

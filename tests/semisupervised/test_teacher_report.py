@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, TeacherLabels
 from nnunetv2_muduo.semisupervised.teacher_report import DiceCounter, TeacherReport, make_teacher_report
-from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, TeacherLabels
 
 ORGANS = ("liver", "spleen")
 SHAPE = (4, 5, 6)

@@ -3,7 +3,8 @@ import torch
 from stub_teachers import EchoTeacher
 from torch import Tensor, nn
 
-from nnunetv2_muduo.semisupervised.teaching import Patches, Teaching, prompt_agreement
+from nnunetv2_muduo.semisupervised.answers import Patches
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.settings import Settings
 
 PATCH = (12, 16, 20)
@@ -139,19 +140,6 @@ def test_tiles_get_points_of_their_own(patches, student):
     assert len(labels) > 2
     assert (labels[:, 0] == 1).any(1).sum() > 1
     assert dice(said.p_pet[0, 0] > 0.5, patches.clean[0, 1] > 0.5) > 0.2
-
-
-def test_agreement_with_the_prompt_tells_an_organ_from_a_stray_voxel():
-    organ, stray = torch.zeros(1, 2, *PATCH, dtype=torch.bool), torch.zeros(1, 2, *PATCH, dtype=torch.bool)
-    organ[:, :, 4:8, 6:12, 8:14] = True
-    stray[:, 0] = organ[:, 0]
-    stray[:, 1, 4, 6, 8] = True
-    said = organ.float()
-    given = prompt_agreement(said, None, stray)
-    assert given[0, 0] == pytest.approx(1.0)
-    assert given[0, 1] == pytest.approx(1 / (4 * 6 * 6))
-    unsure = prompt_agreement(said, torch.zeros_like(said), stray)
-    assert unsure[0, 0] == pytest.approx(0.5)
 
 
 def test_answers_about_something_else_than_the_prompt_are_not_used(patches, student):

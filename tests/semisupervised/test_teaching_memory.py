@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.memory.live_bytes import LiveBytes
 from nnunetv2_muduo.memory.simulation import AutocastEinsum
+from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches
 from nnunetv2_muduo.semisupervised.monitoring import Monitor
 from nnunetv2_muduo.semisupervised.teacher_report import make_teacher_report
-from nnunetv2_muduo.semisupervised.teaching import OwnAnswer, Patches, Teaching
+from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.settings import Settings
 
 PATCH = (16, 16, 16)
