@@ -147,6 +147,9 @@ LONG: dict[str, Method] = {  # half an hour each on a core, where those above ta
     "muduo-turned-long": Method(
         "MuDuo, unlabelled patches turned, four times the steps", MUDUO, {**OURS, **TURNED}, longer=4
     ),
+    "muduo-ct-only-long": Method(
+        "MuDuo, CT teacher only, four times the steps", MUDUO, {**OURS, "pet_teacher": None}, longer=4
+    ),
     "muduo-pet-only-long": Method(
         "MuDuo, PET teacher only, four times the steps", MUDUO, {**OURS, "ct_teacher": None}, longer=4
     ),
