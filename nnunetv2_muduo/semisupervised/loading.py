@@ -1,8 +1,6 @@
-"""Patches of unlabelled scans, and the loader that hands out one labelled and one unlabelled batch a step."""
+"""Patches of unlabelled scans, endlessly."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -10,8 +8,6 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from batchgenerators.dataloading.data_loader import DataLoader
-from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
-from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
@@ -21,7 +17,7 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
-from nnunetv2_muduo.semisupervised.workers import Augmenter, loader_inside, start_workers
+from nnunetv2_muduo.semisupervised.workers import Augmenter, start_workers
 
 Voxel: TypeAlias = Sequence[int] | NDArray[np.integer]  # (z, y, x)
 
@@ -182,53 +178,6 @@ def crop_and_place(
             source.append(slice(0, size))
             destination.append(slice(start, start + size))
     return tuple(source), tuple(destination)
-
-
-class PairedLoader:
-    """Hands out a labelled batch with an unlabelled one in it, and shuts the workers of both down.
-
-    Args:
-        labelled: nnU-Net's own loader.
-        unlabelled: what `build_unlabelled_loader` returned.
-    """
-
-    def __init__(self, labelled: Augmenter, unlabelled: Augmenter) -> None:
-        self.labelled = labelled
-        self.unlabelled = unlabelled
-
-    def __iter__(self) -> "PairedLoader":
-        return self
-
-    def __next__(self) -> dict:
-        """{"data", "target", "keys"} as nnU-Net's loader returns them, and "unlabelled": the other batch."""
-        return {**next(self.labelled), "unlabelled": next(self.unlabelled)}
-
-    @property
-    def unlabelled_patches(self) -> UnlabelledDataLoader:
-        """The loader inside the unlabelled stream, in this process."""
-        return loader_inside(self.unlabelled)
-
-    def finish(self) -> None:
-        """End all worker processes; may be called more than once. nnU-Net ends only loaders of its own classes."""
-        for loader in (self.labelled, self.unlabelled):
-            if isinstance(loader, NonDetMultiThreadedAugmenter | MultiThreadedAugmenter):
-                with _quiet(getattr(loader, "results_loop_thread", getattr(loader, "pin_memory_thread", None))):
-                    loader._finish()
-
-
-@contextmanager
-def _quiet(thread: threading.Thread | None) -> Iterator[None]:
-    """Say nothing of how this thread ends.
-
-    A worker that has just left takes the shared memory of its last patches with it; the thread that was about to
-    receive them then dies of a broken connection, which batchgenerators does not catch and which harms nobody.
-    """
-    usual = threading.excepthook
-    threading.excepthook = lambda failure: None if failure.thread is thread else usual(failure)
-    try:
-        yield
-    finally:
-        threading.excepthook = usual
 
 
 def build_unlabelled_loader(

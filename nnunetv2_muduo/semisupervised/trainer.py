@@ -23,12 +23,9 @@ from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.semisupervised.ema_trainer import EmaTrainer
 from nnunetv2_muduo.semisupervised.freshness import read_properties
 from nnunetv2_muduo.semisupervised.ignored_settings import set_in_vain
-from nnunetv2_muduo.semisupervised.loading import (
-    PairedLoader,
-    UnlabelledDataLoader,
-    build_unlabelled_loader,
-)
+from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader, build_unlabelled_loader
 from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
+from nnunetv2_muduo.semisupervised.paired_loading import PairedLoader
 from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process

@@ -141,3 +141,13 @@ def hand_written_plans() -> dict:
 @pytest.fixture
 def tiny_dataset(tmp_path: Path) -> TinyDataset:
     return TinyDataset(tmp_path)
+
+
+@pytest.fixture
+def prepared(tiny_dataset):
+    """Three preprocessed cases and their raw arrays, stacked."""
+    tiny_dataset.arrays = {
+        case: np.stack(tiny_dataset.write_scan(case, seed=seed)) for seed, case in enumerate(("a", "b", "pat 1.v2"))
+    }
+    tiny_dataset.preprocess()
+    return tiny_dataset
