@@ -165,11 +165,12 @@ class OutputFolder:
 
 
 def case_stamp(job: CaseJob, common: Mapping) -> dict:
-    """What a case depends on: its scan's files, its prompts' content, and what all cases of a run share."""
+    """What a case depends on: its scan's files, which is CT and PET, its prompts' content, and what all cases share."""
     assert job.prompt is not None
     return {
         "format": FORMAT,
         "scan": [file_stamp(file) for file in job.files],
+        "channels": job.channels,
         "prompt": sha256_of(job.prompt) if job.prompt.is_file() else None,
         **common,
     }

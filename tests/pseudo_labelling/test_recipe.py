@@ -62,6 +62,15 @@ def test_finished_cases_are_skipped_until_what_they_were_made_from_changes(proje
     assert all(times(project)[case] != after[case] for case in CASES)
 
 
+def test_finished_cases_are_done_again_where_other_channels_are_called_ct_and_pet(project: PseudoProject):
+    main(project.command())
+    before = times(project)
+    names = {"0": "PET", "1": "CT"}
+    (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"channel_names": names}))
+    assert main(project.command()) == 0
+    assert all(times(project)[case] != before[case] for case in CASES)
+
+
 def test_a_missing_picture_is_drawn_and_none_when_not_wanted(project: PseudoProject):
     main(project.command())
     assert not (project.out / "figures").exists()
