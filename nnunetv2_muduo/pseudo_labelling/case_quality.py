@@ -95,6 +95,10 @@ class Thresholds:
             return MISSING, "; ".join(reasons)
         return (DROP, "; ".join(reasons)) if reasons else (KEEP, "")
 
+    def suggestions(self, qualities: Iterable[OrganQuality]) -> dict[str, str]:
+        """Organ -> suggestion, of one case."""
+        return {quality.organ: self.judge(quality)[0] for quality in qualities}
+
 
 def quality_csv(qualities: Iterable[OrganQuality], thresholds: Thresholds) -> str:
     """A line per case and organ; volumes in ml with one decimal, ratios with three, nothing where there is none."""

@@ -49,7 +49,7 @@ def test_finished_cases_are_skipped_until_what_they_were_made_from_changes(proje
     capsys.readouterr()
     assert main(project.command()) == 0
     assert times(project) == before
-    assert "nothing to do" in capsys.readouterr().out
+    assert "no teacher has anything to do" in capsys.readouterr().out
     changed = organs()
     changed[8] = 0
     write(changed, project.predictions / f"{CASES[1]}.nii.gz")
@@ -76,6 +76,20 @@ def test_a_missing_picture_is_drawn_and_none_when_not_wanted(project: PseudoProj
     assert not (project.out / "figures").exists()
     main(project.command("--figures"))
     assert (project.out / "figures" / f"{CASES[0]}.png").is_file()
+
+
+def test_a_picture_is_drawn_again_where_its_suggestions_changed_and_asks_no_teacher(project: PseudoProject):
+    lenient, strict = (project.command("--figures", "--require-organs", organ) for organ in ("none", "bladder"))
+    picture = project.out / "figures" / f"{CASES[0]}.png"
+    main(lenient)
+    before, drawn, labels = picture.read_bytes(), picture.stat().st_mtime_ns, times(project)
+    main(lenient)
+    assert picture.stat().st_mtime_ns == drawn
+    main(strict)  # in which the bladder is missing, not absent
+    assert picture.read_bytes() != before
+    assert times(project) == labels
+    main(lenient)
+    assert picture.read_bytes() == before
 
 
 def test_other_thresholds_change_the_suggestions_and_ask_no_teacher(project: PseudoProject):
