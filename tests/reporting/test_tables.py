@@ -49,6 +49,13 @@ def test_means_over_other_cases_are_not_compared():
     assert [cell.best for cell in dict(same.rows)["liver"]] == [True, False, False]
 
 
+def test_means_over_other_organs_are_not_compared():
+    fewer = scores_of(summary({"x": dict.fromkeys(KEYS, 0.4)}), {"liver": "1"}, file_ending=".nii.gz")
+    rows = dict(metric_table({"all": scores(x=(0.9, 0.5, 0.1)), "liver alone": fewer}, DICE).rows)
+    assert [cell.best for cell in rows["liver"]] == [True, False]
+    assert not any(cell.best or cell.difference for cell in rows["mean"])
+
+
 def test_volumes_have_a_reference_only_where_it_is_one_for_all():
     def measured(case: str):
         told = summary({case: dict(zip(KEYS, (0.9, 0.5, 0.1), strict=True))})
