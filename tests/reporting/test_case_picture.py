@@ -42,6 +42,13 @@ def test_slices_are_those_with_most_wrong():
     assert z == 10
 
 
+def test_slices_go_through_what_is_wrong_however_small_and_not_through_most_of_the_organ():
+    reference, prediction = volumes()
+    prediction[:] = reference
+    prediction[10, 8, 6] = 1
+    assert chosen_slices(reference, prediction, (1,)) == (10, 8)
+
+
 def test_slice_shows_the_organ_where_nothing_is_wrong():
     reference, _ = volumes()
     z, y = chosen_slices(reference, reference, (1,))
