@@ -90,7 +90,9 @@ class Thresholds:
             )
         reasons = list(elsewhere)
         if (quality.teacher_iou or 0.0) < self.min_iou:
-            reasons.append(f"teachers disagree: soft IoU {quality.teacher_iou or 0.0:.2f} < {self.min_iou:g}")
+            alone = None in (quality.ct_ml, quality.pet_ml)
+            doubt = "the only teacher is not sure" if alone else "teachers disagree"
+            reasons.append(f"{doubt}: soft IoU {quality.teacher_iou or 0.0:.2f} < {self.min_iou:g}")
         if required and elsewhere:
             return MISSING, "; ".join(reasons)
         return (DROP, "; ".join(reasons)) if reasons else (KEEP, "")
