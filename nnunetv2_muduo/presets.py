@@ -9,6 +9,12 @@ from typing import Any
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.json_files import read_json
 
+OTHER_PLANNERS = {  # name that nnU-Net gives to plans -> its planner, where it is not the usual one
+    "nnUNetResEncUNetMPlans": "nnUNetPlannerResEncM",
+    "nnUNetResEncUNetLPlans": "nnUNetPlannerResEncL",
+    "nnUNetResEncUNetXLPlans": "nnUNetPlannerResEncXL",
+}
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -56,11 +62,15 @@ def preset_paths() -> dict[str, Path]:
 
 
 def planning_command(dataset_number: int, plans_name: str) -> str:
-    """What makes plans of a name: `muduo plan` where they are those of a preset with a `plans_name`, else nnU-Net."""
+    """What makes plans of a name: `muduo plan` where they are those of a preset with a `plans_name`, else nnU-Net.
+
+    Plans that nnU-Net gives this name with another planner than its usual one are made with that.
+    """
     for preset, path in preset_paths().items():
         if _read(path).plans_name == plans_name:
             return f"muduo plan -d {dataset_number} --preset {preset}"
-    return f"nnUNetv2_plan_and_preprocess -d {dataset_number} -c 3d_fullres"
+    planner = f" -pl {OTHER_PLANNERS[plans_name]}" if plans_name in OTHER_PLANNERS else ""
+    return f"nnUNetv2_plan_and_preprocess -d {dataset_number}{planner} -c 3d_fullres"
 
 
 def _read(path: Path) -> Preset:

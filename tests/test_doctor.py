@@ -313,6 +313,18 @@ def test_plans_that_are_refused_tell_of_their_own_teachers_and_never_of_the_defa
     assert not {"CT teacher", "PET teacher"} & set(unreadable)
 
 
+def test_old_dataset_that_calls_its_channels_modality_is_examined_like_any_other(tiny: Tiny):
+    tiny.write_plans(muduo={"ct_teacher": None, "pet_teacher": "standin_pet"})
+    old = {key: value for key, value in DATASET_JSON.items() if key != "channel_names"}
+    old["modality"] = DATASET_JSON["channel_names"]
+    found, expected = (
+        examine_dataset(tiny.raw, tiny.preprocessed, content, "3d_fullres", "nnUNetPlans")
+        for content in (old, DATASET_JSON)
+    )
+    assert found == expected
+    assert "host memory" in {check.name for check in found}
+
+
 # Teacher cache
 
 

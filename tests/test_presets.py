@@ -1,12 +1,14 @@
+import inspect
 import json
 
 import pytest
+from nnunetv2.experiment_planning.experiment_planners.residual_unets import residual_encoder_unet_planners
 from planned_dataset import unet_plans
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.network_size import resize_network
-from nnunetv2_muduo.presets import load_preset, preset_paths
+from nnunetv2_muduo.presets import OTHER_PLANNERS, load_preset, planning_command, preset_paths
 from nnunetv2_muduo.settings import Settings
 
 
@@ -61,3 +63,10 @@ def test_a_file_that_is_no_preset_is_refused(tmp_path, content, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.json is missing"):
         load_preset(str(tmp_path / "nowhere.json"))
+
+
+@pytest.mark.parametrize(("plans_name", "planner"), OTHER_PLANNERS.items())
+def test_plans_of_another_planner_are_made_with_it(plans_name: str, planner: str):
+    found = inspect.signature(getattr(residual_encoder_unet_planners, planner)).parameters["plans_name"].default
+    assert found == plans_name
+    assert planning_command(221, plans_name) == f"nnUNetv2_plan_and_preprocess -d 221 -pl {planner} -c 3d_fullres"

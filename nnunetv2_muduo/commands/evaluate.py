@@ -53,10 +53,15 @@ def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.evaluation.differences import paired_difference
     from nnunetv2_muduo.evaluation.folders import evaluate_folders
     from nnunetv2_muduo.evaluation.methods import named_folders
-    from nnunetv2_muduo.evaluation.result_files import write_differences, write_evaluation, write_methods
+    from nnunetv2_muduo.evaluation.result_files import (
+        check_place,
+        write_differences,
+        write_evaluation,
+        write_methods,
+    )
     from nnunetv2_muduo.evaluation.result_tables import COMPARED, difference_tables, results_table
     from nnunetv2_muduo.evaluation.task import task_of
-    from nnunetv2_muduo.files import check_can_write, clear_away_left_behind, write_text
+    from nnunetv2_muduo.files import clear_away_left_behind, write_text
 
     folders = named_folders([*([arguments.predictions] if arguments.predictions else []), *arguments.compare])
     if not folders:
@@ -64,7 +69,7 @@ def _run(arguments: Namespace) -> None:
     content = _dataset_json(arguments, next(iter(folders.values())))
     places = {method: arguments.o / method if len(folders) > 1 else arguments.o for method in folders}
     for place in places.values():
-        check_can_write(place / "summary.json")
+        check_place(place)
     evaluations = evaluate_folders(
         arguments.reference,
         folders,

@@ -130,7 +130,7 @@ def _run(arguments: Namespace) -> None:
         check_target(raw.parent, target, overwrite=arguments.overwrite)
         if not arguments.without_labelled:
             scans, _ = find_unlabelled(arguments.i or raw / "imagesUn", dataset_json["file_ending"])
-            cases_to_keep(raw, dataset_json["file_ending"], scans)
+            cases_to_keep(raw, dataset_json, scans)
     required = _required_organs(arguments, raw, dataset_json)
     thresholds = Thresholds(arguments.min_iou, arguments.min_prompt_iou, required)
     result = pseudo_label(
@@ -206,7 +206,7 @@ def _required_organs(arguments: Namespace, raw: Path, dataset_json: dict) -> fro
     return expected_organs(
         arguments.require_organs,
         plain_organs(dataset_json),
-        [label_map for _, label_map in labelled_cases(raw, dataset_json["file_ending"]).values()],
+        [case.label_map for case in labelled_cases(raw, dataset_json).values()],
         num_processes=arguments.np,
     )
 

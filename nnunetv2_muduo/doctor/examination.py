@@ -27,6 +27,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.memory.machine import host_memory
 from nnunetv2_muduo.nnunet_files import OF_SCANS, OF_SCANS_AND_LABELS, read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
+from nnunetv2_muduo.presets import planning_command
 from nnunetv2_muduo.settings import Settings
 
 
@@ -97,7 +98,7 @@ def examine_dataset(
                 raw, preprocessed, dataset_json, plans, configuration, plans_identifier, settings
             )
     except UserError as error:
-        planned = [fail("plans", str(error), f"nnUNetv2_plan_and_preprocess -d {int(raw.name[7:10])} -c 3d_fullres")]
+        planned = [fail("plans", str(error), planning_command(int(raw.name[7:10]), plans_identifier))]
     return [*checks, *planned]
 
 
@@ -140,7 +141,7 @@ def _examine_planned(
         ),
         *twins.check_twins(raw, preprocessed, dataset_json),
         dataset.check_preprocessed(preprocessed, plans_identifier, **context),
-        *intensities.check_intensities(preprocessed, dataset_json, settings),
+        *intensities.check_intensities(preprocessed, dataset_json, settings, plans_identifier=plans_identifier),
         unlabelled.judge_fresh(
             ready, total, dataset=raw.name, configuration=configuration, plans_identifier=plans_identifier
         ),

@@ -144,6 +144,7 @@ def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dat
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     from nnunetv2_muduo.memory.host import LIBRARIES, ScanShape, export_bytes, prediction_bytes, preprocessing_bytes
+    from nnunetv2_muduo.semisupervised.channels import channel_names
 
     manager = PlansManager(plans)
     settings = manager.get_configuration(configuration)
@@ -153,7 +154,7 @@ def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dat
     ]
     if not scans:
         return None
-    channels, classes = len(dataset_json["channel_names"]), manager.get_label_manager(dataset_json)
+    channels, classes = len(channel_names(dataset_json)), manager.get_label_manager(dataset_json)
     heads = classes.num_segmentation_heads
     file, largest = max(scans, key=lambda pair: preprocessing_bytes(pair[1], settings, channels=channels))
 

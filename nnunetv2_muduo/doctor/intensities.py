@@ -7,6 +7,7 @@ from typing import Any
 from nnunetv2_muduo.datasets.plausibility import HIGHEST_BYTE, HIGHEST_SUV, LEAST_PEAK_IN_SUV, LOWEST_SUV
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.json_files import is_number, table_or_nothing
+from nnunetv2_muduo.presets import planning_command
 from nnunetv2_muduo.settings import Settings
 
 FINGERPRINT = "dataset_fingerprint.json"
@@ -18,13 +19,16 @@ _LEAST_MEDIAN_IN_HU, _LOWEST_OF_PET = 20.0, -1.0
 _HIGHEST_MEDIAN_IN_HU = 800.0  # only teeth and metal exceed it; all tissue does where 1024 was added
 
 
-def check_intensities(preprocessed: Path, dataset_json: Mapping, settings: Settings) -> list[Check]:
+def check_intensities(
+    preprocessed: Path, dataset_json: Mapping, settings: Settings, *, plans_identifier: str
+) -> list[Check]:
     """Whether the numbers of the foreground contradict HU or SUV; no check where there is no fingerprint of it.
 
     Args:
         preprocessed: the dataset's folder in nnUNet_preprocessed.
         dataset_json: tells, with the settings, which channel is CT and which PET.
         settings: of the plans.
+        plans_identifier: name of the plans, such as nnUNetPlans.
 
     Raises:
         UserError: if the channels cannot be told.
@@ -46,7 +50,7 @@ def check_intensities(preprocessed: Path, dataset_json: Mapping, settings: Setti
     number = int(preprocessed.name[7:10])
     remedy = (
         "give HU and SUV by body weight, which the teachers were trained on (`muduo harmonise` converts Bq/ml), then: "
-        f"nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres"
+        f"{planning_command(number, plans_identifier)}"
     )
     return [warn("intensities", f"the labelled foreground looks like {' and '.join(wrong)}", remedy)]
 

@@ -1,6 +1,7 @@
 """Does each labelled case lie on one grid? nnU-Net goes on where only origin or direction differ."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 
 from nnunetv2_muduo.datasets.scan_io import FORMATS
@@ -11,23 +12,40 @@ from nnunetv2_muduo.doctor.unlabelled import listed
 _NAME = "labelled scans"
 
 
+def training_files(raw_folder: Path, dataset_json: Mapping) -> dict[str, list[Path]]:
+    """Case -> its channels' files and, last, its label map, which need not be there.
+
+    Args:
+        raw_folder: of the dataset.
+        dataset_json: its description; a list of files (`dataset`) stands for imagesTr and labelsTr, as in nnU-Net.
+    """
+    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+
+    if "dataset" in dataset_json:
+        listed = get_filenames_of_train_images_and_targets(str(raw_folder), deepcopy(dict(dataset_json)))
+        return {case: [Path(file) for file in (*its["images"], its["label"])] for case, its in listed.items()}
+    images, ending = raw_folder / "imagesTr", dataset_json["file_ending"]
+    scans = find_scans(images, ending)[0] if images.is_dir() else {}
+    return {case: [*channels, raw_folder / "labelsTr" / f"{case}{ending}"] for case, channels in scans.items()}
+
+
 def check_labelled_grids(raw_folder: Path, dataset_json: Mapping, *, reader: str) -> list[Check]:
-    """Channels and label map of each case of imagesTr, by their headers; no check where there are none to read.
+    """Channels and label map of each case to train on, by their headers; no check where there are none to read.
 
     Args:
         raw_folder: of the dataset.
         dataset_json: the content of its dataset.json.
         reader: name of nnU-Net's reader, see `grid_problem`.
     """
-    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-
-    images, ending = raw_folder / "imagesTr", dataset_json["file_ending"]
-    if ending not in FORMATS or not images.is_dir():
+    if dataset_json["file_ending"] not in FORMATS:
         return []
-    scans = find_scans(images, ending)[0]
-    files = {case: [*channels, raw_folder / "labelsTr" / f"{case}{ending}"] for case, channels in scans.items()}
+    files = training_files(raw_folder, dataset_json)
     problems = {
-        case: grid_problem([file for file in its if file.is_file()], reader=reader) for case, its in files.items()
+        case: grid_problem(there, reader=reader)
+        for case, its in files.items()
+        if (there := [file for file in its if file.is_file()])
     }
     bad = {case: problem for case, problem in problems.items() if problem}
     if bad:

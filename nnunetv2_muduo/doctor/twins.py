@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.doctor.check import Check, warn
+from nnunetv2_muduo.doctor.labelled import training_files
 from nnunetv2_muduo.doctor.unlabelled import listed, sorted_scans
 from nnunetv2_muduo.files import sha256_of
 
@@ -21,7 +22,7 @@ def check_twins(raw_folder: Path, preprocessed_folder: Path, dataset_json: dict)
     """
     scans, _ = sorted_scans(raw_folder, preprocessed_folder, dataset_json, reader=chosen_reader(dataset_json))
     first = {case: files[0] for case, files in scans.items()}
-    others = _others(raw_folder, dataset_json["file_ending"], unlabelled=first)
+    others = _others(raw_folder, dataset_json, unlabelled=first)
     looks = {_look(file) for file in others} & {_look(file) for file in first.values()}
     known = {sha256_of(file): f"{file.parent.name}/{file.name}" for file in others if _look(file) in looks}
     twins = {
@@ -35,16 +36,15 @@ def check_twins(raw_folder: Path, preprocessed_folder: Path, dataset_json: dict)
     return [warn("twins", found, "take them out of imagesUn, if labelled and test scans are to be unseen ones")]
 
 
-def _others(raw_folder: Path, ending: str, *, unlabelled: dict[str, Path]) -> list[Path]:
+def _others(raw_folder: Path, dataset_json: dict, *, unlabelled: dict[str, Path]) -> list[Path]:
     """First channels of the labelled and the test cases, but for labelled ones that are unlabelled scans by name."""
     from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
-    others = []
-    for name in ("imagesTr", "imagesTs"):
-        folder = raw_folder / name
-        scans = find_scans(folder, ending)[0] if folder.is_dir() else {}
-        others += [files[0] for case, files in scans.items() if name != "imagesTr" or case not in unlabelled]
-    return others
+    labelled = training_files(raw_folder, dataset_json)
+    folder = raw_folder / "imagesTs"
+    tests = find_scans(folder, dataset_json["file_ending"])[0] if folder.is_dir() else {}
+    others = [files[0] for case, files in labelled.items() if case not in unlabelled]
+    return [file for file in (*others, *(files[0] for files in tests.values())) if file.is_file()]
 
 
 def _look(file: Path) -> tuple[int, bytes]:

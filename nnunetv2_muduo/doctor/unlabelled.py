@@ -44,9 +44,10 @@ def sorted_scans(
     Raises:
         UserError: if the dataset's splits_final.json is none.
     """
+    from nnunetv2_muduo.semisupervised.channels import channel_names
     from nnunetv2_muduo.semisupervised.unlabelled import usable_scans
 
-    wanted = len(dataset_json.get("channel_names", dataset_json.get("modality", {})))
+    wanted = len(channel_names(dataset_json))
     scans, bad = usable_scans(raw_folder, preprocessed_folder, dataset_json)
     for case, files in scans.items():
         if problem := header_problem(files, wanted=wanted, file_ending=dataset_json["file_ending"], reader=reader):

@@ -8,14 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.differences import Difference
 from nnunetv2_muduo.evaluation.organ_metrics import STATUSES, OrganMetrics
 from nnunetv2_muduo.evaluation.result_tables import results_table
 from nnunetv2_muduo.evaluation.results import Evaluation
-from nnunetv2_muduo.files import replacing, write_text
+from nnunetv2_muduo.files import check_can_write, replacing, write_text
+from nnunetv2_muduo.json_files import table_or_nothing
 
 METHODS = "methods.json"
 _LESION_METRICS = ("FPV_ml", "FNV_ml")
+
+
+def check_place(folder: Path) -> None:
+    """Raise UserError where `write_evaluation` cannot write, or would replace a summary.json that is nnU-Net's own."""
+    file = folder / "summary.json"
+    found = table_or_nothing(file)
+    if found and "muduo" not in found:
+        raise UserError(f"{file} is nnU-Net's own and would be lost; choose another folder with -o.")
+    check_can_write(file)
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

@@ -17,6 +17,7 @@ class Task:
         lesions: organs with false-positive and false-negative volume.
         ignore_label: where references have it, nothing counts.
         file_ending: of the label maps, with the dot.
+        lone_regions: organs of one label that nnU-Net takes for regions: it stands in a list, beside one of several.
     """
 
     organs: dict[str, tuple[int, ...]]
@@ -24,11 +25,15 @@ class Task:
     lesions: frozenset[str] = frozenset()
     ignore_label: int | None = None
     file_ending: str = ".nii.gz"
+    lone_regions: frozenset[str] = frozenset()
 
     @property
     def keys(self) -> dict[str, str]:
-        """Organ -> its key in nnU-Net's summary.json: "3" for a label, "(1, 2)" for a region."""
-        return {organ: str(labels[0] if len(labels) == 1 else labels) for organ, labels in self.organs.items()}
+        """Organ -> its key in nnU-Net's summary.json: "3" for a label, "(1, 2)" or "(3,)" for a region."""
+        return {
+            organ: str(labels if len(labels) > 1 or organ in self.lone_regions else labels[0])
+            for organ, labels in self.organs.items()
+        }
 
 
 def task_of(
@@ -44,7 +49,9 @@ def task_of(
     Raises:
         UserError: if dataset.json has no labels, or none of that name, or lesions are not among the organs.
     """
-    labels = {name: _as_tuple(value) for name, value in dict(dataset_json.get("labels", {})).items()}
+    given = dict(dataset_json.get("labels", {}))
+    labels = {name: _as_tuple(value) for name, value in given.items()}
+    has_regions = any(len(numbers) > 1 for numbers in labels.values())
     ignore = labels.pop("ignore", None)
     foreground = {name: numbers for name, numbers in labels.items() if numbers != (0,)}
     if not foreground:
@@ -61,6 +68,11 @@ def task_of(
         frozenset(lesions),
         ignore[0] if ignore else None,
         str(dataset_json.get("file_ending", ".nii.gz")),
+        frozenset(
+            name
+            for name, numbers in chosen.items()
+            if has_regions and len(numbers) == 1 and isinstance(given[name], (list, tuple))
+        ),
     )
 
 

@@ -11,41 +11,43 @@ from pathlib import Path
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.click_summary import ClickRow
 from nnunetv2_muduo.files import clear_away_left_behind, write_text
-from nnunetv2_muduo.json_files import read_table
+from nnunetv2_muduo.json_files import read_table, table_or_nothing
 
-ROWS, SETTINGS = "clicks.csv", "clicks.json"
+ROWS, SETTINGS, SOURCES = "clicks.csv", "clicks.json", "cases.json"
 _COLUMNS = [field.name for field in fields(ClickRow)]
 _TYPES = {"voxels": int, "clicks": int, "dice": float, "windows": int, "seconds": float}
 
 
 class ClickRecord:
-    """`clicks.csv` of a folder, and beside it the settings that all its rows share.
+    """`clicks.csv` of a folder, and beside it the settings that all its rows share and what each case was then.
 
     Args:
         folder: made if missing.
         settings: plain values; a folder that was begun with others is refused.
         clicks: the numbers of clicks that an organ needs a row for; an organ that lacks one is measured again.
+        stamps: case -> plain values that tell whether it is still the same; rows of one that is not are forgotten.
+
+    Attributes:
+        rows: all that are whole and still hold.
+        changed: cases whose rows were forgotten, sorted.
 
     Raises:
         UserError: for a folder with other settings, or a file that nobody here wrote.
     """
 
-    def __init__(self, folder: Path, *, settings: Mapping, clicks: Sequence[int]) -> None:
+    def __init__(self, folder: Path, *, settings: Mapping, clicks: Sequence[int], stamps: Mapping) -> None:
         self.path = folder / ROWS
         clear_away_left_behind(folder)
         _agree_on_settings(folder, settings)
-        self.rows: list[ClickRow] = []
-        if not self.path.is_file():
-            write_text(self.path, _as_csv([_COLUMNS]))
-            return
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{self.path} cannot be read ({error}); delete it or choose another folder.") from error
-        self.rows = _complete(_parse(text, self.path), set(clicks))
+        text = _read(self.path)
+        known = _complete(_parse(text, self.path), set(clicks))
+        before, now = table_or_nothing(folder / SOURCES), json.loads(json.dumps(stamps))
+        self.changed = sorted({row.case for row in known if row.case in now and before.get(row.case) != now[row.case]})
+        self.rows = [row for row in known if row.case not in self.changed]
         whole = _as_csv([_COLUMNS, *map(astuple, self.rows)])
-        if whole != text:  # a run was killed while it wrote
+        if whole != text:  # new, or a run was killed while it wrote, or cases are others now
             write_text(self.path, whole)
+        write_text(folder / SOURCES, json.dumps(before | now) + "\n")
 
     @property
     def finished(self) -> set[tuple[str, str]]:
@@ -73,6 +75,14 @@ def _agree_on_settings(folder: Path, settings: Mapping) -> None:
     if differing:
         details = ", ".join(f"{key} {found.get(key)} instead of {wanted.get(key)}" for key in differing)
         raise UserError(f"{folder} holds a benchmark with other settings ({details}); choose another folder with -o.")
+
+
+def _read(path: Path) -> str:
+    """What is in the file; nothing where there is none."""
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); delete it or choose another folder.") from error
 
 
 def _parse(text: str, path: Path) -> list[ClickRow]:

@@ -45,7 +45,8 @@ def run_clicks(
         teacher: frozen, in eval mode; it is moved to `device`.
         teacher_name: what the results call it.
         modality: "CT" (HU, clamped to -1000 to 1000) or "PET" (SUV), which channel it looks at.
-        output: gets clicks.csv, clicks.md, clicks.png and clicks.json, which hold everything ever measured there.
+        output: gets clicks.csv, clicks.md, clicks.png, clicks.json and cases.json, which hold everything ever measured
+            there; cases whose scan, label map or labels' numbers changed since are measured anew.
         split: "Tr" or "Ts".
         cases, labels: names; None: all that are labelled, all but background and ignore.
         channel: number of the input channel, where its name does not tell.
@@ -65,7 +66,9 @@ def run_clicks(
     if plan.caution:
         tqdm.write(f"WARNING: {plan.caution}")
     told = plan.told() | {"teacher": teacher_name, "weights": _digest(teacher)}
-    record = ClickRecord(output, settings=told | asdict(settings), clicks=settings.clicks)
+    record = ClickRecord(output, settings=told | asdict(settings), clicks=settings.clicks, stamps=plan.stamps)
+    if record.changed:
+        tqdm.write(f"Not as they were when they were clicked on, so measured anew: {', '.join(record.changed)}")
     if isinstance(teacher, nn.Module):
         teacher.to(device)
     _click_on_all(plan, teacher, record, settings=settings, device=device, progress=progress)
@@ -89,6 +92,7 @@ class _Plan:
         organs: names, in their order in dataset.json.
         values: name -> integer of every label of the dataset.
         ignore: label of voxels that do not count.
+        stamps: of every case of the split, what its rows depend on.
         caution: what to tell of the files before anything is measured; "" for nothing.
     """
 
@@ -100,6 +104,7 @@ class _Plan:
     organs: tuple[str, ...]
     values: Mapping[str, int]
     ignore: int | None
+    stamps: Mapping[str, dict]
     caution: str
 
     def told(self) -> dict[str, str | int]:
@@ -124,8 +129,9 @@ def _plan(
     chosen = [known[name] for name in choose(cases, known, what="labelled case")]
     if channel is None:
         channel = find_channel(dataset_json, modality, remedy="name it with --channel N")
+    stamps = {name: {"files": case.stamp(channel), "labels": values, "ignore": ignore} for name, case in known.items()}
     caution = told_of_unknown_orientation(dataset_json["file_ending"])
-    return _Plan(folder.name, split, modality, channel, tuple(chosen), tuple(organs), values, ignore, caution)
+    return _Plan(folder.name, split, modality, channel, tuple(chosen), tuple(organs), values, ignore, stamps, caution)
 
 
 def _click_on_all(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_intensities
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.files import file_stamp
 from nnunetv2_muduo.nnunet_files import single_label
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
@@ -26,6 +27,10 @@ class DatasetCase:
     name: str
     images: tuple[Path, ...]
     label: Path
+
+    def stamp(self, channel: int) -> list:
+        """What tells in no time whether one channel and the label map are still the same; files may be missing."""
+        return [file_stamp(file) for file in (*self.images[channel : channel + 1], self.label) if file.is_file()]
 
 
 def find_cases(folder: Path, dataset_json: Mapping, *, split: str) -> dict[str, DatasetCase]:

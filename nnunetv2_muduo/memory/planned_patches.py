@@ -7,6 +7,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_muduo.memory.throwaway_trainer import throwaway_trainer
 from nnunetv2_muduo.memory.training_host import LoadedPatches
+from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 
 
@@ -33,7 +34,7 @@ def planned_patches(
             patch=patch,
             initial_patch=tuple(int(edge) for edge in initial),
             scan=tuple(scan)[-len(patch) :],
-            channels=len(dataset_json["channel_names"]),
+            channels=len(channel_names(dataset_json)),
             batch=manager.batch_size,
             unlabelled_batch=trainer.unlabelled_batch_size if isinstance(trainer, SemiSupervisedTrainer) else 0,
             target_voxels=target,

@@ -10,8 +10,7 @@ from matplotlib.lines import Line2D
 
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
-from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels
-from nnunetv2_muduo.pseudo_labelling.case_quality import ABSENT, DROP, MISSING, Thresholds
+from nnunetv2_muduo.pseudo_labelling.case_quality import ABSENT, DROP, MISSING
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
 
 _PAIRS = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
@@ -24,10 +23,12 @@ def draw_case(
     ct: np.ndarray,
     pet: np.ndarray,
     prompts: np.ndarray,
-    result: CaseLabels,
+    labels: np.ndarray,
     *,
     geometry: Geometry,
-    thresholds: Thresholds,
+    organs: Mapping[str, int],
+    suggestions: Mapping[str, str],
+    case: str,
 ) -> None:
     """One axial and one coronal slice of CT and PET, where most is labelled, seen as radiologists do.
 
@@ -35,33 +36,34 @@ def draw_case(
         path: PNG file, replaced as a whole.
         ct, pet: [Z, Y, X] in HU and SUV.
         prompts: [Z, Y, X] label map, dotted in the picture.
-        result: the case; its labels are solid, and dashed for organs to drop.
+        labels: [Z, Y, X] label map that came out, solid in the picture, and dashed for organs to drop.
         geometry: of all.
-        thresholds: that organs to drop do not reach.
+        organs: name -> label.
+        suggestions: name -> whether to keep or to drop it, and so on.
+        case: its name.
     """
     turn = Turn.of(geometry.direction, "LPS")
-    volumes = [turn.there(volume) for volume in (ct, pet, prompts, result.labels)]
+    volumes = [turn.there(volume) for volume in (ct, pet, prompts, labels)]
     spacing = turn.spacing(geometry.spacing[::-1])
-    labelled = volumes[3] > 0 if result.labels.any() else volumes[2] > 0
+    labelled = volumes[3] > 0 if labels.any() else volumes[2] > 0
     z, y = _most(labelled, 0), _most(labelled, 1)
     planes: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
         "axial": (lambda volume: volume[z], spacing[1] / spacing[2]),
         "coronal": (lambda volume: volume[::-1, y], spacing[0] / spacing[2]),
     }
-    judged = {quality.label: thresholds.judge(quality)[0] for quality in result.qualities}
-    styles = {organ: "--" if word in (DROP, MISSING) else "-" for organ, word in judged.items()}
+    styles = {label: "--" if suggestions[organ] in (DROP, MISSING) else "-" for organ, label in organs.items()}
     figure, axes = plt.subplots(2, 2, figsize=(13, 13), constrained_layout=True)
     for row, (plane, (cut, aspect)) in enumerate(planes.items()):
-        shown_ct, shown_pet, prompted, labels = (cut(volume) for volume in volumes)
+        shown_ct, shown_pet, prompted, came_out = (cut(volume) for volume in volumes)
         axes[row, 0].imshow(shown_ct, cmap="gray", vmin=-160, vmax=240, aspect=aspect)
         axes[row, 1].imshow(shown_pet, cmap="gray_r", vmin=0, vmax=6, aspect=aspect)
         for axis, modality in zip(axes[row], ("CT", "PET"), strict=True):
             axis.set_title(f"{modality}, {plane}")
             axis.set_axis_off()
-            _draw(axis, prompted, dict.fromkeys(judged, ":"), width=1.0)
-            _draw(axis, labels, styles, width=1.6)
-    figure.legend(handles=_legend(result, judged), loc="outside lower center", ncols=4)
-    figure.suptitle(f"{result.qualities[0].case}: dotted what was prompted, solid what came out, dashed what to drop")
+            _draw(axis, prompted, dict.fromkeys(styles, ":"), width=1.0)
+            _draw(axis, came_out, styles, width=1.6)
+    figure.legend(handles=_legend(suggestions), loc="outside lower center", ncols=4)
+    figure.suptitle(f"{case}: dotted what was prompted, solid what came out, dashed what to drop")
     save_figure(figure, path)
 
 
@@ -79,9 +81,9 @@ def _draw(axis: Axes, labels: np.ndarray, styles: Mapping[int, str], *, width: f
             axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=[style], linewidths=width)
 
 
-def _legend(result: CaseLabels, judged: Mapping[int, str]) -> Sequence[Line2D]:
+def _legend(suggestions: Mapping[str, str]) -> Sequence[Line2D]:
     return [
-        Line2D([], [], color=_COLOURS[i % len(_COLOURS)], label=f"{quality.organ}: {judged[quality.label]}")
-        for i, quality in enumerate(result.qualities)
-        if judged[quality.label] != ABSENT
+        Line2D([], [], color=_COLOURS[i % len(_COLOURS)], label=f"{organ}: {word}")
+        for i, (organ, word) in enumerate(suggestions.items())
+        if word != ABSENT
     ]

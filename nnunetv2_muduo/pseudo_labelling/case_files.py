@@ -136,11 +136,11 @@ class OutputFolder:
         """What the case was made from, and its numbers; written last."""
         return self.folder / "cases" / f"{case}.json"
 
-    def finished(self, case: str, stamp: Mapping, *, figure: bool) -> tuple[OrganQuality, ...] | None:
-        """The case's numbers if all its files are there and were made from just this; else None."""
+    def finished(self, case: str, stamp: Mapping) -> tuple[OrganQuality, ...] | None:
+        """The case's numbers if all its files but the picture are there and were made from just this; else None."""
         if not (is_whole_image(self.labels(case)) and is_whole_image(self.agreement(case))):
             return None
-        if not is_zipfile(self.claims(case)) or (figure and not self.figure(case).is_file()):
+        if not is_zipfile(self.claims(case)):
             return None
         record = table_or_nothing(self.record(case))
         if record.get("stamp") != json.loads(json.dumps(stamp)):
@@ -150,29 +150,53 @@ class OutputFolder:
         except (ValueError, KeyError, TypeError):
             return None
 
+    def pictured(self, case: str) -> dict[str, str] | None:
+        """Organ -> the suggestion that the case's picture shows; None where there is no picture."""
+        return table_or_nothing(self.record(case)).get("pictured") if self.figure(case).is_file() else None
+
+    def note_pictured(self, case: str, suggestions: Mapping[str, str]) -> None:
+        """Remember what a picture that was drawn again shows."""
+        record = table_or_nothing(self.record(case)) | {"pictured": suggestions}
+        write_text(self.record(case), json.dumps(record, indent=1) + "\n")
+
     def clear_away_left_behind(self) -> None:
         """Remove what killed runs had in the making."""
         clear_away_left_behind(self.folder, *(self.folder / part for part in _PARTS))
 
-    def write(self, case: str, result: CaseLabels, geometry: Geometry, stamp: Mapping) -> None:
-        """Write all but the picture, the record last."""
+    def write(
+        self,
+        case: str,
+        result: CaseLabels,
+        geometry: Geometry,
+        stamp: Mapping,
+        *,
+        pictured: Mapping[str, str] | None,
+    ) -> None:
+        """Write all but the picture, whose suggestions are `pictured` (None: it is not drawn), the record last."""
         self.record(case).unlink(missing_ok=True)
         write_image(result.labels, geometry, self.labels(case))
         write_image(result.agreement, geometry, self.agreement(case))
         result.claims.save(self.claims(case))
-        record = {"stamp": stamp, "organs": [asdict(quality) for quality in result.qualities]}
+        rows = [asdict(quality) for quality in result.qualities]
+        record = {"stamp": stamp, "organs": rows, "pictured": pictured}
         write_text(self.record(case), json.dumps(record, indent=1) + "\n")
 
 
 def case_stamp(job: CaseJob, common: Mapping) -> dict:
-    """What a case depends on: its scan's files, its prompts' content, and what all cases of a run share."""
+    """What a case depends on: its scan's files, which is CT and PET, its prompts' content, and what all cases share."""
     assert job.prompt is not None
     return {
         "format": FORMAT,
         "scan": [file_stamp(file) for file in job.files],
+        "channels": job.channels,
         "prompt": sha256_of(job.prompt) if job.prompt.is_file() else None,
         **common,
     }
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """[Z, Y, X] of what `OutputFolder.write` has written."""
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
 def write_image(array: np.ndarray, geometry: Geometry, path: Path) -> None:

@@ -90,10 +90,16 @@ class Thresholds:
             )
         reasons = list(elsewhere)
         if (quality.teacher_iou or 0.0) < self.min_iou:
-            reasons.append(f"teachers disagree: soft IoU {quality.teacher_iou or 0.0:.2f} < {self.min_iou:g}")
+            alone = None in (quality.ct_ml, quality.pet_ml)
+            doubt = "the only teacher is not sure" if alone else "teachers disagree"
+            reasons.append(f"{doubt}: soft IoU {quality.teacher_iou or 0.0:.2f} < {self.min_iou:g}")
         if required and elsewhere:
             return MISSING, "; ".join(reasons)
         return (DROP, "; ".join(reasons)) if reasons else (KEEP, "")
+
+    def suggestions(self, qualities: Iterable[OrganQuality]) -> dict[str, str]:
+        """Organ -> suggestion, of one case."""
+        return {quality.organ: self.judge(quality)[0] for quality in qualities}
 
 
 def quality_csv(qualities: Iterable[OrganQuality], thresholds: Thresholds) -> str:

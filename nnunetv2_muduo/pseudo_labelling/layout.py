@@ -99,13 +99,14 @@ def lay_out(
     raw = nnunet_folder("nnUNet_raw")
     dataset_json = read_dataset_json(raw / source / "dataset.json", needs=OF_SCANS_AND_LABELS)
     labels = _labels_with_ignore(dataset_json)
-    labelled = cases_to_keep(raw / source, dataset_json["file_ending"], result.scans) if with_labelled else {}
+    labelled = cases_to_keep(raw / source, dataset_json, result.scans) if with_labelled else {}
     lacking = _incomplete_cases(result, thresholds)
     _check_cases(result, lacking, incomplete, with_labelled=bool(labelled))
     folder = claim_folder(raw, dataset_name(target, source), overwrite=overwrite)
     masking = _Masking(labels["ignore"], thresholds, min_agreement, incomplete)
     written = _write_pseudo_labels(result, folder, masking)
-    place_images({case: result.scans[case] for case in written}, labelled, folder, copy=copy)
+    scans = {case: result.scans[case] for case in written}
+    place_images(scans, labelled, folder, file_ending=result.output.file_ending, copy=copy)
     write_dataset_json(folder, dataset_json, labels=labels, cases=len(labelled) + len(written))
     if labelled:
         write_splits(source, folder.name, sorted(labelled), sorted(written))

@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2.utilities.crossval_split import generate_crossval_split
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, sha256_of, write_text
@@ -18,7 +20,18 @@ from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 _RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other, and files of ours from those changed by hand
 _PARTS = ("imagesTr", "labelsTr")
 
-LabelledCase = tuple[tuple[Path, ...], Path]  # images and label map
+
+@dataclass(frozen=True)
+class LabelledCase:
+    """A labelled case of the source.
+
+    Attributes:
+        images: name in an imagesTr -> file.
+        label_map: file.
+    """
+
+    images: dict[str, Path]
+    label_map: Path
 
 
 @dataclass(frozen=True)
@@ -55,15 +68,46 @@ def dataset_name(target: str, source: str) -> str:
     raise UserError(f"'{target}' is no dataset: give a number such as 321 or a name such as Dataset321_AutoPETPseudo.")
 
 
-def labelled_cases(source: Path, ending: str) -> dict[str, LabelledCase]:
-    """Case -> images and label map, of the cases that have both."""
-    images = source / "imagesTr"
-    scans = find_scans(images, ending)[0] if images.is_dir() else {}
-    label_maps = {case: source / "labelsTr" / f"{case}{ending}" for case in scans}
-    return {case: (scans[case], path) for case, path in label_maps.items() if path.is_file()}
+def labelled_cases(source: Path, dataset_json: Mapping) -> dict[str, LabelledCase]:
+    """The cases of a dataset that have images and a label map, by name.
+
+    Args:
+        source: its folder in nnUNet_raw.
+        dataset_json: its description; a list of files (`dataset`) stands for imagesTr and labelsTr, as in nnU-Net.
+
+    Raises:
+        UserError: if files are listed that do not end as the dataset's do.
+    """
+    ending, images = dataset_json["file_ending"], source / "imagesTr"
+    if "dataset" in dataset_json:
+        cases = _listed_cases(source, dataset_json)
+    else:
+        scans = find_scans(images, ending)[0] if images.is_dir() else {}
+        cases = {
+            case: LabelledCase({file.name: file for file in files}, source / "labelsTr" / f"{case}{ending}")
+            for case, files in scans.items()
+        }
+    return {name: case for name, case in cases.items() if case.label_map.is_file()}
 
 
-def cases_to_keep(source: Path, ending: str, scans: Mapping[str, tuple[Path, ...]]) -> dict[str, LabelledCase]:
+def _listed_cases(source: Path, dataset_json: Mapping) -> dict[str, LabelledCase]:
+    """Those whose files dataset.json lists one by one, wherever they lie and whatever they are called."""
+    ending = dataset_json["file_ending"]
+    cases = {}
+    listed = get_filenames_of_train_images_and_targets(str(source), deepcopy(dict(dataset_json)))
+    for name, files in listed.items():
+        if others := [file for file in (*files["images"], files["label"]) if not file.endswith(ending)]:
+            raise UserError(
+                f"{others[0]}, listed in the dataset.json of {source.name}, is no {ending} file; convert it."
+            )
+        images = {f"{name}_{channel:04d}{ending}": Path(file) for channel, file in enumerate(files["images"])}
+        cases[name] = LabelledCase(images, Path(files["label"]))
+    return cases
+
+
+def cases_to_keep(
+    source: Path, dataset_json: Mapping, scans: Mapping[str, tuple[Path, ...]]
+) -> dict[str, LabelledCase]:
     """The source's labelled cases that go into the new dataset beside the scans to pseudo-label.
 
     A scan that is a labelled case itself, as `muduo split --rest-unlabelled` links it, is to count as unlabelled.
@@ -71,10 +115,10 @@ def cases_to_keep(source: Path, ending: str, scans: Mapping[str, tuple[Path, ...
     Raises:
         UserError: if a labelled case and another scan have one name.
     """
-    labelled = labelled_cases(source, ending)
+    labelled = labelled_cases(source, dataset_json)
     twice = sorted(set(labelled) & set(scans))
     for case in twice:
-        if labelled[case][0][0].samefile(scans[case][0]):
+        if next(iter(labelled[case].images.values())).samefile(scans[case][0]):
             del labelled[case]
     if others := [case for case in twice if case in labelled]:
         raise UserError(
@@ -145,13 +189,18 @@ def _files_of(folder: Path) -> dict[str, str | None]:
 
 
 def place_images(
-    pseudo: Mapping[str, tuple[Path, ...]], labelled: Mapping[str, LabelledCase], folder: Path, *, copy: bool
+    pseudo: Mapping[str, tuple[Path, ...]],
+    labelled: Mapping[str, LabelledCase],
+    folder: Path,
+    *,
+    file_ending: str,
+    copy: bool,
 ) -> None:
     """Images of all cases, those of the pseudo-labelled ones given by case, and the label maps of the labelled ones."""
-    for images, label_map in labelled.values():
-        link_or_copy(label_map, folder / "labelsTr" / label_map.name, copy=copy)
-        for image in images:
-            link_or_copy(image, folder / "imagesTr" / image.name, copy=copy)
+    for name, case in labelled.items():
+        link_or_copy(case.label_map, folder / "labelsTr" / f"{name}{file_ending}", copy=copy)
+        for image_name, image in case.images.items():
+            link_or_copy(image, folder / "imagesTr" / image_name, copy=copy)
     for images in pseudo.values():
         for image in images:
             link_or_copy(image, folder / "imagesTr" / image.name, copy=copy)

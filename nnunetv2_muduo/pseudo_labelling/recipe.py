@@ -15,6 +15,7 @@ from nnunetv2_muduo.files import sha256_of, write_text
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, single_label
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, OutputFolder, ReadCase, case_stamp, read_case
+from nnunetv2_muduo.pseudo_labelling.case_pictures import draw_again, draw_picture
 from nnunetv2_muduo.pseudo_labelling.case_quality import MISSING, OrganQuality, Thresholds, quality_csv, summary_table
 from nnunetv2_muduo.pseudo_labelling.dual_scan import PROMPTING, DualScan
 from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, check_model, predict_prompts
@@ -61,7 +62,8 @@ def pseudo_label(
     """Pseudo-label a folder of scans; finished cases whose scan, prompts, teachers and settings stayed are skipped.
 
     Writes labels/, agreement/, figures/ and quality.csv into `output`, and prompts/ where a model makes them. The
-    thresholds only decide what quality.csv suggests: another run with others changes that column and asks no teacher.
+    thresholds only decide what quality.csv and the pictures suggest: another run with others changes that and asks no
+    teacher.
 
     Args:
         dataset: name, such as Dataset221_AutoPET; its dataset.json tells channels and organs.
@@ -90,13 +92,15 @@ def pseudo_label(
     stamp = _common_stamp(settings, organs)  # missing weights are told before anything is predicted
     problems |= make_prompts(prompts, jobs, prompt_folder, organs=organs, device=device, num_processes=num_processes)
     stamps = {job.case: case_stamp(job, stamp) for job in jobs if job.case not in problems}
-    qualities, waiting = _finished(jobs, stamps, target, figures=figures)
+    qualities, waiting = _finished(jobs, stamps, target)
+    if figures:
+        draw_again(jobs, qualities, target, thresholds, num_processes=num_processes)
     if waiting:
         labelling = _Labelling(_teachers(settings, device), target, stamps, organs, thresholds if figures else None)
         new, bad = labelling.all(waiting, num_processes)
         qualities, problems = qualities | new, problems | bad
     elif qualities:
-        log(f"All {len(qualities)} cases are finished already; nothing to do but the table.")
+        log(f"All {len(qualities)} cases are finished already; no teacher has anything to do.")
     qualities = {case: qualities[case] for case in scans if case in qualities}  # in the order of the scans
     _report(qualities, problems, thresholds, target, log)
     if not qualities:
@@ -130,10 +134,10 @@ def check_prompts(prompts: Path | PromptModel, jobs: Sequence[CaseJob], *, organ
 
 
 def _finished(
-    jobs: Sequence[CaseJob], stamps: Mapping[str, dict], target: OutputFolder, *, figures: bool
+    jobs: Sequence[CaseJob], stamps: Mapping[str, dict], target: OutputFolder
 ) -> tuple[dict[str, tuple[OrganQuality, ...]], list[CaseJob]]:
     """Rows of the cases that were made from just this before, and the jobs that are left, of those with a stamp."""
-    done = {case: target.finished(case, stamp, figure=figures) for case, stamp in stamps.items()}
+    done = {case: target.finished(case, stamp) for case, stamp in stamps.items()}
     waiting = [job for job in jobs if job.case in done and done[job.case] is None]
     return {case: rows for case, rows in done.items() if rows is not None}, waiting
 
@@ -231,12 +235,10 @@ class _Labelling:
         assert prompts is not None
         assert geometry is not None
         result = self.dual.label(read.case, ct, pet, prompts, geometry=geometry, organs=self.organs)
+        pictured = None
         if self.thresholds is not None:
-            from nnunetv2_muduo.pseudo_labelling.case_figure import draw_case
-
-            figure = self.target.figure(read.case)
-            draw_case(figure, ct, pet, prompts, result, geometry=geometry, thresholds=self.thresholds)
-        self.target.write(read.case, result, geometry, self.stamps[read.case])
+            pictured = draw_picture(self.target, read, result.labels, result.qualities, self.thresholds)
+        self.target.write(read.case, result, geometry, self.stamps[read.case], pictured=pictured)
         return result.qualities
 
 

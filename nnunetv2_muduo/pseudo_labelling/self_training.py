@@ -71,7 +71,7 @@ def lay_out_predictions(
     dataset_json = read_dataset_json(raw / source / "dataset.json", needs=OF_SCANS_AND_LABELS)
     organs, ending = plain_organs(dataset_json), dataset_json["file_ending"]
     scans, problems = find_unlabelled(scans_folder or raw / source / "imagesUn", ending)
-    labelled = cases_to_keep(raw / source, ending, scans) if with_labelled else {}
+    labelled = cases_to_keep(raw / source, dataset_json, scans) if with_labelled else {}
     check_target(raw, dataset_name(target, source), overwrite=overwrite)
     folder = model_output / "prompts" if isinstance(predictions, PromptModel) else predictions
     jobs = case_jobs(scans, folder, dataset_json, find_channels(dataset_json, settings or Settings()), organs)
@@ -87,7 +87,7 @@ def lay_out_predictions(
     _tell(problems, log)
     if not written:
         raise UserError(f"None of the {len(scans)} scans has a prediction that can be used; the reasons are above.")
-    place_images({case: scans[case] for case in written}, labelled, made, copy=copy)
+    place_images({case: scans[case] for case in written}, labelled, made, file_ending=ending, copy=copy)
     write_dataset_json(made, dataset_json, labels=dataset_json["labels"], cases=len(labelled) + len(written))
     if labelled:
         write_splits(source, made.name, sorted(labelled), sorted(written))

@@ -6,13 +6,15 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.reporting.case_files import load_case
-from nnunetv2_muduo.reporting.case_picture import draw_case
+from nnunetv2_muduo.evaluation.overlap import dice_score
+from nnunetv2_muduo.reporting.case_files import LoadedCase, load_case
+from nnunetv2_muduo.reporting.case_picture import draw_case, mask_of
 from nnunetv2_muduo.reporting.pictures import Picture
 from nnunetv2_muduo.reporting.training import Training
 from nnunetv2_muduo.reporting.validation import CaseScore
 
 WORST, BEST, ONLY = "worst", "best", "only"
+_ROUNDING = 1e-3  # what two Dice of the same masks may differ by
 
 
 def chosen_cases(cases: Sequence[CaseScore], number: int) -> list[tuple[str, CaseScore]]:
@@ -62,5 +64,16 @@ def _picture(training: Training, kind: str, case: CaseScore, colour: str) -> Pic
         f"{training.name}, case {case.name} ({which}): mean Dice {case.mean:.3f}. The slices are where most of its "
         f"worst organ is wrong: {focus}, Dice {counted[focus]:.3f}."
     )
+    now = _dice_of(loaded, organs[focus], ignore=training.task.ignore_label if training.task else None)
+    if not abs(now - counted[focus]) < _ROUNDING:
+        caption += (
+            f" Its label map or its prediction was changed since the validation: as they are drawn, Dice {now:.3f}."
+        )
     channels = " and ".join(loaded.images)
     return Picture(image, caption, f"Contours of reference and prediction on {channels} of case {case.name}")
+
+
+def _dice_of(case: LoadedCase, labels: Sequence[int], *, ignore: int | None) -> float:
+    """Dice of an organ, as nnU-Net counts it: where the reference is to be ignored, nothing does."""
+    counts = True if ignore is None else np.not_equal(case.reference, ignore)
+    return dice_score(mask_of(case.prediction, labels) & counts, mask_of(case.reference, labels) & counts)

@@ -134,6 +134,8 @@ def _against_first(training: Training, first: Training) -> str:
     mine, theirs = training.validation, first.validation
     if training is first or mine is None or theirs is None:
         return ""
+    if mine.means.get("Dice", {}).keys() != theirs.means.get("Dice", {}).keys():
+        return f" (other organs than {first.name}'s: not to be compared)"
     if {case.name for case in mine.cases} != {case.name for case in theirs.cases}:
         return f" (other cases than {first.name}'s: not to be compared)"
     gap = mine.foreground.get("Dice", np.nan) - theirs.foreground.get("Dice", np.nan)

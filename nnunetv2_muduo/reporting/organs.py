@@ -1,6 +1,7 @@
 """The organs of a dataset in nnU-Net's order, which is that of its logged lists and of its summary.json."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nnunetv2_muduo.errors import UserError
@@ -16,4 +17,4 @@ def task_in_order(dataset_json: Mapping[str, Any]) -> Task | None:
     if any(len(labels) > 1 for labels in task.organs.values()):
         return task
     organs = dict(sorted(task.organs.items(), key=lambda item: item[1]))
-    return Task(organs, task.known_labels, task.lesions, task.ignore_label, task.file_ending)
+    return replace(task, organs=organs)

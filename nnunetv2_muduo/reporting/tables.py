@@ -1,6 +1,6 @@
 """Tables of numbers side by side: the best in bold, each with its difference to the first column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,29 +101,36 @@ METRICS = (
 def metric_table(scores: Mapping[str, Scores | None], metric: Metric, *, suffix: str = "") -> Table | None:
     """Organs down, methods across, the mean over the organs last; None where nobody has a number.
 
+    Means over other cases, such as those of another fold, or over other organs are not compared: none is best, and none
+    has a difference.
+
     Args:
         scores: method -> what it reached; None for nothing.
         metric: which.
         suffix: of the caption.
     """
-    organs = dict.fromkeys(organ for found in scores.values() if found for organ in found.means.get(metric.key, {}))
+    measured = [found for found in _in(scores) if found and metric.key in found.means]
+    organs = dict.fromkeys(organ for found in measured for organ in found.means[metric.key])
+    same_cases = _all_alike({case.name for case in found.cases} for found in measured)
+    same_means = same_cases and _all_alike(found.means[metric.key] for found in measured)
     rows = []
     for organ in organs:
         values = [_of(found, metric.key, organ) for found in scores.values()]
         spreads = [
             found.deviations.get(metric.key, {}).get(organ, np.nan) if found else np.nan for found in _in(scores)
         ]
-        rows.append((organ, compared(values, metric, spreads)))
+        rows.append((organ, compared(values, metric, spreads, differences=same_cases, best=same_cases)))
     overall = [found.foreground.get(metric.key, np.nan) if found else np.nan for found in _in(scores)]
     if not any(np.isfinite(cell.value) for _, cells in rows for cell in cells):
         return None
-    reference = _reference_column(scores, organs) if metric.key == "volume_pred_ml" else None
+    reference = _reference_column(scores, organs) if metric.key == "volume_pred_ml" and same_cases else None
     columns = tuple(scores)
-    rows.append(("mean", compared(overall, metric)))
+    rows.append(("mean", compared(overall, metric, differences=same_means, best=same_means)))
     if reference:
         columns = ("reference", *columns)
         rows = [(name, (reference[name], *cells)) for name, cells in rows]
-    return Table(f"{metric.caption}{suffix}", columns, tuple(rows))
+    caption = f"{metric.caption}{suffix}{'' if same_cases else ' (columns are of other cases: not to be compared)'}"
+    return Table(caption, columns, tuple(rows))
 
 
 def difference_table(found: Sequence[PairedDifference], metric: Metric) -> Table | None:
@@ -171,11 +178,16 @@ def source_table(caption: str, dice: Mapping[str, Sequence[float]], organs: Sequ
 
 
 def compared(
-    values: Sequence[float], metric: Metric, spreads: Sequence[float] = (), *, differences: bool = True
+    values: Sequence[float],
+    metric: Metric,
+    spreads: Sequence[float] = (),
+    *,
+    differences: bool = True,
+    best: bool = True,
 ) -> tuple[Cell, ...]:
     """Cells of a row; nothing is best where there is nothing to compare with."""
     finite = [value for value in values if np.isfinite(value)]
-    best = {1: max, -1: min}[metric.better](finite) if metric.better and len(finite) > 1 else None
+    leading = {1: max, -1: min}[metric.better](finite) if best and metric.better and len(finite) > 1 else None
     spreads = spreads or [np.nan] * len(values)
     return tuple(
         Cell(
@@ -185,10 +197,14 @@ def compared(
             f"{value - values[0]:+.{metric.digits}f}".replace("-", "\N{MINUS SIGN}")
             if differences and k > 0 and np.isfinite(value) and np.isfinite(values[0])
             else "",
-            best is not None and bool(value == best),
+            leading is not None and bool(value == leading),
         )
         for k, (value, spread) in enumerate(zip(values, spreads, strict=True))
     )
+
+
+def _all_alike(names: Iterable[Collection[str]]) -> bool:
+    return len({frozenset(each) for each in names}) < 2
 
 
 def _in(scores: Mapping[str, Scores | None]) -> list[Scores | None]:

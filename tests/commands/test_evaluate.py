@@ -28,6 +28,19 @@ def test_one_folder_gives_rows_summary_and_a_table(study: Path, capsys):
     assert json.loads((study / "out" / "summary.json").read_text())["mean"]["1"]["Dice"] == pytest.approx(0.75)
 
 
+def test_summary_of_nnunets_own_is_not_replaced_and_ours_is(study: Path, capsys):
+    (study / "out").mkdir()
+    file = study / "out" / "summary.json"
+    file.write_text(json.dumps({"foreground_mean": {"Dice": 0.5}, "mean": {}, "metric_per_case": []}))
+    before = file.read_text()
+    assert evaluate(study, str(study / "poor")) == 2
+    assert "is nnU-Net's own and would be lost" in capsys.readouterr().err
+    assert file.read_text() == before
+    file.unlink()
+    assert evaluate(study, str(study / "poor")) == evaluate(study, str(study / "exact")) == 0
+    assert json.loads(file.read_text())["mean"]["1"]["Dice"] == 1
+
+
 @pytest.mark.parametrize(
     "compare", [["{}/exact", "--compare", "rough={}/poor"], ["--compare", "{}/exact", "rough={}/poor"]]
 )

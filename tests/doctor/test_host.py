@@ -122,6 +122,7 @@ def test_largest_scan_is_found_by_its_header_in_the_axes_of_the_plans(tiny: Tiny
     assert need is not None
     assert need.scan == "large_0000.nii.gz"
     assert need.shape == (80, 4, 6)
+    assert need.new_shape == (27, 6, 6)  # from 1 x 3 x 2 mm to 3 x 2 x 2 mm
     assert need.preprocessing > 0
 
 

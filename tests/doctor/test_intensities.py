@@ -53,7 +53,7 @@ def preprocessed(tmp_path: Path) -> Path:
 
 
 def checked(preprocessed: Path) -> Check:
-    (check,) = check_intensities(preprocessed, DATASET_JSON, Settings())
+    (check,) = check_intensities(preprocessed, DATASET_JSON, Settings(), plans_identifier="nnUNetResEncUNetMPlans")
     assert bool(check.remedy) == (check.mark is not Mark.OK)
     return check
 
@@ -109,7 +109,7 @@ def test_all_that_is_wrong_is_told_with_one_remedy(preprocessed):
     assert check.mark is Mark.WARN
     assert "no CT in HU" in check.found
     assert "no PET in SUV" in check.found
-    assert "nnUNetv2_plan_and_preprocess -d 221" in check.remedy
+    assert "nnUNetv2_plan_and_preprocess -d 221 -pl nnUNetPlannerResEncM" in check.remedy  # which made these plans
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_all_that_is_wrong_is_told_with_one_remedy(preprocessed):
 def test_without_a_whole_fingerprint_nothing_is_said(preprocessed, content):
     if content is not None:
         (preprocessed / FINGERPRINT).write_text(content)
-    assert check_intensities(preprocessed, DATASET_JSON, Settings()) == []
+    assert check_intensities(preprocessed, DATASET_JSON, Settings(), plans_identifier="nnUNetResEncUNetMPlans") == []
 
 
 def test_a_planned_dataset_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

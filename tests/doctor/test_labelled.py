@@ -69,3 +69,14 @@ def test_a_file_that_cannot_be_read_is_named_and_nothing_is_said_where_there_is_
     assert "a (a file cannot be read)" in check.found
     assert check_grids(raw / "none") == []
     assert check_grids(raw, DATASET_JSON | {"file_ending": ".tif"}) == []
+
+
+def test_files_that_dataset_json_lists_are_looked_at_wherever_they_lie(raw: Path):
+    (raw / "imagesTr").rename(raw / "elsewhere")
+    images = [f"elsewhere/a_000{channel}.nii.gz" for channel in (0, 1)]
+    listed = DATASET_JSON | {"dataset": {"patient 1": {"images": images, "label": "labelsTr/a.nii.gz"}}}
+    (check,) = check_grids(raw, listed)
+    assert (mark_of(check), check.found) == (Mark.OK, "1, each on one grid")
+    write(raw, "elsewhere/a_0001", "RPS")
+    (check,) = check_grids(raw, listed)
+    assert "1 of 1 lie on several grids: patient 1 (elsewhere/a_0001.nii.gz" in check.found

@@ -55,3 +55,11 @@ def test_labelled_cases_that_the_folds_leave_out_may_serve_as_unlabelled(tiny: T
 
 def test_nothing_to_compare_with_is_no_check(tiny: Tiny):
     assert check_twins(tiny.raw, tiny.preprocessed, DATASET_JSON) == []
+
+
+def test_a_copy_that_dataset_json_lists_is_told_wherever_it_lies(tiny: Tiny):
+    put(tiny, "a", "elsewhere", "x")
+    images = [f"elsewhere/x_000{channel}.nii.gz" for channel in (0, 1)]
+    listed = DATASET_JSON | {"dataset": {"patient 1": {"images": images, "label": "elsewhere/x.nii.gz"}}}
+    (check,) = check_twins(tiny.raw, tiny.preprocessed, listed)
+    assert "a (elsewhere/x_0000.nii.gz)" in check.found

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+from drawn_panels import SHAPE, SPACING_IN_MM, assert_axial, assert_coronal, catch_figures, numbered, panel
 
 from nnunetv2_muduo.evaluation import figures
 
@@ -63,6 +64,16 @@ def test_patch_is_drawn_with_empty_and_full_masks(tmp_path: Path):
     volume = np.zeros(shape, np.float32)
     figures.draw_patch(tmp_path / "a.png", volume, volume, masks, title="case a", spacing_in_mm=(3, 2, 2))
     assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+def test_patient_stands_upright_in_true_proportions(tmp_path: Path, monkeypatch):
+    caught = catch_figures(monkeypatch, figures)
+    mask, ct = np.zeros((1, *SHAPE), bool), numbered()
+    mask[0, 2, 5, 3] = True
+    figures.draw_patch(tmp_path / "a.png", ct, -ct, {"student": mask}, title="", spacing_in_mm=SPACING_IN_MM)
+    for modality, volume in {"CT": ct, "PET": -ct}.items():
+        assert_axial(panel(caught[0], f"{modality}, axial"), volume, 2)
+        assert_coronal(panel(caught[0], f"{modality}, coronal"), volume, 5)
 
 
 def test_slices_go_through_the_largest_area():

@@ -2,7 +2,9 @@
 
 import matplotlib.image
 import numpy as np
+from drawn_panels import SHAPE, SPACING_IN_MM, assert_axial, assert_coronal, catch_figures, numbered, on_screen, panel
 
+from nnunetv2_muduo.evaluation import mask_figure
 from nnunetv2_muduo.evaluation.mask_figure import draw_masks
 
 SCAN = np.random.default_rng(0).normal(40, 60, (20, 30, 40)).astype(np.float32)
@@ -34,3 +36,25 @@ def test_an_empty_mask_shows_where_its_points_are(tmp_path):
     lime = (picture[..., 1] > 0.95) & (picture[..., 0] < 0.1) & (picture[..., 2] < 0.1)
     assert not is_red(picture).any()
     assert lime.sum() > 20
+
+
+def test_patient_stands_upright_in_true_proportions_and_points_lie_where_they_are(tmp_path, monkeypatch):
+    caught = catch_figures(monkeypatch, mask_figure)
+    labels, volume = np.zeros(SHAPE, np.uint8), numbered()
+    labels[2, 5, 3] = 1
+    draw_masks(
+        tmp_path / "a.png",
+        volume,
+        labels,
+        names={1: "liver"},
+        points={1: [(2.0, 5.0, 3.0, True)]},
+        spacing_in_mm=SPACING_IN_MM,
+        modality="CT",
+    )
+    axial, coronal, sagittal = (panel(caught[0], f"liver, {plane}") for plane in ("axial", "coronal", "sagittal"))
+    assert_axial(axial, volume, 2)
+    assert_coronal(coronal, volume, 5)
+    np.testing.assert_array_equal(on_screen(sagittal), volume[::-1, :, 3])
+    assert sagittal.get_aspect() == SPACING_IN_MM[0] / SPACING_IN_MM[1]
+    points = [[float(*line.get_xdata()), float(*line.get_ydata())] for axis in caught[0].axes for line in axis.lines]
+    assert points == [[3.0, 5.0], [3.0, 2.0], [5.0, 2.0]]

@@ -109,7 +109,7 @@ def _cached(path: Path) -> None:
 
 
 def _clicks(path: Path) -> None:
-    ClickRecord(path.parent, settings=CLICKS, clicks=[1])
+    ClickRecord(path.parent, settings=CLICKS, clicks=[1], stamps={})
 
 
 def _evaluation(path: Path) -> None:

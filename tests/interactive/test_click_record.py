@@ -17,7 +17,7 @@ def rows(case: str, organ: str = "left, liver") -> list[ClickRow]:
 
 
 def record(folder: Path, **changes) -> ClickRecord:
-    return ClickRecord(folder, settings=SETTINGS | changes, clicks=CLICKS)
+    return ClickRecord(folder, settings=SETTINGS | changes, clicks=CLICKS, stamps={"a": 1})
 
 
 def test_rows_are_found_again_by_the_next_run(tmp_path: Path):
@@ -44,6 +44,20 @@ def test_other_settings_are_refused_and_named(tmp_path: Path):
     record(tmp_path)
     with pytest.raises(UserError, match=r"other settings \(seed 0 instead of 1\); choose another folder"):
         record(tmp_path, seed=1)
+
+
+def test_rows_of_a_case_that_changed_are_forgotten_and_no_others(tmp_path: Path):
+    def stamped(**stamps: int) -> ClickRecord:
+        return ClickRecord(tmp_path, settings=SETTINGS, clicks=CLICKS, stamps=stamps)
+
+    stamped(a=1, b=1).append([*rows("a"), *rows("b")])
+    assert stamped(b=1).changed == []  # of "a" nothing is known
+    again = stamped(a=2, b=1)
+    assert (again.rows, again.changed) == (rows("b"), ["a"])
+    again.append(rows("a"))
+    assert stamped(a=2, b=1).finished == {("a", "left, liver"), ("b", "left, liver")}
+    (tmp_path / "cases.json").unlink()  # of an earlier version
+    assert stamped(a=2).changed == ["a"]
 
 
 def test_files_of_others_are_left_alone(tmp_path: Path):

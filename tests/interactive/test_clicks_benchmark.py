@@ -158,6 +158,30 @@ def test_what_is_finished_is_not_asked_again(raw: Path, tmp_path: Path):
     assert again == first
 
 
+def correct_a_label_map(folder: Path) -> None:
+    file = folder / "labelsTr" / "box_1.nii.gz"
+    image = sitk.ReadImage(str(file))
+    image[3:5, 5:13, 4:12] = 0
+    sitk.WriteImage(image, str(file))
+
+
+def exchange_two_labels(folder: Path) -> None:
+    text = (folder / "dataset.json").read_text()
+    (folder / "dataset.json").write_text(json.dumps(json.loads(text) | {"labels": LABELS | {"liver": 2, "spleen": 1}}))
+
+
+@pytest.mark.parametrize(("change", "changed"), [(correct_a_label_map, "box_1"), (exchange_two_labels, "box_0, box_1")])
+def test_cases_whose_labels_are_others_now_are_measured_anew(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change, changed: str
+):
+    folder = write_clickable_dataset(raw)
+    before = bench(folder, tmp_path / "out")
+    change(folder)
+    again = bench(folder, tmp_path / "out")
+    assert f"measured anew: {changed}\n" in "".join(capsys.readouterr())
+    assert outcome(again) == outcome(bench(folder, tmp_path / "fresh")) != outcome(before)
+
+
 def test_other_weights_of_the_same_name_are_refused(raw: Path, tmp_path: Path):
     folder = write_clickable_dataset(raw, cases=1)
     torch.manual_seed(0)

@@ -11,7 +11,8 @@ from bright_teacher import BrightTeacher
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.interactive.prompts import Point, Target
 from nnunetv2_muduo.interactive.segment import LabelMap, segment_scan
-from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig
+from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig, windows
+from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
 
 BOX = (slice(10, 16), slice(12, 20), slice(14, 24))
 MIDDLE = (18.5, 15.5, 12.5)  # of the box, as voxel index (i, j, k)
@@ -45,6 +46,19 @@ class HalfwayTeacher(BrightTeacher):
 
 def dice(first, second) -> float:
     return 2 * (first & second).sum() / (first.sum() + second.sum())
+
+
+@pytest.mark.parametrize(("modality", "expected"), [("CT", (-1000.0, 1000.0)), ("PET", None)])
+def test_ct_is_clamped_and_pet_is_not(monkeypatch: pytest.MonkeyPatch, modality: str, expected):
+    clamps = set()
+
+    def note(raw: torch.Tensor, clamp: tuple[float, float] | None) -> torch.Tensor:
+        clamps.add(clamp)
+        return normalise_for_teacher(raw, clamp)
+
+    monkeypatch.setattr(windows, "normalise_for_teacher", note)
+    segment_scan(a_scan(), BrightTeacher(), modality=modality, targets=[Target("box", [Point(MIDDLE)])], progress=False)
+    assert clamps == {expected}
 
 
 def test_a_point_gives_a_mask_on_exactly_the_scans_grid():

@@ -46,6 +46,12 @@ def test_everything_grows_with_the_voxels(configuration):
             assert 6 < size(large) / size(small) < 8.5
 
 
+def test_prediction_holds_logits_and_looks_for_infinite_ones(configuration):
+    one = scan(configuration, (6.0, 2.0, 2.0), (10, 10, 10))
+    image, logits, counts, magnitudes, mask = 2 * 4, 13 * 2, 2, 13 * 2, 13 * 1  # bytes a voxel
+    assert prediction_bytes(one, channels=2, classes=13) == 2000 * (image + logits + counts + magnitudes + mask)
+
+
 def test_whole_body_of_13_classes_is_written_below_8_gib_by_our_trainers_only(configuration):
     body = scan(configuration, (2.5, 2.0, 2.0))
     libraries = 0.6 * GIB

@@ -8,6 +8,8 @@ from bright_teacher import BrightTeacher
 
 from nnunetv2_muduo.pseudo_labelling.dual_scan import DualScan, Geometry
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.teachers import windows
+from nnunetv2_muduo.teachers.intensity import normalise_for_teacher
 
 ORGANS = {"liver": 1, "spleen": 2, "bladder": 3}
 SPACING = (4.0, 5.0, 6.0)
@@ -55,6 +57,21 @@ def test_where_both_teachers_see_an_organ_it_is_labelled_and_where_one_does_they
     assert (result.agreement[upper_core] < 10).all()
     assert result.agreement[0, 0, 0] > 90
     assert dice(result.labels > 0, lower) > 0.7
+
+
+def test_ct_is_clamped_for_its_teacher_and_pet_is_not(monkeypatch: pytest.MonkeyPatch):
+    clamps = []
+
+    def note(raw: torch.Tensor, clamp: tuple[float, float] | None) -> torch.Tensor:
+        clamps.append(clamp)
+        return normalise_for_teacher(raw, clamp)
+
+    monkeypatch.setattr(windows, "normalise_for_teacher", note)
+    ct, pet, prompts = scan()
+    dual = teachers()
+    dual.label("case", ct, pet, prompts, geometry=geometry(), organs=ORGANS)
+    of_ct, of_pet = len(dual.ct.images), len(dual.pet.images)
+    assert clamps == of_ct * [(-1000.0, 1000.0)] + of_pet * [None]
 
 
 def test_quality_tells_what_a_plain_computation_on_whole_volumes_tells():

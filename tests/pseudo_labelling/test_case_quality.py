@@ -37,7 +37,8 @@ ABSENT = OrganQuality("pat 1.v2", "spleen", 2)
     ("change", "suggestion", "reason"),
     [
         ({}, "keep", ""),
-        ({"teacher_iou": 0.49}, "drop", "teachers disagree"),
+        ({"teacher_iou": 0.49, "pet_ml": 1300.0}, "drop", "teachers disagree"),
+        ({"teacher_iou": 0.49}, "drop", "the only teacher is not sure"),
         ({"prompt_iou": 0.19}, "drop", "not what was prompted"),
         ({"fused_ml": 0.0}, "drop", "no voxel in the label map"),
         ({"prompt_ml": 0.0}, "absent", "not found"),

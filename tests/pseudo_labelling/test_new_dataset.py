@@ -5,7 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pseudo_project import CASES, DROP_ALL, NEW, PseudoProject, array, flat, lay_out, organs, write, write_scan
+from pseudo_project import (
+    CASES,
+    DATASET_JSON,
+    DROP_ALL,
+    NEW,
+    PseudoProject,
+    array,
+    flat,
+    lay_out,
+    organs,
+    write,
+    write_scan,
+)
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.pseudo_labelling.new_dataset import dataset_name
@@ -18,6 +30,39 @@ def test_images_are_linked_or_copied(project: PseudoProject):
     lay_out(project, "--copy")
     assert not image.is_symlink()
     assert image.read_bytes() == (project.raw / "imagesUn" / image.name).read_bytes()
+
+
+def list_files(project: PseudoProject) -> None:
+    """As nnU-Net lets a dataset.json name its training cases: files elsewhere, called as they like."""
+    for part in ("imagesTr", "labelsTr"):
+        (project.raw / part).rename(project.raw / f"other {part}")
+    images, label = "other imagesTr/labelled_{}_000{}.nii.gz", "other labelsTr/labelled_{}.nii.gz"
+    listed = {
+        f"case {n}": {"images": [images.format(n, channel) for channel in (0, 1)], "label": label.format(n)}
+        for n in (0, 1)
+    }
+    (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"dataset": listed}))
+
+
+def test_labelled_cases_that_dataset_json_lists_are_taken_over_by_nnunets_names(project: PseudoProject, capsys):
+    list_files(project)
+    assert lay_out(project) == 0
+    assert "2 pseudo-labelled and 2 labelled cases" in capsys.readouterr().out
+    folder = project.raw.with_name(NEW)
+    for n in (0, 1):
+        np.testing.assert_array_equal(array(folder / "labelsTr" / f"case {n}.nii.gz"), organs())
+        for channel in (0, 1):
+            image = project.raw / "other imagesTr" / f"labelled_{n}_000{channel}.nii.gz"
+            assert (folder / "imagesTr" / f"case {n}_000{channel}.nii.gz").samefile(image)
+    assert "dataset" not in json.loads((folder / "dataset.json").read_text())
+
+
+def test_listed_file_of_another_format_is_refused(project: PseudoProject, capsys):
+    list_files(project)
+    text = (project.raw / "dataset.json").read_text()
+    (project.raw / "dataset.json").write_text(text.replace("labelled_1_0001.nii.gz", "labelled_1_0001.mha"))
+    assert lay_out(project) == 2
+    assert "is no .nii.gz file" in flat(capsys)
 
 
 def test_labelled_cases_can_be_left_out(project: PseudoProject):

@@ -49,7 +49,7 @@ def test_finished_cases_are_skipped_until_what_they_were_made_from_changes(proje
     capsys.readouterr()
     assert main(project.command()) == 0
     assert times(project) == before
-    assert "nothing to do" in capsys.readouterr().out
+    assert "no teacher has anything to do" in capsys.readouterr().out
     changed = organs()
     changed[8] = 0
     write(changed, project.predictions / f"{CASES[1]}.nii.gz")
@@ -62,11 +62,34 @@ def test_finished_cases_are_skipped_until_what_they_were_made_from_changes(proje
     assert all(times(project)[case] != after[case] for case in CASES)
 
 
+def test_finished_cases_are_done_again_where_other_channels_are_called_ct_and_pet(project: PseudoProject):
+    main(project.command())
+    before = times(project)
+    names = {"0": "PET", "1": "CT"}
+    (project.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"channel_names": names}))
+    assert main(project.command()) == 0
+    assert all(times(project)[case] != before[case] for case in CASES)
+
+
 def test_a_missing_picture_is_drawn_and_none_when_not_wanted(project: PseudoProject):
     main(project.command())
     assert not (project.out / "figures").exists()
     main(project.command("--figures"))
     assert (project.out / "figures" / f"{CASES[0]}.png").is_file()
+
+
+def test_a_picture_is_drawn_again_where_its_suggestions_changed_and_asks_no_teacher(project: PseudoProject):
+    lenient, strict = (project.command("--figures", "--require-organs", organ) for organ in ("none", "bladder"))
+    picture = project.out / "figures" / f"{CASES[0]}.png"
+    main(lenient)
+    before, drawn, labels = picture.read_bytes(), picture.stat().st_mtime_ns, times(project)
+    main(lenient)
+    assert picture.stat().st_mtime_ns == drawn
+    main(strict)  # in which the bladder is missing, not absent
+    assert picture.read_bytes() != before
+    assert times(project) == labels
+    main(lenient)
+    assert picture.read_bytes() == before
 
 
 def test_other_thresholds_change_the_suggestions_and_ask_no_teacher(project: PseudoProject):

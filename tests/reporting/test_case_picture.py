@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from drawn_panels import SHAPE, SPACING_IN_MM, assert_axial, assert_coronal, numbered, panel
 from matplotlib.colors import to_rgb
 
+from nnunetv2_muduo.reporting import case_picture
 from nnunetv2_muduo.reporting.case_files import LoadedCase
 from nnunetv2_muduo.reporting.case_picture import REFERENCE_COLOUR, around_body, chosen_slices, draw_case
 
@@ -40,6 +42,13 @@ def test_slices_are_those_with_most_wrong():
     assert z == 10
 
 
+def test_slices_go_through_what_is_wrong_however_small_and_not_through_most_of_the_organ():
+    reference, prediction = volumes()
+    prediction[:] = reference
+    prediction[10, 8, 6] = 1
+    assert chosen_slices(reference, prediction, (1,)) == (10, 8)
+
+
 def test_slice_shows_the_organ_where_nothing_is_wrong():
     reference, _ = volumes()
     z, y = chosen_slices(reference, reference, (1,))
@@ -63,6 +72,18 @@ def test_organ_that_is_nowhere_leaves_the_others_in_sight():
     reference, prediction = volumes()
     assert chosen_slices(reference, prediction, (9,))[0] in range(4, 9)
     assert chosen_slices(np.zeros((6, 8, 4)), np.zeros((6, 8, 4)), (1,)) == (3, 4)
+
+
+def test_patient_stands_upright_in_true_proportions(monkeypatch):
+    caught = []
+    monkeypatch.setattr(case_picture, "_rendered", caught.append)
+    labels, ct = np.zeros(SHAPE, np.uint8), numbered()
+    labels[2, 5, 3] = 1
+    case = LoadedCase("a", {"T1": ct, "T2": -ct}, {"T1": None, "T2": None}, labels, labels, SPACING_IN_MM)
+    draw_case(case, [(1,)], focus=(1,), colour=COLOUR)
+    for name, volume in case.images.items():
+        assert_axial(panel(caught[0], f"{name}, axial"), volume, 2)
+        assert_coronal(panel(caught[0], f"{name}, coronal"), volume, 5)
 
 
 def test_spacing_gives_the_picture_its_proportions():

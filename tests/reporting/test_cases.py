@@ -1,8 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
+from evaluated_folders import DATASET, reference_labels
+from trained_folders import DATASET as DATASET_NAME
 from trained_folders import write_fold, write_scans
 
+from nnunetv2_muduo.evaluation.overlap import dice_score
 from nnunetv2_muduo.reporting.cases import BEST, ONLY, WORST, case_pictures, chosen_cases
 from nnunetv2_muduo.reporting.training import read_training
 from nnunetv2_muduo.reporting.validation import CaseScore
@@ -51,3 +56,21 @@ def test_case_that_is_not_at_hand_becomes_a_sentence(tmp_path, monkeypatch):
     assert "lesion, Dice 0.100" in drawn[0][1].caption
     assert len(notes) == 1
     assert "b is not shown" in notes[0]
+
+
+def test_caption_tells_when_what_is_drawn_is_not_what_was_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+    write_scans(tmp_path / "raw", ("a",))
+    reference = reference_labels() == DATASET["labels"]["liver"]
+    measured = dice_score(np.roll(reference, 1, axis=2), reference)  # of what `write_fold` predicts
+    fold = write_fold(tmp_path, dice={"a": {"liver": measured, "spleen": NAN, "lesion": NAN}})
+
+    def caption() -> str:
+        drawn, _ = case_pictures([read_training(fold, "mine")], number=1, colours=["#d6409f"])
+        return drawn[0][1].caption
+
+    assert caption().endswith(f"liver, Dice {measured:.3f}.")
+    label_map = tmp_path / "raw" / DATASET_NAME / "labelsTr" / "a.nii.gz"
+    image = sitk.ReadImage(str(fold / "validation" / "a.nii.gz"))
+    sitk.WriteImage(image, str(label_map))  # corrected, to what was predicted
+    assert caption().endswith("was changed since the validation: as they are drawn, Dice 1.000.")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from trained_folders import ORGANS, logged, write_fold
 
@@ -35,6 +37,12 @@ def test_second_training_is_measured_against_the_first(tmp_path):
 def test_other_cases_are_not_compared(tmp_path):
     _, second = headlines(tmp_path, DICE, {"b": DICE["a"]})
     assert "not to be compared" in second.verdict
+
+
+def test_other_organs_are_not_compared(tmp_path):
+    first, second = (read_training(write_fold(tmp_path / name, dice=DICE), name) for name in "ab")
+    second = replace(second, validation=replace(second.validation, means={"Dice": {"liver": 0.9}}))
+    assert "(other organs than a's: not to be compared)" in headline(second, first).verdict
 
 
 def test_few_cases_and_fold_all_are_cautioned_of(tmp_path):

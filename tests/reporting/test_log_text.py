@@ -17,6 +17,15 @@ def test_curves_are_read_as_a_checkpoint_has_them():
     assert np.subtract(ends, starts) == pytest.approx([30.0] * 3)
 
 
+def test_moving_average_is_nnunets():
+    epochs = [
+        f"2026-01-02 03:00:00: Epoch {epoch}\n2026-01-02 03:00:00: Pseudo dice [np.float32({dice})]\n"
+        "2026-01-02 03:00:09: Epoch time: 9.0 s\n"
+        for epoch, dice in enumerate((0.2, 0.8, 0.4))
+    ]
+    assert read_log_texts(["".join(epochs)]).logged["ema_fg_dice"] == pytest.approx([0.2, 0.26, 0.274])
+
+
 def test_number_in_numpys_name_is_no_dice():
     text = "2026-01-02 03:00:00: Epoch 0\n2026-01-02 03:00:00: Pseudo dice [np.float64(1e-05), np.float32(1.0)]\n"
     log = read_log_texts([text + "2026-01-02 03:00:09: Epoch time: 9.0 s"])

@@ -39,6 +39,35 @@ def test_numbers_are_those_of_summary_json():
     assert dict(table.rows)["liver"][0].spread == f"{np.std([0.9, 0.7], ddof=1):.3f}"
 
 
+def test_means_over_other_cases_are_not_compared():
+    folds = {"fold 0": scores(x=(0.9, 0.5, 0.1)), "fold 1": scores(y=(0.7, 0.3, 0.2))}
+    table = metric_table(folds, DICE)
+    assert "not to be compared" in table.caption
+    assert not any(cell.best or cell.difference for _, cells in table.rows for cell in cells)
+    same = metric_table({"a": scores(x=(0.9, 0.5, 0.1)), "b": None, "c": scores(x=(0.7, 0.6, 0.2))}, DICE)
+    assert "not to be compared" not in same.caption
+    assert [cell.best for cell in dict(same.rows)["liver"]] == [True, False, False]
+
+
+def test_means_over_other_organs_are_not_compared():
+    fewer = scores_of(summary({"x": dict.fromkeys(KEYS, 0.4)}), {"liver": "1"}, file_ending=".nii.gz")
+    rows = dict(metric_table({"all": scores(x=(0.9, 0.5, 0.1)), "liver alone": fewer}, DICE).rows)
+    assert [cell.best for cell in rows["liver"]] == [True, False]
+    assert not any(cell.best or cell.difference for cell in rows["mean"])
+
+
+def test_volumes_have_a_reference_only_where_it_is_one_for_all():
+    def measured(case: str):
+        told = summary({case: dict(zip(KEYS, (0.9, 0.5, 0.1), strict=True))})
+        for key in KEYS.values():
+            told["mean"][key] |= {"volume_pred_ml": 3.0, "volume_ref_ml": 4.0}
+        return scores_of(told, KEYS, file_ending=".nii.gz")
+
+    volume = next(metric for metric in METRICS if metric.key == "volume_pred_ml")
+    assert metric_table({"a": measured("x"), "b": measured("x")}, volume).columns == ("reference", "a", "b")
+    assert metric_table({"a": measured("x"), "b": measured("y")}, volume).columns == ("a", "b")
+
+
 def test_metric_that_nobody_measured_has_no_table():
     assert metric_table({"a": scores(x=(0.9, 0.5, 0.1))}, HD95) is None
 

@@ -92,7 +92,7 @@ def _clicks() -> Scenario:
             "out/clicks.md": without_lines("seconds a click"),
             "out/clicks.png": is_there,  # its title and curves are those of the rows
         },
-        damage=("out/clicks.csv", "out/clicks.json"),
+        damage=("out/clicks.csv", "out/clicks.json", "out/cases.json"),
         inputs=("nnUNet_raw/*/imagesTr/*_0000.nii.gz", "nnUNet_raw/*/labelsTr/*", "weights/ct.pth"),
     )
 
