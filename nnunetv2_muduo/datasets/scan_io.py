@@ -12,6 +12,15 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.slice_places import check_slices
+from nnunetv2_muduo.datasets.slice_tags import (
+    MODALITY,
+    ORIENTATION,
+    POSITION,
+    TAGS,
+    check_none_is_damaged,
+    check_tags,
+    need_fractions,
+)
 from nnunetv2_muduo.datasets.tiff_spacing import TIFF, tiff_spacing
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
@@ -25,7 +34,7 @@ SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
     "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
     "nibabel.processing.resample_to_output does (with order=0 for label maps)"
 )
-_MODALITY, _POSITION, _ORIENTATION = "0008|0060", "0020|0032", "0020|0037"  # DICOM tags
+_SERIES = "0020|000e"  # DICOM tag
 
 
 def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
@@ -179,20 +188,27 @@ def grid_differences(first: ScanGrid, second: ScanGrid) -> list[str]:
 
 def _read_series(files: list[str]) -> sitk.Image:
     """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
+    folder, modality = Path(files[0]).parent, dicom_tag(files[0], MODALITY)
+    check_none_is_damaged(folder, files, series=dicom_tag(files[0], _SERIES), modality=modality)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(files)
-    if dicom_tag(files[0], _MODALITY) != "CT":
+    if modality != "CT":
         reader.SetOutputPixelType(sitk.sitkFloat32)
     reader.MetaDataDictionaryArrayUpdateOn()  # no file is opened a second time for its tags
     image = reader.Execute()
-    positions, orientations = (_tag_of_slices(reader, tag, len(files)) for tag in (_POSITION, _ORIENTATION))
-    check_slices(positions, orientations, Path(files[0]).parent)
+    if len(files) > 1:  # a single file holds several frames, which have tags of their own
+        tags = {tag: _tag_of_slices(reader, tag, len(files)) for tag in TAGS}
+        check_tags(tags, modality=modality, spacing=image.GetSpacing(), folder=folder)
+        check_slices(tags[POSITION], tags[ORIENTATION], folder)
+        if need_fractions(tags) and modality == "CT":
+            reader.SetOutputPixelType(sitk.sitkFloat32)
+            image = reader.Execute()
     return image
 
 
 def _tag_of_slices(reader: sitk.ImageSeriesReader, tag: str, number: int) -> list[str]:
     """What each of a number of slices says about a tag, of a reader that has read them; "" where it says nothing."""
-    return [reader.GetMetaData(at, tag) if reader.HasMetaDataKey(at, tag) else "" for at in range(number)]
+    return [reader.GetMetaData(at, tag).strip() if reader.HasMetaDataKey(at, tag) else "" for at in range(number)]
 
 
 def dicom_tag(file: str, tag: str) -> str:
