@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
+from nnunetv2_muduo.datasets.nifti_header import nifti_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.slice_places import check_slices
 from nnunetv2_muduo.datasets.slice_tags import (
@@ -60,11 +61,15 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     channels = image.GetNumberOfComponentsPerPixel()
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
-    if image.GetDimension() != 3 or channels != 1 or min(image.GetSize()) < 2:
+    if image.GetDimension() != 3 or channels != 1 or min(image.GetSize()) < 2 or _is_complex(image):
         size = " x ".join(map(str, image.GetSize()))
-        raise UserError(f"{path} is no 3d image of one channel but {size} with {channels}; give one scan.")
+        what = "complex numbers" if _is_complex(image) else f"{channels}"
+        raise UserError(f"{path} is no 3d image of one channel but {size} with {what}; give one scan.")
     if path.suffix.lower() in TIFF:
         image.SetSpacing(tiff_spacing(path))
+    grid = ScanGrid.of(image)
+    if problem := grid.problem() or nifti_problem(path, grid):
+        raise UserError(f"{path} cannot be trusted: {problem}; correct its header, or write it again from its source.")
     return image
 
 
@@ -80,6 +85,10 @@ def read_intensities(path: Path, *, series: str | None = None) -> sitk.Image:
     if unreal := unreal or count_non_finite_in_nifti(path):
         raise UserError(f"{unreal} voxel(s) of {path} are NaN or infinite; replace them, or write the scan again.")
     return image
+
+
+def _is_complex(image: sitk.Image) -> bool:
+    return image.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
 
 
 def is_skewed(error: RuntimeError) -> bool:
