@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
 from nnunetv2_muduo.datasets.nifti_header import nifti_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
+from nnunetv2_muduo.datasets.scan_header import text_header_problem
 from nnunetv2_muduo.datasets.slice_places import check_slices
 from nnunetv2_muduo.datasets.slice_tags import (
     MODALITY,
@@ -30,7 +31,6 @@ FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 _OF_TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
-_MOST_AXES, _HEADER_IN_BYTES = 10, 1 << 16  # of MetaImage files: ITK's most axes, and where they are looked for
 SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
     "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
     "nibabel.processing.resample_to_output does (with order=0 for label maps)"
@@ -52,7 +52,8 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         raise UserError(f"There is no file or folder {path}.")
     if is_truncated_nifti(path):  # ITK reads the missing part as zeros, without a word
         raise UserError(f"{path} is truncated; copy it again.")
-    _check_number_of_axes(path)
+    if problem := text_header_problem(path):
+        raise UserError(f"{path} cannot be read as an image: {problem}; copy it again, or write it from its source.")
     try:
         image = _read_series(dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -94,17 +95,6 @@ def _is_complex(image: sitk.Image) -> bool:
 def is_skewed(error: RuntimeError) -> bool:
     """Whether SimpleITK refused a NIfTI file for axes that are not at right angles, which no new copy would change."""
     return "only supports orthonormal direction cosines" in str(error)
-
-
-def _check_number_of_axes(path: Path) -> None:
-    """Raise UserError for an MHA or MHD file whose number of axes would end ITK's reader, and the process with it."""
-    if path.suffix not in (".mha", ".mhd"):
-        return
-    with path.open("rb") as file:
-        header = file.read(_HEADER_IN_BYTES)
-    claimed = [int(number) for number in re.findall(rb"^[ \t]*NDims\s*[=:]\s*([-+]?\d+)", header, re.MULTILINE)]
-    if wrong := [number for number in claimed if not 1 <= number <= _MOST_AXES]:
-        raise UserError(f"{path} cannot be read as an image: it claims {wrong[0]} axes; copy it again.")
 
 
 def image_like(array: NDArray, image: sitk.Image) -> sitk.Image:

@@ -180,9 +180,7 @@ def test_a_file_that_is_cut_short_is_refused_without_reasons_that_are_none(tmp_p
     assert "0x" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "line", ["NDims = -1", "NDims = 0", "NDims = 99999999999", "NDims: 1000", " NDims = -1", "NDims = 3\nNDims = -1"]
-)
+@pytest.mark.parametrize("line", ["NDims = -1", "NDims = 0", "NDims = 99999999999", "NDims: 1000", " NDims = -1"])
 def test_an_mha_file_of_impossible_axes_is_refused_before_it_ends_the_process(tmp_path, line):
     write_image(an_image(), tmp_path / "a.mha")
     content = (tmp_path / "a.mha").read_bytes()
