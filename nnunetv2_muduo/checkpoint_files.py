@@ -54,7 +54,22 @@ def read_checkpoint(path: Path, *, allowed: Iterable[Any] = ()) -> dict[str, Any
         raise _unreadable(path, error) from error
     if not isinstance(content, Mapping):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; use another file.")
+    if odd := next((name for name, tensor in _tensors(content) if not _holds_its_numbers(tensor)), None):
+        raise UserError(
+            f"{path} holds {odd} without its numbers, sparse or quantised; save the weights as plain tensors."
+        )
     return dict(content)
+
+
+def _tensors(content: Mapping) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a checkpoint and of the tables in it, by name."""
+    for table in (content, *(value for value in content.values() if isinstance(value, Mapping))):
+        yield from ((str(name), value) for name, value in table.items() if isinstance(value, Tensor))
+
+
+def _holds_its_numbers(tensor: Tensor) -> bool:
+    """Whether a tensor is one that all of torch's functions take."""
+    return tensor.layout is torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
 
 
 def refuse_damaged(path: Path) -> None:

@@ -58,3 +58,18 @@ def test_one_with_another_byte_in_a_tensor_is_refused_though_torch_reads_it(chec
     assert not torch.equal(torch.load(checkpoint)["network_weights"]["a"], torch.arange(1000.0))
     with pytest.raises(UserError, match="is damaged"):
         refuse_damaged(checkpoint)
+
+
+@pytest.mark.parametrize("table", ["network_weights", None])
+@pytest.mark.parametrize("kind", ["without numbers", "sparse", "quantised"])
+def test_tensors_that_are_no_plain_numbers_are_refused_by_name(tmp_path: Path, kind: str, table: str | None):
+    plain = torch.ones(2, 3)
+    odd = {
+        "without numbers": plain.to("meta"),
+        "sparse": plain.to_sparse(),
+        "quantised": torch.quantize_per_tensor(plain, 0.1, 0, torch.qint8),
+    }[kind]
+    weights = {"first": plain, "odd": odd}
+    torch.save(weights if table is None else {table: weights}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"a\.pth holds odd without its numbers, sparse or quantised"):
+        read_checkpoint(tmp_path / "a.pth")

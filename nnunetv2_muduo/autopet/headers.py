@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_muduo.datasets.nifti_checks import is_truncated_nifti
+from nnunetv2_muduo.datasets.nifti_header import nifti_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_header import open_header
 from nnunetv2_muduo.datasets.scan_io import SKEWED, grid_differences, is_skewed
@@ -38,7 +39,7 @@ def compare_headers(files: Mapping[str, Path]) -> Comparison:
 
     Raises:
         UnreadableError: if a file is missing, truncated or damaged.
-        UserError: if one is no 3d image, or its axes are not at right angles.
+        UserError: if one is no 3d image, its axes are not at right angles, or its header says two things.
     """
     grids = {role: _grid(file) for role, file in files.items()}
     pet = grids["PET"]
@@ -63,4 +64,7 @@ def _grid(file: Path) -> ScanGrid:
     size = reader.GetSize()
     if reader.GetNumberOfComponents() != 1 or len(size) != 3:  # a fourth axis of length 1 ITK does not mention
         raise UserError(f"{file.name} is no 3d image of one channel but {' x '.join(map(str, size))}")
-    return ScanGrid.of(reader)
+    grid = ScanGrid.of(reader)
+    if problem := grid.problem() or nifti_problem(file, grid):
+        raise UserError(f"{file.name} cannot be trusted: {problem}; correct its header, or write it again")
+    return grid

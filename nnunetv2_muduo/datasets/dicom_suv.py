@@ -3,6 +3,7 @@
 SimpleITK does not show sequences, so pydicom reads them. The rules are those of DICOM PS3.3 C.8.9 (PET modules).
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,12 @@ from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 
 UNITS = "0054|1001"  # as SimpleITK names the tag
+_OF_NUCLIDE = (
+    "RadionuclideTotalDose",
+    "RadionuclideHalfLife",
+    "RadiopharmaceuticalStartTime",
+    "RadiopharmaceuticalStartDateTime",
+)
 _DATE_AND_MINUTE = 12  # digits
 _SAME_TIME_IN_S, _DAY_IN_S = 60.0, 86400.0
 _TAGS = [
@@ -63,10 +70,11 @@ def suv_factor_of_headers(headers: Sequence[Any]) -> float:
         return 1.0
     if units != "BQML":
         raise _no_activity(f"the PET's units are {units}, neither BQML nor GML")
+    _check_agreement(headers)
     missing = {"ATTN", "DECY"} - set(getattr(first, "CorrectedImage", None) or ())
     if missing:
         raise _no_activity(f"the PET is not corrected for {' and '.join(sorted(missing))} (tag CorrectedImage)")
-    radionuclide = _value(first, "RadiopharmaceuticalInformationSequence")[0]
+    radionuclide = _nuclide(first)
     injection = Injection(
         dose_in_bq=float(_value(radionuclide, "RadionuclideTotalDose")),
         weight_in_kg=float(_value(first, "PatientWeight")),
@@ -76,6 +84,22 @@ def suv_factor_of_headers(headers: Sequence[Any]) -> float:
     if problem := injection.problem():
         raise _refusal(problem)
     return suv_factor(injection)
+
+
+def _check_agreement(headers: Sequence[Any]) -> None:
+    """Raise UserError where the slices differ in anything that is then taken from the first one."""
+    for tag in ("CorrectedImage", "SeriesDate", "SeriesTime", "PatientWeight"):
+        _agreed(headers, tag)
+    for tag in _OF_NUCLIDE:
+        _agreed([_nuclide(header) for header in headers], tag, optional=True)
+
+
+def _nuclide(header: Any) -> Any:
+    """The one item of the sequence that tells of the injection."""
+    sequence = _value(header, "RadiopharmaceuticalInformationSequence")
+    if len(sequence) != 1:
+        raise _refusal(f"the PET's tags tell of {len(sequence)} injections, not of one")
+    return sequence[0]
 
 
 def _elapsed(headers: Sequence[Any], radionuclide: Any) -> float:
@@ -91,6 +115,8 @@ def _elapsed(headers: Sequence[Any], radionuclide: Any) -> float:
         raise _refusal(
             "the series is dated after its acquisition, so the time its decay correction refers to is not known"
         )
+    if (acquired - started).total_seconds() > _DAY_IN_S:
+        raise _refusal(f"the series is dated {started:%Y-%m-%d}, and its acquisition {acquired:%Y-%m-%d}")
     return (started - _injected(_value(headers[0], "SeriesDate"), radionuclide, before=started)).total_seconds()
 
 
@@ -110,14 +136,20 @@ def _injected(date: str, radionuclide: Any, *, before: datetime) -> datetime:
 
 
 def _time(date: str, time: str) -> datetime:
-    """DICOM's YYYYMMDD and HHMMSS.FFFFFF; an offset from UTC, which all times of a series share, is dropped."""
-    digits = str(time).split("+")[0].split("-")[0]
+    """DICOM's YYYYMMDD and HHMMSS.FFFFFF; an offset from UTC, which all times of a series share, is dropped.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    digits = str(time).strip().split("+")[0].split("-")[0]
     whole, _, fraction = digits.partition(".")
+    if not re.fullmatch(r"\d{8} (\d\d){1,3}", f"{date} {whole}"):
+        raise ValueError(f"{date!r} and {str(time)!r} are no date and time")
     return datetime.strptime(f"{date}{whole:0<6}{fraction:0<6}"[:20], "%Y%m%d%H%M%S%f")
 
 
-def _agreed(headers: Sequence[Any], tag: str) -> Any:
-    values = {str(_value(header, tag)) for header in headers}
+def _agreed(headers: Sequence[Any], tag: str, *, optional: bool = False) -> Any:
+    values = {str(getattr(header, tag, None) if optional else _value(header, tag)) for header in headers}
     if len(values) > 1:
         raise _refusal(f"the slices of the PET disagree about {tag} ({', '.join(sorted(values))})")
     return values.pop()

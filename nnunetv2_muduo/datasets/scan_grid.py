@@ -15,6 +15,8 @@ from nnunetv2_muduo.datasets.turning import Turn
 _WHOLE_NUMBERS = (sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkInt16)
 _MOST_VOXELS = 1 << 31
 _FLAT = 1e-6  # axes of which one lies in the plane of the others
+_SPACINGS_IN_MM, _FURTHEST_IN_MM = (1e-3, 1e3), 1e6  # of scans of anything; beyond, a header is damaged
+_TILTED = 0.01  # cosine of the angle between two axes
 _LATTICE = 16  # points along each axis that overlap is counted on
 
 
@@ -57,6 +59,24 @@ class ScanGrid:
         if prod(size) > _MOST_VOXELS or abs(np.linalg.det(np.reshape(direction, (3, 3)))) < _FLAT:
             raise ValueError("no scan lies on such a grid")
         return cls(size, tuple(map(float, spacing)), tuple(map(float, origin)), tuple(map(float, direction)))
+
+    def problem(self) -> str | None:
+        """What no scan's grid has, in words; None where it may be one's. Of three axes."""
+        shortest, longest = _SPACINGS_IN_MM
+        if not all(shortest <= spacing <= longest for spacing in self.spacing):
+            return f"its voxels measure {' x '.join(f'{spacing:g}' for spacing in self.spacing)} mm"
+        if not all(abs(place) <= _FURTHEST_IN_MM for place in self.origin):
+            return f"its first voxel lies at {', '.join(f'{place:g}' for place in self.origin)} mm"
+        axes = np.reshape(self.direction, (3, 3))
+        if not np.abs(axes.T @ axes - np.eye(3)).max() <= _TILTED:
+            return "its axes are not at right angles, or no directions"
+        return None
+
+    def affine(self) -> NDArray[np.float64]:
+        """[4, 4]: from voxels (x, y, z) to LPS millimetres."""
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = self._axes(), self.origin
+        return matrix
 
     def to_dict(self) -> dict:
         """Plain values, for JSON."""

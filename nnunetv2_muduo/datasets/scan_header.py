@@ -6,6 +6,8 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from nnunetv2_muduo.datasets.metaimage_header import metaimage_problem
+from nnunetv2_muduo.datasets.nrrd_header import nrrd_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 
 _TURNED_TO = "RAS"  # by nnU-Net's readers; which way makes no difference to comparisons
@@ -17,10 +19,17 @@ def open_header(file: Path) -> sitk.ImageFileReader:
     Raises:
         RuntimeError: SimpleITK's, where the file cannot be read.
     """
+    if problem := text_header_problem(file):  # some end the process
+        raise RuntimeError(problem)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     reader.ReadImageInformation()
     return reader
+
+
+def text_header_problem(file: Path) -> str | None:
+    """Why the header of a MetaImage or NRRD file cannot be read as it is, in words; None where it can, or has none."""
+    return (metaimage_problem(file) or nrrd_problem(file)) if file.is_file() else None
 
 
 def header_grid(file: Path, *, reader: str = "") -> ScanGrid | None:

@@ -10,8 +10,19 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
+from nnunetv2_muduo.datasets.nifti_header import nifti_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
+from nnunetv2_muduo.datasets.scan_header import text_header_problem
 from nnunetv2_muduo.datasets.slice_places import check_slices
+from nnunetv2_muduo.datasets.slice_tags import (
+    MODALITY,
+    ORIENTATION,
+    POSITION,
+    TAGS,
+    check_none_is_damaged,
+    check_tags,
+    need_fractions,
+)
 from nnunetv2_muduo.datasets.tiff_spacing import TIFF, tiff_spacing
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
@@ -20,12 +31,11 @@ FORMATS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 _OF_TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img")
 _OFF_IN_VOXELS = 0.05  # grids written by different programs differ by rounding; what exceeds this is another grid
 _TURNED, _SCALED = 1e-3, 1e-3
-_MOST_AXES, _HEADER_IN_BYTES = 10, 1 << 16  # of MetaImage files: ITK's most axes, and where they are looked for
 SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
     "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
     "nibabel.processing.resample_to_output does (with order=0 for label maps)"
 )
-_MODALITY, _POSITION, _ORIENTATION = "0008|0060", "0020|0032", "0020|0037"  # DICOM tags
+_SERIES = "0020|000e"  # DICOM tag
 
 
 def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
@@ -42,7 +52,8 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         raise UserError(f"There is no file or folder {path}.")
     if is_truncated_nifti(path):  # ITK reads the missing part as zeros, without a word
         raise UserError(f"{path} is truncated; copy it again.")
-    _check_number_of_axes(path)
+    if problem := text_header_problem(path):
+        raise UserError(f"{path} cannot be read as an image: {problem}; copy it again, or write it from its source.")
     try:
         image = _read_series(dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -51,11 +62,15 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     channels = image.GetNumberOfComponentsPerPixel()
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[..., 0]
-    if image.GetDimension() != 3 or channels != 1 or min(image.GetSize()) < 2:
+    if image.GetDimension() != 3 or channels != 1 or min(image.GetSize()) < 2 or _is_complex(image):
         size = " x ".join(map(str, image.GetSize()))
-        raise UserError(f"{path} is no 3d image of one channel but {size} with {channels}; give one scan.")
+        what = "complex numbers" if _is_complex(image) else f"{channels}"
+        raise UserError(f"{path} is no 3d image of one channel but {size} with {what}; give one scan.")
     if path.suffix.lower() in TIFF:
         image.SetSpacing(tiff_spacing(path))
+    grid = ScanGrid.of(image)
+    if problem := grid.problem() or nifti_problem(path, grid):
+        raise UserError(f"{path} cannot be trusted: {problem}; correct its header, or write it again from its source.")
     return image
 
 
@@ -73,20 +88,13 @@ def read_intensities(path: Path, *, series: str | None = None) -> sitk.Image:
     return image
 
 
+def _is_complex(image: sitk.Image) -> bool:
+    return image.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
+
+
 def is_skewed(error: RuntimeError) -> bool:
     """Whether SimpleITK refused a NIfTI file for axes that are not at right angles, which no new copy would change."""
     return "only supports orthonormal direction cosines" in str(error)
-
-
-def _check_number_of_axes(path: Path) -> None:
-    """Raise UserError for an MHA or MHD file whose number of axes would end ITK's reader, and the process with it."""
-    if path.suffix not in (".mha", ".mhd"):
-        return
-    with path.open("rb") as file:
-        header = file.read(_HEADER_IN_BYTES)
-    claimed = [int(number) for number in re.findall(rb"^[ \t]*NDims\s*[=:]\s*([-+]?\d+)", header, re.MULTILINE)]
-    if wrong := [number for number in claimed if not 1 <= number <= _MOST_AXES]:
-        raise UserError(f"{path} cannot be read as an image: it claims {wrong[0]} axes; copy it again.")
 
 
 def image_like(array: NDArray, image: sitk.Image) -> sitk.Image:
@@ -179,20 +187,27 @@ def grid_differences(first: ScanGrid, second: ScanGrid) -> list[str]:
 
 def _read_series(files: list[str]) -> sitk.Image:
     """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
+    folder, modality = Path(files[0]).parent, dicom_tag(files[0], MODALITY)
+    check_none_is_damaged(folder, files, series=dicom_tag(files[0], _SERIES), modality=modality)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(files)
-    if dicom_tag(files[0], _MODALITY) != "CT":
+    if modality != "CT":
         reader.SetOutputPixelType(sitk.sitkFloat32)
     reader.MetaDataDictionaryArrayUpdateOn()  # no file is opened a second time for its tags
     image = reader.Execute()
-    positions, orientations = (_tag_of_slices(reader, tag, len(files)) for tag in (_POSITION, _ORIENTATION))
-    check_slices(positions, orientations, Path(files[0]).parent)
+    if len(files) > 1:  # a single file holds several frames, which have tags of their own
+        tags = {tag: _tag_of_slices(reader, tag, len(files)) for tag in TAGS}
+        check_tags(tags, modality=modality, spacing=image.GetSpacing(), folder=folder)
+        check_slices(tags[POSITION], tags[ORIENTATION], folder)
+        if need_fractions(tags) and modality == "CT":
+            reader.SetOutputPixelType(sitk.sitkFloat32)
+            image = reader.Execute()
     return image
 
 
 def _tag_of_slices(reader: sitk.ImageSeriesReader, tag: str, number: int) -> list[str]:
     """What each of a number of slices says about a tag, of a reader that has read them; "" where it says nothing."""
-    return [reader.GetMetaData(at, tag) if reader.HasMetaDataKey(at, tag) else "" for at in range(number)]
+    return [reader.GetMetaData(at, tag).strip() if reader.HasMetaDataKey(at, tag) else "" for at in range(number)]
 
 
 def dicom_tag(file: str, tag: str) -> str:

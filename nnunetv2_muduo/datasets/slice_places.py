@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.datasets.slice_tags import numbers_in
 from nnunetv2_muduo.errors import UserError
 
 _UNEVEN = 0.1  # of the distance between slices
@@ -43,11 +44,8 @@ def check_slices(positions: Sequence[str], orientations: Sequence[str], folder: 
 
 def _numbers(texts: Sequence[str], length: int) -> NDArray[np.float64] | None:
     """What tags of so many numbers say, [slice, number]; None where one of them does not."""
-    try:
-        rows = [[float(number) for number in text.split("\\")] for text in texts]
-    except ValueError:
-        return None
-    return np.array(rows) if all(len(row) == length and np.isfinite(row).all() for row in rows) else None
+    rows = [numbers_in(text, length) for text in texts]
+    return None if None in rows else np.array(rows)
 
 
 def _check_parallel(directions: NDArray, folder: Path) -> None:

@@ -1,11 +1,11 @@
 """Activity concentration (Bq/ml) to standardised uptake value by body weight."""
 
-import math
 from dataclasses import dataclass
 
 F18_HALF_LIFE_IN_S = 6586.2  # fluorine-18: 109.77 minutes
 _GRAMS_PER_KG = 1000.0
 _DOSES_IN_BQ = (1e6, 1e10)  # from the least for an infant to generator water; beyond, another unit was meant
+_HALF_LIVES_IN_S = (60.0, 1e6)  # rubidium-82 has 76 s, iodine-124 4.2 days
 _MOST_HALF_LIVES = 10.0  # a thousandth is left; times that were swapped and wrap around midnight come to more
 
 
@@ -33,8 +33,9 @@ class Injection:
             return f"an injected dose of {self.dose_in_bq:g} Bq is no injection; mind Bq and MBq"
         if not 0.5 <= self.weight_in_kg <= 400:
             return f"a weight of {self.weight_in_kg:g} kg is no patient's"
-        if not 0 < self.half_life_in_s < math.inf:
-            return f"a half-life of {self.half_life_in_s:g} s is none"
+        shortest, longest = _HALF_LIVES_IN_S
+        if not shortest <= self.half_life_in_s <= longest:
+            return f"a half-life of {self.half_life_in_s:g} s is no PET nuclide's"
         if not 0 <= self.elapsed_in_s <= _MOST_HALF_LIVES * self.half_life_in_s:
             return (
                 f"{self.elapsed_in_s:g} s from injection to scan are not between 0 and {_MOST_HALF_LIVES:g} half-lives "

@@ -3,8 +3,10 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
+from difflib import get_close_matches
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,18 @@ from nnunetv2_muduo.datasets.suv import F18_HALF_LIFE_IN_S, Injection
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.json_files import parse_json
 
+_COLUMNS = (
+    "case",
+    "injected_dose_bq",
+    "injected_dose_mbq",
+    "weight_kg",
+    "decay_s",
+    "injection_time",
+    "acquisition_time",
+    "half_life_s",
+)
+_SAME = 1e-3  # relative difference of what is given twice, and its least in seconds
+_ALIKE = 0.8  # of names of columns: one was meant
 _LONGEST_SHOWN = 40  # of what stands where a number should
 
 
@@ -43,21 +57,34 @@ def read_suv_table(path: Path) -> dict[str, Injection]:
     return table
 
 
-def _csv_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+def _csv_rows(path: Path) -> Sequence[tuple[str, Mapping[str, Any]]]:
     text = _text(path)
     header = text.partition("\n")[0]
     rows = csv.DictReader(
         io.StringIO(text, newline=""), delimiter=";" if header.count(";") > header.count(",") else ","
     )
     try:
-        if "case" not in (rows.fieldnames or ()):
+        columns = list(rows.fieldnames or ())
+        if "case" not in columns:
             raise UserError(f"{path} has no column 'case'; its first line must name the columns.")
-        return [(row["case"].strip(), row) for row in rows if (row["case"] or "").strip()]
+        if twice := [column for column in _COLUMNS if columns.count(column) > 1]:
+            raise UserError(f"{path} has the column '{twice[0]}' twice; keep one of them.")
+        named: list[tuple[str, dict[str, Any]]] = []
+        for row in rows:
+            case, beyond = (row["case"] or "").strip(), row.pop(None, ())  # type: ignore[call-overload]
+            if case and any(beyond):
+                raise UserError(
+                    f"{path}, case '{case}': there are more cells than columns; mind decimal points (not commas), or "
+                    "separate the columns by semicolons."
+                )
+            if case:
+                named.append((case, row))
+        return named
     except csv.Error as error:
         raise UserError(f"{path} is no CSV table ({error}, line {rows.line_num}); correct it.") from error
 
 
-def _json_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+def _json_rows(path: Path) -> Sequence[tuple[str, Mapping[str, Any]]]:
     try:
         content = parse_json(_text(path))
     except ValueError as error:
@@ -77,19 +104,32 @@ def _text(path: Path) -> str:
 
 
 def _injection(row: Mapping[str, Any]) -> Injection:
-    dose = _number(row, "injected_dose_bq")
-    if dose is None and (in_mbq := _number(row, "injected_dose_mbq")) is not None:
-        dose = in_mbq * 1e6
-    elapsed = _number(row, "decay_s")
+    for name in row:
+        if name not in _COLUMNS and (
+            meant := get_close_matches(str(name).strip().lower(), _COLUMNS, n=1, cutoff=_ALIKE)
+        ):
+            raise ValueError(f"'{name}' is not known; {meant[0]} may be meant")
+    in_mbq = _number(row, "injected_dose_mbq")
+    dose = _one_of(_number(row, "injected_dose_bq"), None if in_mbq is None else in_mbq * 1e6, "doses")
     half_life = _number(row, "half_life_s")
     return Injection(
         dose_in_bq=_required(dose, "injected_dose_bq or injected_dose_mbq"),
         weight_in_kg=_required(_number(row, "weight_kg"), "weight_kg"),
         elapsed_in_s=_required(
-            _elapsed(row) if elapsed is None else elapsed, "decay_s, or injection_time and acquisition_time,"
+            _one_of(_number(row, "decay_s"), _elapsed(row), "times of decay"),
+            "decay_s, or injection_time and acquisition_time,",
         ),
         half_life_in_s=F18_HALF_LIFE_IN_S if half_life is None else half_life,
     )
+
+
+def _one_of(first: float | None, second: float | None, what: str) -> float | None:
+    """What is given in one way, or in two that agree."""
+    if first is None or second is None:
+        return second if first is None else first
+    if not isclose(first, second, rel_tol=_SAME, abs_tol=_SAME):
+        raise ValueError(f"its {what} are {first:g} and {second:g}; keep the right one")
+    return first
 
 
 def _required(value: float | None, name: str) -> float:
@@ -103,6 +143,8 @@ def _number(row: Mapping[str, Any], name: str) -> float | None:
     if value is None or str(value).strip() == "":
         return None
     try:
+        if isinstance(value, bool) or "_" in str(value):  # which Python takes for numbers
+            raise ValueError
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
         shown = str(value)[:_LONGEST_SHOWN]
@@ -116,6 +158,8 @@ def _elapsed(row: Mapping[str, Any]) -> float | None:
         return None
     try:
         if any("-" in stamp for stamp in stamps):
+            if any(":" not in stamp for stamp in stamps):  # dates alone would be midnight
+                raise ValueError
             injected, acquired = (datetime.fromisoformat(stamp) for stamp in stamps)
             return (acquired - injected).total_seconds()
         day = datetime(2000, 1, 1)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
+from math import inf
 from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
@@ -92,10 +93,13 @@ def _parse(text: str, path: Path) -> list[ClickRow]:
     try:
         if lines and reader.fieldnames != _COLUMNS:
             raise ValueError(f"its columns are {', '.join(reader.fieldnames or ())}")
-        return [
+        rows = [
             ClickRow(**{column: _TYPES.get(column, str)(cell[column]) for column in _COLUMNS})  # type: ignore[arg-type]
             for cell in reader
         ]
+        if wrong := [row for row in rows if not (0 <= row.dice <= 1 and 0 <= row.seconds < inf)]:
+            raise ValueError(f"a Dice of {wrong[0].dice:g} after {wrong[0].seconds:g} s")
+        return rows
     except (ValueError, TypeError, csv.Error) as error:
         raise UserError(f"{path} is no record of clicks ({error}); delete it or choose another folder.") from error
 

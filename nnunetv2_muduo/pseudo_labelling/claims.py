@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -59,6 +60,17 @@ class Claims:
         try:
             with np.load(path, allow_pickle=False) as file:
                 organs = [int(name.removeprefix("part_")) for name in file.files if name.startswith("part_")]
-                return cls({organ: (file[f"part_{organ}"], file[f"bits_{organ}"]) for organ in organs})
+                packed = {organ: (file[f"part_{organ}"], file[f"bits_{organ}"]) for organ in organs}
+            if not all(_fit(*arrays) for arrays in packed.values()):
+                raise ValueError("parts and bits do not fit each other")
+            return cls(packed)
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
             raise UserError(f"{path} is damaged; delete it and run the command again.") from error
+
+
+def _fit(corners: np.ndarray, bits: np.ndarray) -> bool:
+    """Whether an organ's part is one of a scan, and its bits are as many as the part has voxels."""
+    if corners.shape != (3, 2) or corners.dtype != np.int32 or bits.ndim != 1 or bits.dtype != np.uint8:
+        return False
+    sizes = [int(stop) - int(start) for start, stop in corners]
+    return corners.min() >= 0 and min(sizes) >= 0 and len(bits) == -(-prod(sizes) // 8)

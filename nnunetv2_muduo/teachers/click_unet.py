@@ -24,6 +24,9 @@ SHARPNESS = 4
 PROMPTS_PER_PASS = 32  # bounds memory where many organs are asked for at once
 
 
+_MOST_CONVS = 100  # of a stage; a million would take hours to build
+
+
 @dataclass(frozen=True)
 class ClickUNetConfig:
     """Shape of a ClickUNet; travels in its checkpoint.
@@ -62,6 +65,8 @@ class ClickUNetConfig:
         refuse_impossible(self)
         if 0 in (*self.features_per_stage, *self.strides, *self.convs_per_stage, *self.convs_per_decoder_stage):
             raise ValueError("features, strides and convolutions of a stage must be greater than 0")
+        if max((*self.convs_per_stage, *self.convs_per_decoder_stage), default=0) > _MOST_CONVS:
+            raise ValueError(f"a stage has {_MOST_CONVS} convolutions at most")
         if self.cube_size % math.prod(self.strides):
             raise ValueError(
                 f"cube_size {self.cube_size} is not divisible by the product of the strides, {math.prod(self.strides)}"

@@ -70,6 +70,8 @@ def test_suv_by_body_weight_stays_as_it_is():
         ({"RadiopharmaceuticalStartDateTime": "20260102083000.00+0000"}, "two times of the injection"),
         ({"PatientWeight": None}, "lacks the DICOM tag PatientWeight"),
         ({"RadionuclideTotalDose": "350"}, "MBq"),
+        ({"RadionuclideHalfLife": "1e30"}, "half-life of 1e\\+30 s is no PET nuclide's"),
+        ({"SeriesDate": "20251231"}, "dated 2025-12-31, and its acquisition 2026-01-02"),
     ],
 )
 def test_what_cannot_be_known_is_refused_with_the_reason_and_the_remedy(changed, words):
@@ -102,6 +104,39 @@ def test_slices_that_disagree_are_refused():
     mixed = [*headers(), *headers(Units="GML")]
     with pytest.raises(UserError, match="disagree about Units"):
         suv_factor_of_headers(mixed)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"), [("PatientWeight", "80"), ("SeriesTime", "103100"), ("CorrectedImage", ["DECY", "ATTN"])]
+)
+def test_slices_that_disagree_about_what_the_factor_comes_from_are_refused(tag, value):
+    first, second = headers()
+    setattr(second, tag, value)
+    with pytest.raises(UserError, match=f"disagree about {tag}"):
+        suv_factor_of_headers([first, second])
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"), [("RadionuclideTotalDose", "3500000"), ("RadiopharmaceuticalStartTime", "080000")]
+)
+def test_slices_of_two_injections_are_refused(tag, value):
+    mixed = [headers()[0], headers(**{tag: value})[1]]
+    with pytest.raises(UserError, match=f"disagree about {tag}"):
+        suv_factor_of_headers(mixed)
+
+
+def test_a_series_of_two_injections_is_refused():
+    twice = headers()
+    for header in twice:
+        header.RadiopharmaceuticalInformationSequence = [SimpleNamespace(), SimpleNamespace()]
+    with pytest.raises(UserError, match="tell of 2 injections"):
+        suv_factor_of_headers(twice)
+
+
+@pytest.mark.parametrize("changed", [{"AcquisitionDate": "2026"}, {"SeriesTime": "103"}, {"SeriesTime": "10:30:00"}])
+def test_what_is_no_date_or_time_is_not_taken_for_one(changed):
+    with pytest.raises(ValueError, match="are no date and time"):  # `suv_factor_of_series` makes a sentence of it
+        suv_factor_of_headers(headers(**changed))
 
 
 def test_tags_are_read_from_files(tmp_path: Path):

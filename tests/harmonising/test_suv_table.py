@@ -44,6 +44,20 @@ def test_json_names_another_nuclide_by_its_half_life(tmp_path):
         ),
         ("case,injected_dose_mbq,weight_kg,decay_s\na,350,70,60\na,350,70,60", "'a' twice"),
         ("patient,dose\na,350", "no column 'case'"),
+        ("case,injected_dose_mbq,weight_kg,decay_s\na,312,5,71,60", "case 'a': there are more cells than columns"),
+        ("case,weight_kg,injected_dose_mbq,weight_kg,decay_s\na,70,350,80,60", "'weight_kg' twice"),
+        ("case,injected_dose_mbq,weight_kg,decay_s,half_life\na,350,70,60,4062", "half_life_s may be meant"),
+        ("case,injected_dose_mbq,weight_kg,decay_s,Half_life_min\na,350,70,60,68", "half_life_s may be meant"),
+        ("case,injected_dose_mbq,injected_dose_bq,weight_kg,decay_s\na,350,35e6,70,60", "its doses are 3.5e"),
+        ("case,injected_dose_mbq,weight_kg,decay_s\na,3_50,70,60", "'3_50', which is no number"),
+        (
+            "case,injected_dose_mbq,weight_kg,decay_s,injection_time,acquisition_time\na,350,70,60,09:00,10:00",
+            "times of decay are 60 and 3600",
+        ),
+        (
+            "case,injected_dose_mbq,weight_kg,injection_time,acquisition_time\na,350,70,2026-01-01,2026-01-01",
+            "not both like",
+        ),
         (f"case,weight_kg\na,{'9' * 200_000}", "is no CSV table"),
         (
             "case,injected_dose_mbq,weight_kg,injection_time,acquisition_time\na,350,70,10:00+01:00,11:00",
@@ -88,3 +102,14 @@ def test_letters_may_be_composed_either_way_and_quoted_cells_hold_several_lines(
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"doses\.csv cannot be read"):
         read_suv_table(tmp_path / "doses.csv")
+
+
+def test_true_is_no_number_of_a_json_file(tmp_path):
+    (tmp_path / "doses.json").write_text(json.dumps({"a": {"injected_dose_mbq": 350, "weight_kg": True, "decay_s": 0}}))
+    with pytest.raises(UserError, match="weight_kg is 'True', which is no number"):
+        read_suv_table(tmp_path / "doses.json")
+
+
+def test_empty_cells_behind_a_row_and_columns_of_ones_own_do_no_harm(tmp_path):
+    (tmp_path / "doses.csv").write_text("case,injected_dose_mbq,weight_kg,decay_s,tracer\na,350,70,3600,FDG,,\n")
+    assert read_suv_table(tmp_path / "doses.csv") == {"a": Injection(350e6, 70.0, 3600.0, F18_HALF_LIFE_IN_S)}

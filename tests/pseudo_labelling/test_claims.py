@@ -44,3 +44,27 @@ def test_claims_that_a_flipped_bit_calls_encrypted_are_named(tmp_path: Path):
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"a\.npz is damaged"):
         Claims.load(path)
+
+
+@pytest.mark.parametrize("name", ["part_1", "bits_1"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array: array.astype(float) * np.nan,
+        lambda array: -array.astype(np.int32),
+        lambda array: array[:-1],
+        lambda array: array[None],
+        lambda array: array.astype(np.int64) * 10**6,
+        lambda array: np.array(["a"]),
+    ],
+    ids=["NaN", "negative", "short", "another axis", "huge", "text"],
+)
+def test_arrays_that_do_not_fit_each_other_are_damaged(tmp_path: Path, name: str, change):
+    claims = Claims({})
+    claims.add(1, (slice(0, 3), slice(1, 5), slice(2, 7)), np.ones((3, 4, 5), bool))
+    claims.save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as file:
+        arrays = dict(file)
+    np.savez_compressed(tmp_path / "a.npz", **(arrays | {name: change(arrays[name])}))
+    with pytest.raises(UserError, match=r"a\.npz is damaged"):
+        Claims.load(tmp_path / "a.npz")

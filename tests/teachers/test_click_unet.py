@@ -213,6 +213,17 @@ def test_impossible_shapes_are_refused(wrong: dict) -> None:
         replace(SMALL, **wrong)
 
 
+def test_a_million_convolutions_are_refused_before_they_are_built() -> None:
+    with pytest.raises(ValueError, match="100 convolutions at most"):
+        ClickUNetConfig(
+            cube_size=16,
+            features_per_stage=(2, 4),
+            strides=(1, 2),
+            convs_per_stage=(10**6, 1),
+            convs_per_decoder_stage=(1,),
+        )
+
+
 def test_prompts_that_do_not_fit_are_refused(teacher: ClickUNet) -> None:
     embedding = teacher.encode(torch.zeros(2, 1, 16, 16, 16))
     coords, labels, masks = prompts()
