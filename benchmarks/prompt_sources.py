@@ -29,7 +29,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from torch import Tensor
 from tqdm import tqdm
 
-from nnunetv2_muduo.distillation import soft_iou
+from nnunetv2_muduo.distillation import fuse, soft_iou
 from nnunetv2_muduo.semisupervised.answers import Evidence, Patches, organ_masks
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
@@ -38,7 +38,16 @@ from nnunetv2_muduo.teachers.prompt_rounds import dice
 BUDGET = 5
 SOURCES = ("generator", "student", "both", "second round")
 THRESHOLDS = (0.0, 0.2, 0.3, 0.4)
-OF_WHOM = ("prompt", "student", "ct", "pet", "mean of both", "by their errors", "mean with the student")
+OF_WHOM = (
+    "prompt",
+    "student",
+    "ct",
+    "pet",
+    "mean of both",
+    "by their errors",
+    "by their overlap",
+    "mean with the student",
+)
 
 
 def prepared_trainer(student: str, seed: int, workshop: Workshop) -> Any:
@@ -114,13 +123,15 @@ def rows_of(source: str, trainer: Any, batches: Sequence[tuple[Patches, Tensor]]
         student = (logits if isinstance(logits, Tensor) else logits[0]).float().softmax(1)[:, 1:]
         ct, pet, prompted, valid = answers_to(prompts_of(source, trainer, patches, student), trainer, patches)
         truth = organ_masks(labels[:, 0], len(trainer.organs))
+        overlaps = [soft_iou(said, prompted.float()) for said in (ct, pet)]
         answers = {
             "prompt": prompted,
             "student": student > 0.5,
             "ct": ct > 0.5,
             "pet": pet > 0.5,
             "mean of both": ct + pet > 1,
-            "by their errors": by_errors(ct, pet, trainer.ct_share),
+            "by their errors": fuse(ct, pet, trainer.ct_share.expand_as(valid)),
+            "by their overlap": fuse(ct, pet, overlaps[0] / sum(overlaps).clamp_min(1e-9)),
             "mean with the student": ct + pet + student > 1.5,
         }
         overlap = soft_iou((ct + pet) / 2, prompted.float())
@@ -130,12 +141,6 @@ def rows_of(source: str, trainer: Any, batches: Sequence[tuple[Patches, Tensor]]
             numbers = {who: float(values[image, organ]) for who, values in scores.items()}
             rows.append({"organ": organ, "overlap": float(overlap[image, organ]), **numbers})
     return rows
-
-
-def by_errors(ct: Tensor, pet: Tensor, ct_share: Tensor) -> Tensor:
-    """Fusion [B, K, Z, Y, X] weighted organ by organ, `ct_share` [K] of the CT teacher."""
-    share = ct_share.view(1, -1, 1, 1, 1)
-    return share * ct + (1 - share) * pet > 0.5
 
 
 def share_of_ct(trainer: Any, batches: Sequence[tuple[Patches, Tensor]]) -> Tensor:

@@ -4,6 +4,7 @@ compressed voxels that are damaged, for which it delivers whatever the memory he
 
 import re
 import zlib
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path, PurePosixPath
 
@@ -34,8 +35,13 @@ _BYTES = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "
 _BYTES |= {"LONG_LONG": 8, "ULONG_LONG": 8}
 
 
-def metaimage_problem(file: Path) -> str | None:
-    """Why a .mha or .mhd file cannot be read as it is, in words; None where it can, or is of another format."""
+def metaimage_problem(file: Path, *, unpack: bool = True) -> str | None:
+    """Why a .mha or .mhd file cannot be read as it is, in words; None where it can, or is of another format.
+
+    Args:
+        file: of any format.
+        unpack: look whether compressed voxels are whole, which takes as long as reading them.
+    """
     if file.suffix not in (".mha", ".mhd"):
         return None
     with file.open("rb") as stream:
@@ -51,11 +57,15 @@ def metaimage_problem(file: Path) -> str | None:
                 return f"its header says twice what {name} is"
             entries[name] = value
         if "ElementDataFile" in entries:
-            return _problem(file, entries, place)
+            return _problem(file, entries, place, unpack=unpack)
     return "its header does not say where its voxels are (ElementDataFile)"
 
 
-def _problem(file: Path, entries: dict[str, str], place: int) -> str | None:
+def _problem(file: Path, entries: dict[str, str], place: int, *, unpack: bool) -> str | None:
+    return _problem_of_numbers(file, entries) or _problem_of_voxels(file, entries, place, unpack=unpack)
+
+
+def _problem_of_numbers(file: Path, entries: dict[str, str]) -> str | None:
     axes = plain_numbers(entries.get("NDims", ""), 1)
     if axes is None or axes[0] not in range(1, _MOST_AXES + 1):
         return f"it claims {entries.get('NDims', 'no number of')} axes"  # ITK's reader ends the process with some
@@ -68,8 +78,19 @@ def _problem(file: Path, entries: dict[str, str], place: int) -> str | None:
     if wrong := [name for name in _FLAGS if entries.get(name, "True").lower() not in ("true", "false", "1", "0")]:
         return f"{wrong[0]} is neither True nor False ({entries[wrong[0]][:60]})"
     for name, allowed in _FIXED.items():
-        if entries.get(name, allowed[0]) not in allowed and not (name == "HeaderSize" and file.suffix == ".mhd"):
-            return f"{name} is {entries[name][:60]}, which is not heeded"
+        said = entries.get(name, allowed[0])
+        if not _is_among(said, allowed) and not (name == "HeaderSize" and file.suffix == ".mhd"):
+            return f"{name} is {said[:60]}, which is not heeded"
+    return None
+
+
+def _is_among(said: str, allowed: Sequence[str]) -> bool:
+    """Whether an entry says one of these, however its number is written."""
+    number = plain_numbers(said, 1)
+    return said in allowed or (number is not None and number in [plain_numbers(word, 1) for word in allowed])
+
+
+def _problem_of_voxels(file: Path, entries: dict[str, str], place: int, *, unpack: bool) -> str | None:
     elsewhere = entries["ElementDataFile"]
     is_local = elsewhere.lower() == "local"
     if file.suffix == ".mha" and not is_local:
@@ -77,14 +98,14 @@ def _problem(file: Path, entries: dict[str, str], place: int) -> str | None:
     if not is_local and leads_away(elsewhere):
         return f"its voxels are not in its folder ({elsewhere[:60]})"
     voxels = file if is_local else file.parent / elsewhere
-    sizes = plain_numbers(entries.get("DimSize", ""), number)
+    sizes = plain_numbers(entries.get("DimSize", ""), int(entries["NDims"]))
     size_in_bytes = _BYTES.get(entries.get("ElementType", "").removeprefix("MET_"))
     channels = plain_numbers(entries.get("ElementNumberOfChannels", "1"), 1)
     if not (sizes and size_in_bytes and channels and voxels.is_file()):
         return None  # ITK complains
     promised = prod(sizes) * size_in_bytes * channels[0]
     if entries.get("CompressedData", "False").lower() in ("true", "1"):
-        return _problem_of_compressed(voxels, entries, place if is_local else 0, promised)
+        return None if not unpack else _problem_of_compressed(voxels, entries, place if is_local else 0, promised)
     if is_local and (given := file.stat().st_size - place) != promised:
         return f"it holds {given} bytes of voxels, and {promised:.0f} were promised"
     return None

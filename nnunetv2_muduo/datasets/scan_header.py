@@ -19,7 +19,7 @@ def open_header(file: Path) -> sitk.ImageFileReader:
     Raises:
         RuntimeError: SimpleITK's, where the file cannot be read.
     """
-    if problem := text_header_problem(file):  # some end the process
+    if problem := text_header_problem(file, unpack=False):  # some end the process
         raise RuntimeError(problem)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
@@ -27,9 +27,14 @@ def open_header(file: Path) -> sitk.ImageFileReader:
     return reader
 
 
-def text_header_problem(file: Path) -> str | None:
-    """Why the header of a MetaImage or NRRD file cannot be read as it is, in words; None where it can, or has none."""
-    return (metaimage_problem(file) or nrrd_problem(file)) if file.is_file() else None
+def text_header_problem(file: Path, *, unpack: bool) -> str | None:
+    """Why a MetaImage or NRRD file cannot be read as it is, in words; None where it can, or is of another format.
+
+    Args:
+        file: which need not be there.
+        unpack: look at compressed voxels, too, as `metaimage_problem` does.
+    """
+    return (metaimage_problem(file, unpack=unpack) or nrrd_problem(file)) if file.is_file() else None
 
 
 def header_grid(file: Path, *, reader: str = "") -> ScanGrid | None:

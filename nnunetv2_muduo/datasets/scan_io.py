@@ -52,7 +52,7 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         raise UserError(f"There is no file or folder {path}.")
     if is_truncated_nifti(path):  # ITK reads the missing part as zeros, without a word
         raise UserError(f"{path} is truncated; copy it again.")
-    if problem := text_header_problem(path):
+    if problem := text_header_problem(path, unpack=True):
         raise UserError(f"{path} cannot be read as an image: {problem}; copy it again, or write it from its source.")
     try:
         image = _read_series(dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))

@@ -48,6 +48,12 @@ def test_what_itk_passes_over_is_told(tmp_path: Path, start: str, line: str, wor
     assert words in str(told(tmp_path, (start, line)))
 
 
+def test_a_number_may_be_written_in_any_way(tmp_path: Path):
+    slope, offset = "ElementToIntensityFunctionSlope = 1.000", "ElementToIntensityFunctionOffset = 0.0"
+    assert told(tmp_path, ("ObjectType", f"{slope}\n{offset}")) is None
+    assert "Slope is 2" in str(told(tmp_path, ("ObjectType", "ElementToIntensityFunctionSlope = 2")))
+
+
 @pytest.mark.parametrize("place", ["/etc/passwd", "../a.raw", "sub/../../a.raw"])
 def test_voxels_outside_of_the_folder_are_not_read(tmp_path: Path, place: str):
     assert "not in its folder" in str(told(tmp_path, ("ElementDataFile", f"ElementDataFile = {place}"), name="a.mhd"))
@@ -61,3 +67,9 @@ def test_compressed_voxels_that_are_damaged_are_told_of(tmp_path: Path, damage: 
     content = voxels.get(damage, packed)
     size = "" if damage == "without its size" else f"\nCompressedDataSize = {len(content)}"
     assert "compressed" in str(told(tmp_path, ("Compressed", f"CompressedData = True{size}"), voxels=content))
+
+
+def test_compressed_voxels_are_looked_at_only_where_they_are_read(tmp_path: Path):
+    line = "CompressedData = True\nCompressedDataSize = 9"
+    assert told(tmp_path, ("Compressed", line), voxels=b"no zlib..") == "its compressed voxels are damaged"
+    assert metaimage_problem(tmp_path / "a.mha", unpack=False) is None
