@@ -29,6 +29,7 @@ from nnunetv2_muduo.harmonising.record import (
 from nnunetv2_muduo.run_lock import only_run
 
 _SHOWN = 5
+_STILL_THERE = " (what an earlier run made of it is still in the dataset)"
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ def _make(
         clear_away_left_behind(dataset.folder)
         recorded = gather_records(dataset.folder)
         labelled_in_all = dataset.finish()
-    skipped |= {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
+    for outcome in outcomes:
+        if outcome.reason is not None:
+            skipped[outcome.case] = outcome.reason + (_STILL_THERE if outcome.case in recorded else "")
     done = {outcome.case for outcome in outcomes if outcome.reason is None}
     summary = Summary(
         dataset.folder,
@@ -181,7 +184,7 @@ def _jobs(
                 ending=dataset.ending,
                 label_values=dataset.label_values,
                 options=options,
-                made_from=made_from(case, **job_options(options, injection)),
+                made_from=made_from(case, **job_options(options, injection, with_table=suv_table is not None)),
                 injection=injection,
                 with_table=suv_table is not None,
             )

@@ -186,6 +186,18 @@ def test_values_for_suv_are_found_by_name_or_folder(raw, north, tmp_path):
     assert "The SUV values name 'p7', which is no case here." in told
 
 
+def test_activity_that_a_run_without_values_let_pass_is_not_kept_beside_suv(raw, tmp_path):
+    injection = Injection(350e6, 70.0, 0.0)
+    for patient in ("p1", "p2"):
+        write_case(tmp_path / "south" / patient, SUV=a_pet(factor=1 / suv_factor(injection)))
+    assert run(tmp_path / "south").done == ("p1", "p2")
+    for _ in range(2):
+        summary = run(tmp_path / "south", suv_table={"p1": injection})
+        assert "the file of --suv-from does not name the case" in summary.skipped["p2"]
+        assert "made of it is still in the dataset" in summary.skipped["p2"]
+    assert summary.kept == ("p1",)
+
+
 def test_values_find_folders_whose_letters_are_composed_otherwise(raw, tmp_path):
     injection = Injection(350e6, 70.0, 0.0)
     pet = a_pet(factor=1 / suv_factor(injection))
