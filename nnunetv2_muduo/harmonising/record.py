@@ -111,11 +111,16 @@ def read_record(dataset: Path, case: str) -> CaseRecord | None:
         return None
 
 
+def records_of_cases(dataset: Path) -> dict[str, CaseRecord]:
+    """Case -> its record, of all finished cases of a dataset."""
+    names = sorted(path.name.removesuffix(".json") for path in (dataset / RECORDS).glob("[!.]*.json"))
+    return {name: record for name in names if (record := read_record(dataset, name)) is not None}
+
+
 def gather_records(dataset: Path) -> dict[str, CaseRecord]:
     """Write the dataset's record, all finished cases in one file, and return them."""
     clear_away_left_behind(dataset / RECORDS)
-    names = sorted(path.name.removesuffix(".json") for path in (dataset / RECORDS).glob("[!.]*.json"))
-    records = {name: record for name in names if (record := read_record(dataset, name)) is not None}
+    records = records_of_cases(dataset)
     content = {
         "format": FORMAT,
         "axes": "x, y, z in voxels or LPS millimetres, as SimpleITK has them",
