@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
     "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
     "nibabel.processing.resample_to_output does (with order=0 for label maps)"
 )
-_MODALITY, _POSITION, _ORIENTATION = "0008|0060", "0020|0032", "0020|0037"  # DICOM tags
+_MODALITY, _POSITION, _ORIENTATION, _FRAMES = "0008|0060", "0020|0032", "0020|0037", "0028|0008"  # DICOM tags
+_DICOM = "GDCMImageIO"  # ITK's name of its reader
 
 
 def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
@@ -44,7 +46,7 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         raise UserError(f"{path} is truncated; copy it again.")
     _check_number_of_axes(path)
     try:
-        image = _read_series(dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
+        image = _read_series(dicom_files(path, series)) if path.is_dir() else _read_file(path)
     except RuntimeError as error:
         reason = f"{SKEWED}." if is_skewed(error) else f"{_reason(error)}; is it complete?"
         raise UserError(f"{path} cannot be read as an image: {reason}") from error
@@ -177,6 +179,27 @@ def grid_differences(first: ScanGrid, second: ScanGrid) -> list[str]:
     ]
 
 
+def _read_file(path: Path) -> sitk.Image:
+    image = sitk.ReadImage(str(path))
+    if image.HasMetaDataKey(_FRAMES) and sitk.ImageFileReader.GetImageIOFromFileName(str(path)) == _DICOM:
+        _refuse_frames([image.GetMetaData(_FRAMES)], path)
+    return image
+
+
+def _refuse_frames(numbers: Sequence[str], path: Path) -> None:
+    """Raise UserError for several frames in a file: ITK gives all of them the first one's factor and distance.
+
+    Args:
+        numbers: what the tag NumberOfFrames says in each file; "" where it says nothing.
+        path: of the file or folder, for messages.
+    """
+    if several := [number for number in numbers if number.strip() not in ("", "0", "1")]:
+        raise UserError(
+            f"{path} holds DICOM with {several[0].strip()} frames in a file, each of which may have a factor and a "
+            "place of its own; make a volume of them, as dcm2niix does, and give that."
+        )
+
+
 def _read_series(files: list[str]) -> sitk.Image:
     """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
     reader = sitk.ImageSeriesReader()
@@ -185,7 +208,10 @@ def _read_series(files: list[str]) -> sitk.Image:
         reader.SetOutputPixelType(sitk.sitkFloat32)
     reader.MetaDataDictionaryArrayUpdateOn()  # no file is opened a second time for its tags
     image = reader.Execute()
-    positions, orientations = (_tag_of_slices(reader, tag, len(files)) for tag in (_POSITION, _ORIENTATION))
+    frames, positions, orientations = (
+        _tag_of_slices(reader, tag, len(files)) for tag in (_FRAMES, _POSITION, _ORIENTATION)
+    )
+    _refuse_frames(frames, Path(files[0]).parent)
     check_slices(positions, orientations, Path(files[0]).parent)
     return image
 
