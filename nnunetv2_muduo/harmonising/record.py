@@ -17,6 +17,7 @@ from nnunetv2_muduo.json_files import read_table, table_or_nothing
 FORMAT = 2  # raise it when the same sources and options give another result, so that everything is done anew
 RECORD_FILE = "harmonised.json"
 RECORDS = "harmonised"  # folder of the records of single cases
+_IMAGES = ("imagesTr", "imagesUn")
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,17 @@ def read_records(path: Path) -> dict[str, CaseRecord]:
 
 
 def is_body_cropped(dataset: Path) -> bool | None:
-    """Whether all scans of a raw dataset were cropped to the body; None where no record tells, or a damaged one."""
+    """Whether all scans of a raw dataset were cropped to the body; None where no record tells, or not of all."""
     path = dataset / RECORD_FILE
     try:
         records = read_records(path) if path.is_file() else {}
     except UserError:
         return None
-    return all(record.box is not None for record in records.values()) if records else None
+    if any(record.box is None for record in records.values()):
+        return False
+    recorded = {Path(file).name for record in records.values() for file in record.files}
+    there = {file.name for folder in _IMAGES for file in (dataset / folder).glob("[!.]*_0000.*")}
+    return True if records and there <= recorded else None
 
 
 def _stamp(path: Path) -> list:
