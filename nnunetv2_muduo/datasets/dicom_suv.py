@@ -68,7 +68,10 @@ def suv_factor_of_headers(headers: Sequence[Any]) -> float:
     missing = {"ATTN", "DECY"} - set(getattr(first, "CorrectedImage", None) or ())
     if missing:
         raise _no_activity(f"the PET is not corrected for {' and '.join(sorted(missing))} (tag CorrectedImage)")
-    radionuclide = _value(first, "RadiopharmaceuticalInformationSequence")[0]
+    injected = _value(first, "RadiopharmaceuticalInformationSequence")
+    if len(injected) > 1:
+        raise _refusal(f"the PET names {len(injected)} injections, and one dose makes SUV")
+    radionuclide = injected[0]
     injection = Injection(
         dose_in_bq=float(_value(radionuclide, "RadionuclideTotalDose")),
         weight_in_kg=float(_value(first, "PatientWeight")),

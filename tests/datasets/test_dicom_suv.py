@@ -116,6 +116,14 @@ def test_what_no_dose_makes_up_for_is_not_sent_to_the_table_of_doses(changed, wo
     assert "--suv-from" not in str(raised.value)
 
 
+def test_of_two_injections_none_is_taken_for_all_of_the_dose():
+    twice = headers()
+    for header in twice:
+        header.RadiopharmaceuticalInformationSequence = [*header.RadiopharmaceuticalInformationSequence] * 2
+    with pytest.raises(UserError, match=r"names 2 injections.*--suv-from"):
+        suv_factor_of_headers(twice)
+
+
 def test_a_given_dose_does_not_make_counts_bq_per_ml():
     check_units("BQML")
     check_units("")
