@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunetv2_muduo.datasets.image_stamp import image_stamp
 from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import clear_away_left_behind, file_stamp, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Box
 from nnunetv2_muduo.json_files import read_table, table_or_nothing
@@ -159,9 +160,9 @@ def is_body_cropped(dataset: Path) -> bool | None:
 
 
 def _stamp(path: Path) -> list:
-    """Of a file, or of all files of a folder together."""
+    """Of an image, or of all files of a folder together."""
     if path.is_file():
-        return file_stamp(path)
+        return image_stamp(path)
     files = [file.stat() for file in path.iterdir() if file.is_file()]
     latest = max((status.st_mtime_ns for status in files), default=0)
     return [path.name, sum(status.st_size for status in files), latest, len(files)]
