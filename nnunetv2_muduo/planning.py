@@ -100,15 +100,16 @@ def write_muduo_plans(
         earlier = read_table(path) if path.is_file() else {}
         before, after = earlier or made.plans, _assigned(_with_settings_of(earlier, made.plans), assignments)
         left = _left_behind(folder / f"{plans_name}.json", after) if path.stem != plans_name else []
-        notes = (*made.notes, *_kept_in_spite_of(chosen, earlier, after), *left)
+        notes = [*made.notes, *_kept_in_spite_of(chosen, earlier, after), *left]
     else:
-        before, notes = read_plans(folder, plans_name), ()
+        before, notes = read_plans(folder, plans_name), []
         check_configuration(before, configuration)
         after = _assigned(_merged(before, chosen, configuration), assignments)
         path = folder / f"{plans_name}.json"
         if output_name is not None:
             path = _output_path(folder, output_name, plans_name)
             after["plans_name"] = output_name
+            notes = _replaced(path, before, after) if output_name != plans_name else []
     check_plans(after, f"The new {path.name}")
     settings, _ = Settings.from_plans(after), MAESettings.from_plans(after)
     if chosen.plans_name or after["configurations"] != before["configurations"]:
@@ -117,7 +118,7 @@ def write_muduo_plans(
     write_text(path, json.dumps(after, indent=4) + "\n")
     if chosen.plans_name:
         complete_folder(folder, name)
-    return WrittenPlans(path, path.stem, settings, tuple(_changes(before, after)), notes)
+    return WrittenPlans(path, path.stem, settings, tuple(_changes(before, after)), tuple(notes))
 
 
 def _assigned(plans: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
@@ -175,9 +176,21 @@ def _kept_in_spite_of(preset: Preset, earlier: Mapping[str, Any], after: Mapping
 
 def _left_behind(source: Path, after: Mapping[str, Any]) -> list[str]:
     """A sentence where the plans that new ones are based on have settings which these have not."""
-    theirs, now = _settings_in(read_table(source) if source.is_file() else {}), _settings_in(after)
-    others = [key for key, value in theirs.items() if key not in now or now[key] != value]
+    others = _other_settings(source, after)
     return [f"not taken over from {source.name}: {', '.join(others)}; give them with --set"] if others else []
+
+
+def _replaced(path: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """A sentence where plans that are written anew, from others, had settings which were not given again."""
+    given, base = _settings_in(after), _settings_in(before)
+    gone = [key for key in _other_settings(path, after) if given.get(key) == base.get(key)]
+    return [f"gone with the {path.name} before: {', '.join(gone)}; to keep them, give -p {path.stem}"] if gone else []
+
+
+def _other_settings(path: Path, after: Mapping[str, Any]) -> list[str]:
+    """Names of the settings in a plans file, where it is there, that others have not, or with another value."""
+    theirs, now = _settings_in(read_table(path) if path.is_file() else {}), _settings_in(after)
+    return [key for key, value in theirs.items() if key not in now or now[key] != value]
 
 
 def _settings_in(plans: Mapping[str, Any]) -> dict[str, Any]:

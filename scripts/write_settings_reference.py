@@ -54,7 +54,8 @@ model, so a model always knows how it was trained. `muduo plan` writes them:
     muduo plan -d 500 --preset petct_mae --set mae.batch_size=4
 
 All are optional. `null` stands for "derived", and for a teacher for "switched off". A key that does not exist or a
-value that is not allowed is refused by name. With `-o` new plans are written, which nnU-Net takes with `-p`;
+value that is not allowed is refused by name. With `-o` new plans are written, which nnU-Net takes with `-p`, in
+place of earlier ones of that name (whose settings are named where they are not given again);
 without it the plans that were read are changed. `nnUNetv2_plan_and_preprocess`, run again, writes plans without
 settings: repeat `muduo plan` then. One plans file serves all trainers; the semi-supervised ones say in their log which
 settings mean nothing to them.

@@ -81,6 +81,16 @@ def test_plans_of_another_name_leave_the_first_alone_and_share_its_data(dataset)
     assert (dataset / "nnUNetPlans.json").read_bytes() == before
 
 
+def test_settings_of_plans_that_are_written_anew_do_not_go_without_a_word(dataset):
+    def told(*assignments: str, plans: str = "nnUNetPlans") -> str:
+        return write_muduo_plans("21", plans_name=plans, assignments=assignments, output_name="Mine").summary()
+
+    assert "gone" not in told("keep_fraction=0.3", "mae.ratio=0.4")
+    assert "gone" not in told("keep_fraction=0.4", plans="Mine")
+    assert "gone with the Mine.json before: mae.ratio; to keep them, give -p Mine" in told("keep_fraction=0.2")
+    assert "gone" not in told("keep_fraction=0.1")
+
+
 def test_what_changed_is_told_entry_by_entry(dataset):
     write_muduo_plans("21", assignments=["points=5"])
     summary = write_muduo_plans("21", preset="tiny", assignments=["points=1", "seed=null"]).summary()

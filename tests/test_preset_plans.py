@@ -78,9 +78,11 @@ def test_plans_of_their_own_leave_nnunets_alone_and_share_no_data(folders):
     assert "from nnUNetPlans.json" in written.summary()
 
 
-def test_axes_that_nnunet_transposed_are_the_readers_again(folders):
-    plans = unet_plans() | {"transpose_forward": [1, 0, 2], "transpose_backward": [1, 0, 2]}
-    plans |= {"original_median_spacing_after_transp": [2.0, 3.0, 4.0], "original_median_shape_after_transp": [9, 8, 7]}
+@pytest.mark.parametrize("forward", [[1, 0, 2], [2, 0, 1]])  # of sagittal and coronal slices, say
+def test_axes_that_nnunet_transposed_are_the_readers_again(folders, forward):
+    plans = unet_plans() | {"transpose_forward": forward, "transpose_backward": np.argsort(forward).tolist()}
+    for what, medians in (("spacing", [3.0, 2.0, 4.0]), ("shape", [8, 9, 7])):
+        plans[f"original_median_{what}_after_transp"] = [medians[axis] for axis in forward]
     write_planned_dataset(folders / "nnUNet_preprocessed", plans)
     after = read(write_muduo_plans("21", preset="petct_mae").path)
     assert after["transpose_forward"] == after["transpose_backward"] == [0, 1, 2]

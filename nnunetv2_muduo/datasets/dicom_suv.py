@@ -32,6 +32,7 @@ _TAGS = [
     "AcquisitionTime",
     "PatientWeight",
     "RadiopharmaceuticalInformationSequence",
+    "TimezoneOffsetFromUTC",
 ]
 
 
@@ -117,16 +118,22 @@ def _elapsed(headers: Sequence[Any], radionuclide: Any) -> float:
         )
     if (acquired - started).total_seconds() > _DAY_IN_S:
         raise _refusal(f"the series is dated {started:%Y-%m-%d}, and its acquisition {acquired:%Y-%m-%d}")
-    return (started - _injected(_value(headers[0], "SeriesDate"), radionuclide, before=started)).total_seconds()
+    return (started - _injected(headers[0], radionuclide, before=started)).total_seconds()
 
 
-def _injected(date: str, radionuclide: Any, *, before: datetime) -> datetime:
-    """The time of the injection, from a stamp with its date or from the time of day alone."""
+def _injected(header: Any, radionuclide: Any, *, before: datetime) -> datetime:
+    """The series' local time of the injection, from a stamp with its date or from the time of day alone."""
     stamp = str(getattr(radionuclide, "RadiopharmaceuticalStartDateTime", None) or "")
+    zone = _offset(str(getattr(header, "TimezoneOffsetFromUTC", None) or ""))
+    stamps_zone = _offset(stamp)
     dated = _time(stamp[:8], stamp[8:]) if len(stamp) >= _DATE_AND_MINUTE else None
+    if dated is not None and stamps_zone is not None and zone is not None:
+        dated += zone - stamps_zone
     if dated is not None and not getattr(radionuclide, "RadiopharmaceuticalStartTime", None):
+        if stamps_zone is not None and zone is None:
+            raise _refusal("the time of the injection has an offset from UTC, and the times of the series have none")
         return dated
-    injected = _time(date, _value(radionuclide, "RadiopharmaceuticalStartTime"))
+    injected = _time(_value(header, "SeriesDate"), _value(radionuclide, "RadiopharmaceuticalStartTime"))
     if dated is not None:
         apart = abs((dated - injected).total_seconds()) % _DAY_IN_S
         if min(apart, _DAY_IN_S - apart) > _SAME_TIME_IN_S:  # as when one of them is not in local time
@@ -136,7 +143,7 @@ def _injected(date: str, radionuclide: Any, *, before: datetime) -> datetime:
 
 
 def _time(date: str, time: str) -> datetime:
-    """DICOM's YYYYMMDD and HHMMSS.FFFFFF; an offset from UTC, which all times of a series share, is dropped.
+    """DICOM's YYYYMMDD and HHMMSS.FFFFFF; an offset from UTC behind it is dropped.
 
     Raises:
         ValueError: for anything else.
@@ -146,6 +153,15 @@ def _time(date: str, time: str) -> datetime:
     if not re.fullmatch(r"\d{8} (\d\d){1,3}", f"{date} {whole}"):
         raise ValueError(f"{date!r} and {str(time)!r} are no date and time")
     return datetime.strptime(f"{date}{whole:0<6}{fraction:0<6}"[:20], "%Y%m%d%H%M%S%f")
+
+
+def _offset(text: str) -> timedelta | None:
+    """The offset from UTC, such as +0100, that a text of DICOM's ends with; None without one."""
+    found = re.search(r"([+-])(\d{2})(\d{2})$", text.strip())
+    if found is None:
+        return None
+    sign, hours, minutes = found.groups()
+    return timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
 
 
 def _agreed(headers: Sequence[Any], tag: str, *, optional: bool = False) -> Any:

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
     "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
     "nibabel.processing.resample_to_output does (with order=0 for label maps)"
 )
-_SERIES = "0020|000e"  # DICOM tag
+_SERIES, _FRAMES = "0020|000e", "0028|0008"  # DICOM tags
+_DICOM = "GDCMImageIO"  # ITK's name of its reader
 
 
 def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
@@ -55,7 +57,7 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     if problem := text_header_problem(path, unpack=True):
         raise UserError(f"{path} cannot be read as an image: {problem}; copy it again, or write it from its source.")
     try:
-        image = _read_series(dicom_files(path, series)) if path.is_dir() else sitk.ReadImage(str(path))
+        image = _read_series(dicom_files(path, series)) if path.is_dir() else _read_file(path)
     except RuntimeError as error:
         reason = f"{SKEWED}." if is_skewed(error) else f"{_reason(error)}; is it complete?"
         raise UserError(f"{path} cannot be read as an image: {reason}") from error
@@ -185,6 +187,27 @@ def grid_differences(first: ScanGrid, second: ScanGrid) -> list[str]:
     ]
 
 
+def _read_file(path: Path) -> sitk.Image:
+    image = sitk.ReadImage(str(path))
+    if image.HasMetaDataKey(_FRAMES) and sitk.ImageFileReader.GetImageIOFromFileName(str(path)) == _DICOM:
+        _refuse_frames([image.GetMetaData(_FRAMES)], path)
+    return image
+
+
+def _refuse_frames(numbers: Sequence[str], path: Path) -> None:
+    """Raise UserError for several frames in a file: ITK gives all of them the first one's factor and distance.
+
+    Args:
+        numbers: what the tag NumberOfFrames says in each file; "" where it says nothing.
+        path: of the file or folder, for messages.
+    """
+    if several := [number for number in numbers if number.strip() not in ("", "0", "1")]:
+        raise UserError(
+            f"{path} holds DICOM with {several[0].strip()} frames in a file, each of which may have a factor and a "
+            "place of its own; make a volume of them, as dcm2niix does, and give that."
+        )
+
+
 def _read_series(files: list[str]) -> sitk.Image:
     """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
     folder, modality = Path(files[0]).parent, dicom_tag(files[0], MODALITY)
@@ -195,7 +218,8 @@ def _read_series(files: list[str]) -> sitk.Image:
         reader.SetOutputPixelType(sitk.sitkFloat32)
     reader.MetaDataDictionaryArrayUpdateOn()  # no file is opened a second time for its tags
     image = reader.Execute()
-    if len(files) > 1:  # a single file holds several frames, which have tags of their own
+    _refuse_frames(_tag_of_slices(reader, _FRAMES, len(files)), folder)
+    if len(files) > 1:  # one slice is no volume, which is told elsewhere
         tags = {tag: _tag_of_slices(reader, tag, len(files)) for tag in TAGS}
         check_tags(tags, modality=modality, spacing=image.GetSpacing(), folder=folder)
         check_slices(tags[POSITION], tags[ORIENTATION], folder)

@@ -17,11 +17,14 @@ def tiff_spacing(path: Path) -> tuple[float, ...]:
     Raises:
         UserError: if that file holds no spacing.
     """
-    for case in (path.stem, re.sub(r"_\d{4}$", "", path.stem)):
-        beside = path.with_name(f"{case}.json")
-        if beside.is_file():
-            return _spacing_in(beside)[::-1]
-    return (1.0, 1.0, 1.0)
+    beside = spacing_file(path)
+    return (1.0, 1.0, 1.0) if beside is None else _spacing_in(beside)[::-1]
+
+
+def spacing_file(path: Path) -> Path | None:
+    """The file beside a TIFF that says how large its voxels are; None where there is none."""
+    cases = (path.stem, re.sub(r"_\d{4}$", "", path.stem))
+    return next((beside for case in cases if (beside := path.with_name(f"{case}.json")).is_file()), None)
 
 
 def told_of_unknown_orientation(file_ending: str) -> str:

@@ -1,7 +1,6 @@
 """Cases as a teacher is trained on them, on disk: oriented, no finer than needed, compressed, read box by box."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.image_stamp import image_stamp
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
 from nnunetv2_muduo.files import is_whole_array, replacing, write_text
@@ -104,7 +104,7 @@ def store_case(
     image_file, labels_file, record_file = _files(folder, source)
     made_from = {
         "format": FORMAT,
-        "files": [_stamp(file) for file in (source.image, source.labels)],
+        "files": [image_stamp(file) for file in (source.image, source.labels)],
         "table": {str(value): stored for value, stored in sorted(table.items())},
         "orientation": orientation,
         "finest_spacing_in_mm": spacing_in_mm,
@@ -127,11 +127,6 @@ def store_case(
 def _files(folder: Path, source: CaseSource) -> tuple[Path, Path, Path]:
     """Image, labels and record; the record is written last."""
     return tuple(folder / f"{source.name}{ending}" for ending in (".image.b2nd", ".labels.b2nd", ".json"))  # type: ignore[return-value]
-
-
-def _stamp(file: Path) -> list:
-    status = file.stat()
-    return [os.fspath(file.name), status.st_size, status.st_mtime_ns]
 
 
 def _recorded(record: Path) -> Any:

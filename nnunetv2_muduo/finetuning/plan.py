@@ -28,8 +28,8 @@ class FineTuning:
         teacher: name or file of the teacher to start from; or
         config: JSON file of a configuration to start from random weights: {"architecture": ..., "config": {...}}.
         labels: names of the labels to learn; None: all.
-        val_fraction: share of the cases of each of `datasets` that is held out, the last ones by name; none where there
-            are `validation` datasets.
+        val_fraction: share of the cases of each of `datasets` that is held out, the last ones by name and all of their
+            patients; none where there are `validation` datasets.
         fold: hold out the validation cases of this fold of nnU-Net's splits instead.
         val_crops: cubes drawn from the held-out cases.
         spacing_range_in_mm, flips, min_voxels: see `CropSettings`; None: the architecture's own.

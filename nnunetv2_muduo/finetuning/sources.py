@@ -11,6 +11,7 @@ from pathlib import Path
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_splits
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
+from nnunetv2_muduo.patients import patients_of_dataset
 from nnunetv2_muduo.semisupervised.channels import find_channel
 
 
@@ -93,7 +94,8 @@ def hold_out(
 
     Args:
         sources: cases of one dataset, in the order of their names.
-        fraction: share held out, the last ones, rounded up; ignored where a fold is given.
+        fraction: share held out, the last ones, rounded up, and all others of their patients (`patients_of_dataset`);
+            case by case where there is one patient. Ignored where a fold is given.
         fold: of nnU-Net's own splits (`splits_final.json` in nnUNet_preprocessed), whose training cases are learnt
             from; cases of neither part are left alone. None: use the fraction.
 
@@ -101,8 +103,7 @@ def hold_out(
         UserError: if there are no such splits.
     """
     if fold is None:
-        kept = len(sources) - math.ceil(fraction * len(sources) - 1e-9)  # 0.2 * 15 is a little more than 3
-        return sources[:kept], sources[kept:]
+        return _without_the_last(sources, number=math.ceil(fraction * len(sources) - 1e-9))  # 0.2 * 15 is more than 3
     path = _splits_of(sources[0].dataset)
     if not path.is_file():
         raise UserError(f"{path} is missing; let nnU-Net make its splits by training once, or use --val-fraction.")
@@ -111,6 +112,21 @@ def hold_out(
         raise UserError(f"{path} has {len(splits)} folds; there is no fold {fold}.")
     train, held = ({*splits[fold][part]} for part in ("train", "val"))
     return [s for s in sources if s.case in train], [s for s in sources if s.case in held]
+
+
+def _without_the_last(sources: list[CaseSource], *, number: int) -> tuple[list[CaseSource], list[CaseSource]]:
+    """All but the last ones, and these with all other studies of their patients: so many of them, or a few more."""
+    kept = len(sources) - number
+    raw = nnunet_folder("nnUNet_raw") / sources[0].dataset
+    patients = patients_of_dataset(raw, [source.case for source in sources])
+    if len(set(patients.values())) == 1:
+        return sources[:kept], sources[kept:]
+    held: list[str] = []
+    for source in reversed(sources):
+        if sum(patient in held for patient in patients.values()) >= number:
+            break
+        held.append(patients[source.case])
+    return [s for s in sources if patients[s.case] not in held], [s for s in sources if patients[s.case] in held]
 
 
 def trained_by_no_fold(sources: Iterable[CaseSource]) -> list[str]:

@@ -165,6 +165,9 @@ def _is_plain(path: Path) -> bool:
     return open_header(path).GetDimension() == 3
 
 
-def job_options(options: Options, injection: Injection | None) -> dict:
+def job_options(options: Options, injection: Injection | None, *, with_table: bool) -> dict:
     """What of a job its result depends on besides the sources."""
-    return {"options": asdict(options), "injection": None if injection is None else asdict(injection)}
+    if injection is not None:
+        return {"options": asdict(options), "injection": asdict(injection)}
+    # a table that does not name the case makes Bq/ml a mistake, see `_to_suv`, which without one may be meant
+    return {"options": asdict(options), "injection": None} | ({"not_in_table": True} if with_table else {})

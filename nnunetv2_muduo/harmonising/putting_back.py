@@ -32,7 +32,8 @@ def put_back(mask: sitk.Image, record: CaseRecord) -> sitk.Image:
         mask = sitk.GetImageFromArray(whole)
     if record.full_grid == record.own_grid:
         return snapped(mask, record.own_grid)
-    return onto_grid(snapped(mask, record.full_grid), record.own_grid, nearest=True)
+    # a new spacing ends up to half of its voxels before the scan does, whose last slices would else be background
+    return onto_grid(snapped(mask, record.full_grid), record.own_grid, nearest=True, extend=True)
 
 
 def put_all_back(

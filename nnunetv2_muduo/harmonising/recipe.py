@@ -19,16 +19,18 @@ from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
 from nnunetv2_muduo.harmonising.images import Options
 from nnunetv2_muduo.harmonising.layouts import Layout
 from nnunetv2_muduo.harmonising.record import (
+    RECORDS,
     CaseRecord,
     gather_records,
     have_same_scans,
     is_finished,
     made_from,
-    read_record,
+    records_of_cases,
 )
 from nnunetv2_muduo.run_lock import only_run
 
 _SHOWN = 5
+_STILL_THERE = " (what an earlier run made of it is still in the dataset)"
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,11 @@ def _make(
     progress: bool,
 ) -> tuple[Summary, dict[str, CaseRecord]]:
     """Make the cases that are not finished, and dataset.json; the records are those of the whole dataset."""
-    records = {job.case: read_record(dataset.folder, job.case) for job in jobs}
-    skipped = dict(skipped) | _belonging_elsewhere(jobs, records)
-    kept = {job.case for job in jobs if is_finished(dataset.folder, records[job.case], job.made_from)}
-    left = [job for job in jobs if job.case not in kept and job.case not in skipped]
+    records = records_of_cases(dataset.folder)
+    skipped = dict(skipped) | _belonging_elsewhere(jobs, records) | _there_under_other_names(jobs, records)
+    usable = [job for job in jobs if job.case not in skipped]
+    kept = {job.case for job in usable if is_finished(dataset.folder, records.get(job.case), job.made_from)}
+    left = [job for job in usable if job.case not in kept]
     try:
         outcomes = make_cases(
             harmonise_case, left, doing="harmonising", num_processes=num_processes, log=log, progress=progress
@@ -126,7 +129,9 @@ def _make(
         clear_away_left_behind(dataset.folder)
         recorded = gather_records(dataset.folder)
         labelled_in_all = dataset.finish()
-    skipped |= {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
+    for outcome in outcomes:
+        if outcome.reason is not None:
+            skipped[outcome.case] = outcome.reason + (_STILL_THERE if outcome.case in recorded else "")
     done = {outcome.case for outcome in outcomes if outcome.reason is None}
     summary = Summary(
         dataset.folder,
@@ -181,7 +186,7 @@ def _jobs(
                 ending=dataset.ending,
                 label_values=dataset.label_values,
                 options=options,
-                made_from=made_from(case, **job_options(options, injection)),
+                made_from=made_from(case, **job_options(options, injection, with_table=suv_table is not None)),
                 injection=injection,
                 with_table=suv_table is not None,
             )
@@ -204,17 +209,33 @@ def _made_otherwise(records: Mapping[str, CaseRecord], options: Options) -> list
     return [case for case, record in records.items() if record.made_from["options"] | {"copy": False} != wanted]
 
 
-def _belonging_elsewhere(jobs: Sequence[CaseJob], records: Mapping[str, CaseRecord | None]) -> dict[str, str]:
+def _belonging_elsewhere(jobs: Sequence[CaseJob], records: Mapping[str, CaseRecord]) -> dict[str, str]:
     """Cases whose name another folder's case has taken, unless that folder was moved here."""
     taken = {}
     for job in jobs:
-        record = records[job.case]
+        record = records.get(job.case)
         if record is None or record.made_from["folder"] == job.made_from["folder"]:
             continue
         other = Path(record.made_from["folder"])
         if other.exists() or not have_same_scans(record.made_from, job.made_from):
             taken[job.case] = f"the name is that of the case made from {other}; name the centre with --centre"
     return taken
+
+
+def _there_under_other_names(jobs: Sequence[CaseJob], records: Mapping[str, CaseRecord]) -> dict[str, str]:
+    """Cases of whose scans an earlier run made another case: a split could train on one and validate on the other."""
+    of_folder: dict[str, list[str]] = {}
+    for case, record in records.items():
+        of_folder.setdefault(record.made_from["folder"], []).append(case)
+    twice = {}
+    for job in jobs:
+        for other in of_folder.get(job.made_from["folder"], ()):
+            if other != job.case and have_same_scans(records[other].made_from, job.made_from):
+                twice[job.case] = (
+                    f"its scans are in the dataset already, as {other}; give --centre and the folder as for that run, "
+                    f"or take {other} out, with {RECORDS}/{other}.json"
+                )
+    return twice
 
 
 def _first_reasons(skipped: Mapping[str, str]) -> str:

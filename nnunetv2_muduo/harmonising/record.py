@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunetv2_muduo.datasets.image_stamp import image_stamp
 from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import clear_away_left_behind, file_stamp, write_text
+from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.images import Box
 from nnunetv2_muduo.json_files import read_table, table_or_nothing
@@ -17,6 +18,7 @@ from nnunetv2_muduo.json_files import read_table, table_or_nothing
 FORMAT = 2  # raise it when the same sources and options give another result, so that everything is done anew
 RECORD_FILE = "harmonised.json"
 RECORDS = "harmonised"  # folder of the records of single cases
+_IMAGES = ("imagesTr", "imagesUn")
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,16 @@ def read_record(dataset: Path, case: str) -> CaseRecord | None:
         return None
 
 
+def records_of_cases(dataset: Path) -> dict[str, CaseRecord]:
+    """Case -> its record, of all finished cases of a dataset."""
+    names = sorted(path.name.removesuffix(".json") for path in (dataset / RECORDS).glob("[!.]*.json"))
+    return {name: record for name in names if (record := read_record(dataset, name)) is not None}
+
+
 def gather_records(dataset: Path) -> dict[str, CaseRecord]:
     """Write the dataset's record, all finished cases in one file, and return them."""
     clear_away_left_behind(dataset / RECORDS)
-    names = sorted(path.name.removesuffix(".json") for path in (dataset / RECORDS).glob("[!.]*.json"))
-    records = {name: record for name in names if (record := read_record(dataset, name)) is not None}
+    records = records_of_cases(dataset)
     content = {
         "format": FORMAT,
         "axes": "x, y, z in voxels or LPS millimetres, as SimpleITK has them",
@@ -139,19 +146,23 @@ def read_records(path: Path) -> dict[str, CaseRecord]:
 
 
 def is_body_cropped(dataset: Path) -> bool | None:
-    """Whether all scans of a raw dataset were cropped to the body; None where no record tells, or a damaged one."""
+    """Whether all scans of a raw dataset were cropped to the body; None where no record tells, or not of all."""
     path = dataset / RECORD_FILE
     try:
         records = read_records(path) if path.is_file() else {}
     except UserError:
         return None
-    return all(record.box is not None for record in records.values()) if records else None
+    if any(record.box is None for record in records.values()):
+        return False
+    recorded = {Path(file).name for record in records.values() for file in record.files}
+    there = {file.name for folder in _IMAGES for file in (dataset / folder).glob("[!.]*_0000.*")}
+    return True if records and there <= recorded else None
 
 
 def _stamp(path: Path) -> list:
-    """Of a file, or of all files of a folder together."""
+    """Of an image, or of all files of a folder together."""
     if path.is_file():
-        return file_stamp(path)
+        return image_stamp(path)
     files = [file.stat() for file in path.iterdir() if file.is_file()]
     latest = max((status.st_mtime_ns for status in files), default=0)
     return [path.name, sum(status.st_size for status in files), latest, len(files)]

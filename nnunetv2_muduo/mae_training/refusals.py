@@ -10,7 +10,10 @@ from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 
 _MAY_CHANGE = ("report_every",)  # everything else decides what is learnt, or what the validation loss means
-_PLANNED = ("patch_size", "spacing", "normalization_schemes")  # of a configuration, beside batch size and network
+# of a configuration, beside batch size and network: patches, and how nnU-Net prepares what they are cut from
+_PLANNED = ("patch_size", "preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm",
+            "resampling_fn_data", "resampling_fn_data_kwargs")  # fmt: skip
+_SCALED_BY_FOREGROUND = "CTNormalization"
 _START_ANEW = "start anew without --c (from this checkpoint's weights with -pretrained_weights)"
 
 
@@ -89,6 +92,11 @@ def _what_shapes_it(plans: dict, configuration: str) -> dict[str, Any]:
     planned = PlansManager(deepcopy(plans)).get_configuration(configuration).configuration
     kept = {f"mae.{key}": value for key, value in settings.to_dict().items() if key not in _MAY_CHANGE}
     kept |= {key: planned.get(key) for key in _PLANNED}
+    kept["transpose_forward"] = plans.get("transpose_forward")
+    intensities = plans.get("foreground_intensity_properties_per_channel", {})
+    for channel, scheme in enumerate(planned["normalization_schemes"]):
+        if scheme == _SCALED_BY_FOREGROUND:
+            kept[f"intensities of channel {channel}"] = intensities.get(str(channel))
     if settings.batch_size is None:
         kept["batch_size"] = planned["batch_size"]
     architecture = planned["architecture"]

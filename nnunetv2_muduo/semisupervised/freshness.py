@@ -11,9 +11,10 @@ from typing import Any
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.datasets.image_stamp import image_stamp
 from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import file_stamp, is_whole_array
+from nnunetv2_muduo.files import is_whole_array
 
 FORMAT = 1  # raise it when what is stored with a case changes, so that everything is done anew
 SOURCE_KEY = "muduo_source"  # of a case's properties
@@ -54,8 +55,8 @@ def preprocessing_fingerprint(plans: dict, configuration: str, *, channels: tupl
 
 
 def source_stamp(files: Sequence[Path], fingerprint: str) -> dict:
-    """What a case was made from: the plans' fingerprint and each file's name, size and time of change (in ns)."""
-    return {"plans": fingerprint, "files": [file_stamp(file) for file in files]}
+    """What a case was made from: the plans' fingerprint and each image's stamp (`image_stamp`)."""
+    return {"plans": fingerprint, "files": [image_stamp(file) for file in files]}
 
 
 def read_properties(folder: Path, case: str) -> dict:

@@ -15,6 +15,7 @@ from nnunetv2_muduo.json_files import parse_json
 from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
+from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER
 from nnunetv2_muduo.transfer.few_shot import Amount, Split, draw_split, rest_of
 
@@ -33,6 +34,7 @@ class WrittenSplits:
         patients: case -> patient, of all labelled cases.
         linked: cases that are unlabelled ones from now on.
         unlinked: cases whose links of an earlier split were taken away.
+        validating_too: scans of imagesUn, which trainings learn from, whose patients validate in some fold.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class WrittenSplits:
     patients: Mapping[str, str]
     linked: tuple[str, ...] = ()
     unlinked: tuple[str, ...] = ()
+    validating_too: tuple[str, ...] = ()
 
     def table(self) -> str:
         """One line a fold: cases and patients to train and to validate on, and how many are left out."""
@@ -62,6 +65,12 @@ class WrittenSplits:
             [f"Unlabelled from now on: {len(self.linked)} cases, linked into {IMAGES_FOLDER}"] if self.linked else []
         )
         lines += [f"No longer unlabelled: {len(self.unlinked)} cases"] if self.unlinked else []
+        if self.validating_too:
+            number, first = len(self.validating_too), self.validating_too[0]
+            lines.append(
+                f"WARNING: {number} scan(s) of {IMAGES_FOLDER}, such as {first}, are of patients who validate: "
+                "trainings learn from them, if from no label. Take them out of there."
+            )
         return "\n".join(lines)
 
     def _count(self, cases: Sequence[str]) -> str:
@@ -118,7 +127,22 @@ def write_splits(
         write_splits_file(raw / SPLITS, splits, overwrite=True, keep=False)
     unlinked = _unlink(raw / IMAGES_FOLDER, {case: images[case] for case in images if case not in rest})
     linked = _link(raw / IMAGES_FOLDER, {case: images[case] for case in rest} if rest_unlabelled else {})
-    return WrittenSplits(path, backup, splits, patients, linked, unlinked)
+    return WrittenSplits(
+        path, backup, splits, patients, linked, unlinked, _validating_too(raw, splits, patients, patient)
+    )
+
+
+def _validating_too(
+    raw: Path, splits: Sequence[Split], patients: Mapping[str, str], pattern: str | None
+) -> tuple[str, ...]:
+    """Scans of imagesUn of patients who validate."""
+    if not (raw / IMAGES_FOLDER).is_dir():
+        return ()
+    ending = read_dataset_json(raw / "dataset.json")["file_ending"]
+    scans = list(find_scans(raw / IMAGES_FOLDER, ending)[0])
+    of_all = patients_of_dataset(raw, [*patients, *scans], pattern)
+    validating = {patients[case] for split in splits for case in split.val}
+    return tuple(scan for scan in scans if of_all[scan] in validating)
 
 
 def _labelled_cases(raw: Path) -> dict[str, tuple[Path, ...]]:

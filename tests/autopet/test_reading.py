@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import struct
 import time
 from pathlib import Path
 
@@ -118,6 +119,15 @@ def test_stored_factors_count(tmp_path):
     image.set_data_dtype(np.int16)  # nibabel chooses a factor that keeps the values
     nibabel.save(image, tmp_path / "scaled.nii.gz")
     assert nibabel.load(tmp_path / "scaled.nii.gz").dataobj.slope < 0.01
+    assert read_once(tmp_path / "scaled.nii.gz", modality="PET").warnings == ()
+
+
+def test_the_peak_of_numbers_stored_upside_down_is_the_lowest_of_them(tmp_path):
+    few = np.where(np.arange(SUV.size).reshape(SUV.shape) % 37 == 1, SUV, 0.1)  # the peaks are in no sample
+    content = bytearray(gzip.decompress(written(tmp_path, (-100 * few).astype(np.int16)).read_bytes()))
+    struct.pack_into("<f", content, 112, -0.01)  # scl_slope
+    (tmp_path / "scaled.nii.gz").write_bytes(gzip.compress(content))
+    assert sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "scaled.nii.gz"))).max() > 5
     assert read_once(tmp_path / "scaled.nii.gz", modality="PET").warnings == ()
 
 

@@ -45,9 +45,30 @@ def test_midnight_may_pass_in_between():
 
 def test_the_full_date_of_the_injection_goes_first():
     two_hours = suv_factor(Injection(350e6, 70.0, 7200.0, 6586.2))
-    for time in ("083000", None):
-        stamp = {"RadiopharmaceuticalStartDateTime": "20260102083000.00+0100", "RadiopharmaceuticalStartTime": time}
+    for time, offset in (("083000", "+0100"), ("083000", ""), (None, "")):
+        stamp = {
+            "RadiopharmaceuticalStartDateTime": f"20260102083000.00{offset}",
+            "RadiopharmaceuticalStartTime": time,
+        }
         assert suv_factor_of_headers(headers(**stamp)) == pytest.approx(two_hours)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "zone"),
+    [
+        ("20260102083000.00+0000", "+0100"),
+        ("20260102043000-0400", "+0100"),
+        ("20260102093000+0100", "+0100"),
+        ("20260102093000", "+0100"),  # local
+        ("20260102183000+0900", "+0000"),
+        ("20260102070000+0300", "+0530"),
+        ("20260103000000+0330", "-1100"),  # the day before, there
+    ],
+)
+@pytest.mark.parametrize("time", [None, "093000"])
+def test_an_injection_of_another_time_zone_is_told_in_that_of_the_series(stamp, zone, time):
+    tags = {"RadiopharmaceuticalStartDateTime": stamp, "RadiopharmaceuticalStartTime": time}
+    assert suv_factor_of_headers(headers(**tags, TimezoneOffsetFromUTC=zone)) == pytest.approx(HOUR)
 
 
 def test_a_date_alone_is_no_midnight():
@@ -68,6 +89,10 @@ def test_suv_by_body_weight_stays_as_it_is():
         ({"DecayCorrection": "NONE"}, "decay correction is NONE"),
         ({"SeriesTime": "180000"}, "dated after its acquisition"),
         ({"RadiopharmaceuticalStartDateTime": "20260102083000.00+0000"}, "two times of the injection"),
+        (
+            {"RadiopharmaceuticalStartDateTime": "20260102083000+0000", "RadiopharmaceuticalStartTime": None},
+            "has an offset from UTC, and the times of the series have none",
+        ),
         ({"PatientWeight": None}, "lacks the DICOM tag PatientWeight"),
         ({"RadionuclideTotalDose": "350"}, "MBq"),
         ({"RadionuclideHalfLife": "1e30"}, "half-life of 1e\\+30 s is no PET nuclide's"),

@@ -78,6 +78,21 @@ def test_every_pet_slice_keeps_its_own_factor(tmp_path):
     assert sitk.GetArrayFromImage(read_image(tmp_path))[:, 0, 0].tolist() == [7.0, 3.5, 1.75, 17.5]
 
 
+@pytest.mark.parametrize("place", [".", "1.2.3_0.dcm"])
+def test_frames_in_one_dicom_file_which_may_have_factors_of_their_own_are_refused(tmp_path, place):
+    pydicom = pytest.importorskip("pydicom")
+    write_dicom(tmp_path, uid="1.2.3", value=7, modality="PT")
+    for number in (1, 2, 3):
+        (tmp_path / f"1.2.3_{number}.dcm").unlink()
+    header = pydicom.dcmread(tmp_path / "1.2.3_0.dcm")
+    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.130"  # enhanced PET
+    header.NumberOfFrames, header.PixelData = 5, 5 * header.PixelData
+    header.save_as(tmp_path / "1.2.3_0.dcm")
+    assert sitk.ReadImage(str(tmp_path / "1.2.3_0.dcm")).GetSize() == (8, 6, 5)
+    with pytest.raises(UserError, match=r"DICOM with 5 frames in a file, .* dcm2niix"):
+        read_image(tmp_path / place)
+
+
 def test_of_several_dicom_series_one_must_be_chosen(tmp_path):
     write_dicom(tmp_path, uid="1.2.3", value=7)
     write_dicom(tmp_path, uid="1.2.4", value=9)

@@ -60,6 +60,8 @@ def test_two_slices_in_one_place_are_refused(heights):
 def test_uneven_slices_are_refused():
     with pytest.raises(UserError, match=r"7 DICOM slices of series are 3 mm apart, but 1 of them from 3 to 6 mm"):
         check((0, 3, 6, 12, 15, 18, 21))
+    with pytest.raises(UserError, match=r"3 mm apart, but 2 of them from 1.5 to 3 mm: some are missing or there twice"):
+        check((0, 3, 6, 7.5, 9, 12, 15))
 
 
 @pytest.mark.parametrize("place", [0, 3, 8])

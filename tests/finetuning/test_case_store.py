@@ -80,6 +80,14 @@ def test_what_is_up_to_date_is_kept_and_what_changed_is_done_again(sources: list
     assert set(np.unique(relabelled[0].labels[...]).tolist()) == {0, IGNORED}
 
 
+@pytest.mark.parametrize("changed", [{"orientation": "RAS"}, {"spacing_in_mm": 16.0}])
+def test_cases_of_another_teacher_are_not_taken_for_this_ones(sources, tmp_path: Path, changed: dict) -> None:
+    store(sources, tmp_path / "cases")
+    (again, *_), (new, *_) = (store(sources, tmp_path / folder, **changed) for folder in ("cases", "new"))
+    assert np.array_equal(again.image[...], new.image[...])
+    assert again.spacing_in_mm == new.spacing_in_mm
+
+
 def test_a_folder_interrupted_in_the_middle_is_finished(sources: list[CaseSource], tmp_path: Path) -> None:
     folder = tmp_path / "cases"
     store(sources, folder)

@@ -20,8 +20,12 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "nnUNet_raw"
 
 
+def called(*names: str) -> list[CaseSource]:
+    return [CaseSource("Dataset301_Good", name, Path("i"), Path("l")) for name in names]
+
+
 def some(count: int) -> list[CaseSource]:
-    return [CaseSource("Dataset301_Good", f"c{number}", Path("i"), Path("l")) for number in range(count)]
+    return called(*(f"c{number}" for number in range(count)))
 
 
 def test_the_channel_of_the_modality_is_taken(raw: Path) -> None:
@@ -51,10 +55,25 @@ def test_one_channel_is_enough_and_two_of_one_modality_are_too_many() -> None:
 
 
 @pytest.mark.parametrize(("count", "fraction", "held"), [(15, 0.2, 3), (5, 0.21, 2), (3, 0.2, 1), (4, 0, 0), (2, 1, 2)])
-def test_the_last_cases_are_held_out(count: int, fraction: float, held: int) -> None:
+def test_the_last_cases_are_held_out(raw: Path, count: int, fraction: float, held: int) -> None:
     learning, validation = hold_out(some(count), fraction=fraction, fold=None)
     assert learning + validation == some(count)
     assert len(validation) == held
+
+
+@pytest.mark.parametrize(
+    ("cases", "held"),
+    [
+        (("fdg_a_1", "fdg_b_1", "fdg_b_2", "fdg_b_3", "fdg_c_1"), ["fdg_c_1"]),
+        (("fdg_a_1", "fdg_a_2", "fdg_a_3", "fdg_b_1", "fdg_b_2"), ["fdg_b_1", "fdg_b_2"]),
+        (("fdg_a_1", "psma_b_1", "fdg_c_1", "psma_d_1", "psma_b_2"), ["psma_b_1", "psma_b_2"]),
+        (("fdg_a_1", "fdg_a_2", "fdg_a_3"), ["fdg_a_3"]),  # of one patient
+    ],
+)
+def test_a_patients_studies_are_held_out_together(raw: Path, cases: tuple[str, ...], held: list[str]) -> None:
+    learning, validation = hold_out(called(*cases), fraction=0.2, fold=None)
+    assert [source.case for source in validation] == held
+    assert [source.case for source in learning] == [case for case in cases if case not in held]
 
 
 def test_a_fold_of_nnunets_splits_is_held_out(raw: Path) -> None:

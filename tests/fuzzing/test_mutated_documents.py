@@ -210,7 +210,9 @@ READERS = {
     "fingerprint": Reader(
         "Dataset021_Tiny/dataset_fingerprint.json",
         FINGERPRINT,
-        lambda path: check_intensities(path.parent, planned_dataset.DATASET_JSON, Settings()),
+        lambda path: check_intensities(
+            path.parent, planned_dataset.DATASET_JSON, Settings(), plans_identifier="nnUNetPlans"
+        ),
         copes=True,
     ),
     "debug.json": Reader("model/fold_0/debug.json", {"num_epochs": "4", "device": "cpu"}, _training, LOG, copes=True),

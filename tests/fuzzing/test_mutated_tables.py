@@ -34,7 +34,7 @@ def _doses(path: Path) -> None:
 
 def _clicks(path: Path) -> None:
     (path.parent / "clicks.json").write_text("{}")
-    ClickRecord(path.parent, settings={}, clicks=[1, 3])
+    ClickRecord(path.parent, settings={}, clicks=[1, 3], stamps={})
 
 
 @pytest.mark.parametrize(

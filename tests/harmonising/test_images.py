@@ -189,3 +189,13 @@ def test_labels_outside_of_the_body_are_counted():
     corner[0, 0, 0] = 1
     made = harmonise_images(a_ct(wide), a_pet(wide), corner, Options(body_crop=True))
     assert made.notes == ("1 of 1 labelled voxels lie outside the body's box and are cut off.",)
+
+
+@pytest.mark.parametrize("spacing", [(2.5, 3.0, 3.0), (0.8, 0.9, 1.1), (2.0, 2.0, 2.0)])
+def test_another_spacing_invents_nothing_at_the_scans_borders(spacing):
+    ct = sitk.Image([11, 12, 13], sitk.sitkInt16) + 55  # at 2 mm the last centres lie on the border, at x = 11 mm
+    pet, label = sitk.Cast(ct, sitk.sitkFloat32), sitk.Cast(ct, sitk.sitkUInt8)
+    made = harmonise_images(ct, pet, label, Options(spacing_in_mm=spacing))
+    assert made.ct.GetSize() != ct.GetSize()
+    for image in (made.ct, made.pet, made.label):
+        assert set(sitk.GetArrayFromImage(image).ravel()) == {55}

@@ -67,6 +67,16 @@ def test_a_finer_spacing_comes_back_to_the_scans_own(tmp_path, seed):
     assert ScanGrid.of(back) == ScanGrid.of(mask)
 
 
+@pytest.mark.parametrize("body_crop", [False, True])
+def test_a_coarser_spacing_loses_no_slice_at_the_scans_end(body_crop):
+    ct = sitk.GetImageFromArray(np.full((21, 22, 23), 40, np.int16))  # the body reaches all ends, as thighs do
+    pet = sitk.Cast(ct, sitk.sitkFloat32)
+    made = harmonise_images(ct, pet, None, Options(body_crop=body_crop, spacing_in_mm=(4.0, 5.0, 9.0)))
+    assert made.ct.GetSize() == (3, 4, 5)  # 27, 20 and 20 mm
+    everything = sitk.Cast(made.ct > 0, sitk.sitkUInt8)
+    assert sitk.GetArrayFromImage(put_back(everything, a_record(made))).all()
+
+
 def test_a_mask_on_another_grid_is_refused():
     ct, pet, mask = a_scan(0)
     made = harmonise_images(ct, pet, mask, Options(body_crop=True))

@@ -64,9 +64,29 @@ def test_several_centres_share_a_dataset(raw, north, tmp_path):
     summary = run(tmp_path / "south", centre="south")
     assert summary.done == ("south_p1_s1",)
     assert (summary.labelled, summary.labelled_in_all) == (1, 2)
-    assert run(north, centre="unlabelled north", with_labels=False).labelled_in_all == 2
+    write_case(tmp_path / "east" / "p1" / "s1", label=True)
+    assert run(tmp_path / "east", centre="east", with_labels=False).labelled_in_all == 2
     assert json.loads((raw / "Dataset230_X" / "dataset.json").read_text())["numTraining"] == 2
-    assert len(read_records(raw / "Dataset230_X" / "harmonised.json")) == 7
+    assert len(read_records(raw / "Dataset230_X" / "harmonised.json")) == 5
+
+
+def test_scans_do_not_come_into_a_dataset_under_two_names(raw, north):
+    run(north)
+    with pytest.raises(UserError, match=r"north_p1_s1: its scans are in the dataset already, as p1_s1; give --centre"):
+        run(north, centre="north")
+    (north.parent / "by_link").symlink_to(north / "p1")
+    with pytest.raises(UserError, match=r"s1: its scans are in the dataset already, as p1_s1"):
+        run(north.parent / "by_link")
+    for record in (raw / "Dataset230_X").glob("harmonised/p2*"):
+        record.unlink()
+    summary = run(north, centre="north")
+    assert (summary.done, set(summary.skipped)) == (("north_p2_s1",), {"north_p1_s1", "north_p1_s2"})
+
+
+def test_other_scans_in_a_folder_that_was_used_before_are_other_cases(raw, north):
+    run(north, options=Options(copy=True))
+    write_case(north / "p1" / "s1", SUV=a_pet(factor=2.3))
+    assert run(north, centre="south").done == ("south_p1_s1",)
 
 
 def test_a_dataset_that_another_run_extended_since_it_was_opened_loses_nothing(raw, north, tmp_path):
@@ -184,6 +204,18 @@ def test_values_for_suv_are_found_by_name_or_folder(raw, north, tmp_path):
     summary = run(north, told=told, suv_table=table)
     assert set(summary.skipped) == {"p1_s1", "p1_s2"}  # they are SUV already
     assert "The SUV values name 'p7', which is no case here." in told
+
+
+def test_activity_that_a_run_without_values_let_pass_is_not_kept_beside_suv(raw, tmp_path):
+    injection = Injection(350e6, 70.0, 0.0)
+    for patient in ("p1", "p2"):
+        write_case(tmp_path / "south" / patient, SUV=a_pet(factor=1 / suv_factor(injection)))
+    assert run(tmp_path / "south").done == ("p1", "p2")
+    for _ in range(2):
+        summary = run(tmp_path / "south", suv_table={"p1": injection})
+        assert "the file of --suv-from does not name the case" in summary.skipped["p2"]
+        assert "made of it is still in the dataset" in summary.skipped["p2"]
+    assert summary.kept == ("p1",)
 
 
 def test_values_find_folders_whose_letters_are_composed_otherwise(raw, tmp_path):

@@ -76,3 +76,15 @@ def test_without_a_record_that_can_be_read_nobody_knows_of_a_crop(tmp_path: Path
     assert is_body_cropped(tmp_path) is None
     (tmp_path / "harmonised.json").write_text('{"cases": {"a": 3}}')
     assert is_body_cropped(tmp_path) is None
+
+
+def test_of_scans_that_were_put_beside_cropped_ones_nobody_knows(tmp_path: Path):
+    write_harmonised_record(tmp_path, True)
+    for folder, name in (("imagesTr", "a_0000.nii.gz"), ("imagesUn", "a_0000.nii.gz"), ("imagesUn", ".x_0000.nii.gz")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).touch()  # a case's own image, and a link to it, as muduo split makes
+    assert is_body_cropped(tmp_path) is True
+    (tmp_path / "imagesUn" / "b_0000.nii.gz").touch()
+    assert is_body_cropped(tmp_path) is None
+    write_harmonised_record(tmp_path, True, False)
+    assert is_body_cropped(tmp_path) is False

@@ -56,10 +56,10 @@ def test_a_resumed_stream_goes_on_with_the_next_batch(cases):
         assert torch.equal(next(rest)["data"], expected["data"])
 
 
-@pytest.mark.parametrize("cycle", [None, 3])
-def test_workers_hand_out_the_same_batches_in_the_same_order_as_none(cases, cycle):
+@pytest.mark.parametrize(("cycle", "first"), [(None, 0), (3, 0), (None, 5)])
+def test_workers_hand_out_the_same_batches_in_the_same_order_as_none(cases, cycle, first):
     def make(workers: int) -> PretrainingPatches:
-        return loader(cases, zoom=(0.8, 1.2), cycle=cycle, workers=workers)
+        return loader(cases, zoom=(0.8, 1.2), cycle=cycle, first=first, workers=workers)
 
     alone = start_stream(make, workers=0, pin_memory=False)
     shared = start_stream(make, workers=2, pin_memory=False)

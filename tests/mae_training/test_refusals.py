@@ -1,6 +1,7 @@
 """A resumed pretraining that would not go on as it began is refused in one sentence."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 from planned_dataset import unet_plans
@@ -31,6 +32,30 @@ def changed_plans(key: str, value: object) -> dict:
 def test_other_plans_are_refused_by_name_and_value(key, value, told):
     with pytest.raises(UserError, match=told):
         refuse_changed_settings(unet_plans(), changed_plans(key, value), "3d_small_batch")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("use_mask_for_norm", [True, True]), ("resampling_fn_data_kwargs", {"is_seg": False, "order": 1})],
+)
+def test_scans_that_are_prepared_otherwise_are_refused(key, value):
+    with pytest.raises(UserError, match=rf"Cannot continue: '{key}' was "):
+        refuse_changed_settings(unet_plans(), changed_plans(key, value), "3d_small_batch")
+
+
+def test_other_axes_are_refused():
+    turned = unet_plans() | {"transpose_forward": [1, 0, 2]}
+    with pytest.raises(UserError, match=r"'transpose_forward' was \[0, 1, 2\] .* is now \[1, 0, 2\]"):
+        refuse_changed_settings(unet_plans(), turned, "3d_fullres")
+
+
+@pytest.mark.parametrize(("scheme", "refused"), [("CTNormalization", True), ("ZScoreNormalization", False)])
+def test_another_foreground_is_refused_where_scans_are_scaled_by_it(scheme, refused):
+    before, now = (changed_plans("normalization_schemes", [scheme, "ZScoreNormalization"]) for _ in range(2))
+    for plans, mean in ((before, 40.0), (now, 60.0)):
+        plans["foreground_intensity_properties_per_channel"] = {"0": {"mean": mean}, "1": {}}
+    with pytest.raises(UserError, match=r"intensities of channel 0.*40.*60") if refused else nullcontext():
+        refuse_changed_settings(before, now, "3d_fullres")
 
 
 def test_another_kind_of_network_is_refused():

@@ -63,6 +63,22 @@ def test_a_copy_beside_the_images_is_kept_equal_as_nnunets_planner_demands(proje
     assert len(list(project.raw.glob("splits_final*"))) == 1
 
 
+@pytest.mark.parametrize("pattern", [None, "fdg_[0-9]+"])
+def test_unlabelled_scans_of_patients_who_validate_are_told(project: Project, pattern: str | None):
+    (project.raw / "imagesUn").mkdir()
+    for number in (*range(8), 77):
+        (project.raw / "imagesUn" / f"fdg_{number}_c_0000.nii.gz").touch()
+    written = project.split(patient=pattern)
+    validating = sorted({case.rpartition("_")[0] for case in written.splits[0].val})
+    assert written.validating_too == tuple(f"{patient}_c" for patient in validating)
+    assert (
+        f"WARNING: 2 scan(s) of imagesUn, such as {validating[0]}_c, are of patients who validate" in written.summary()
+    )
+    for scan in written.validating_too:
+        (project.raw / "imagesUn" / f"{scan}_0000.nii.gz").unlink()
+    assert "WARNING" not in project.split(patient=pattern, rest_unlabelled=True).summary()
+
+
 def test_the_file_is_what_nnunet_reads(project: Project):
     project.split(folds=3)
     splits = json.loads(project.file.read_text())

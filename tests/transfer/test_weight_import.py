@@ -265,6 +265,14 @@ def test_other_preparation_is_refused_unless_forced(project: Project, released: 
     assert any(line.startswith("WARNING") and reason in line for line in project.log)
 
 
+def test_a_prompt_generator_asks_how_pet_is_prepared_and_not_ct(project: Project, released: Path):
+    project.configuration["use_mask_for_norm"] = [True, False]
+    project.bring_in(released, trainer="nnUNetTrainerMuDuoPrompt")
+    project.configuration["use_mask_for_norm"] = [False, True]
+    with pytest.raises(UserError, match="normalisation of PET"):
+        project.bring_in(released, trainer="nnUNetTrainerMuDuoPrompt", overwrite=True)
+
+
 def test_channels_of_other_names_are_refused_and_forced_by_position(project: Project, source_network, released: Path):
     project.dataset_json["channel_names"] = {"0": "T1", "1": "T2"}
     with pytest.raises(UserError, match="pretrained on PET, CT, the dataset has T1, T2"):
