@@ -35,7 +35,7 @@ class FoundCase:
 
 
 def find_cases(root: Path, layout: Layout) -> tuple[list[FoundCase], dict[str, str]]:
-    """All cases below a folder, at any depth; what lies inside a case's folder is its own.
+    """All cases below a folder, at any depth; what lies inside a case's folder is its own and makes no other case.
 
     Args:
         root: to search; links are followed.
@@ -43,7 +43,7 @@ def find_cases(root: Path, layout: Layout) -> tuple[list[FoundCase], dict[str, s
 
     Returns:
         The cases in the order of their names, and relative folder -> reason for folders that look like a case but
-        are none.
+        are none, such as a second study inside a case's folder.
 
     Raises:
         UserError: if the folder is missing.
@@ -51,20 +51,30 @@ def find_cases(root: Path, layout: Layout) -> tuple[list[FoundCase], dict[str, s
     if not root.is_dir():
         raise UserError(f"There is no folder {root}.")
     cases: list[FoundCase] = []
+    taken: set[Path] = set()
     reasons: dict[Path, str] = {}
     for folder, subfolders in _walk(root):
         ct, pet, label = (_matching(folder, patterns) for patterns in (layout.ct, layout.pet, layout.label))
-        if not ct and not pet:
-            continue
         reason = _problem(ct, pet, label, layout)
+        around = next((above for above in folder.parents if above in taken), None)
         if reason is not None:
-            reasons[folder] = reason
-            continue
-        subfolders.clear()
-        parts = folder.relative_to(root).parts or (root.resolve().name,)
-        cases.append(FoundCase(folder, parts, ct[0], pet[0], label[0] if label else None))
+            if around is None and (ct or pet):
+                reasons[folder] = reason
+        elif around is not None:
+            reasons[folder] = f"it is inside the folder of the case {around}; give each study a folder of its own"
+        else:
+            taken.add(folder)
+            parts = folder.relative_to(root).parts or (root.resolve().name,)
+            cases.append(FoundCase(folder, parts, ct[0], pet[0], label[0] if label else None))
+        if around is not None or folder in taken:
+            _leave_links_out(folder, subfolders)
     in_vain = {folder for folder in reasons if not any(folder in case.folder.parents for case in cases)}
     return cases, {folder.relative_to(root).as_posix(): reasons[folder] for folder in sorted(in_vain)}
+
+
+def _leave_links_out(folder: Path, subfolders: list[str]) -> None:
+    """Do not follow the links in a case's folder: what they lead to may be a case where it really is."""
+    subfolders[:] = [name for name in subfolders if not (folder / name).is_symlink()]
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:

@@ -29,9 +29,21 @@ def test_cases_are_found_at_any_depth_in_the_order_of_their_names(tmp_path):
 
 
 def test_what_lies_within_a_case_is_its_own(tmp_path):
-    touch(tmp_path / "a", "CT.nii.gz", "SUV.nii.gz", "older/CT.nii.gz", "older/SUV.nii.gz")
-    cases, _ = find_cases(tmp_path, LAYOUT)
+    touch(tmp_path / "a", "CT.nii.gz", "SUV.nii.gz", "derived/CT.nii.gz", "derived/further/SUV.nii.gz")
+    cases, reasons = find_cases(tmp_path, LAYOUT)
     assert [case.parts for case in cases] == [("a",)]
+    assert reasons == {}
+
+
+def test_a_study_inside_the_folder_of_another_is_told(tmp_path):
+    touch(tmp_path / "a", "CT.nii.gz", "SUV.nii.gz", "old/older/CT.nii.gz", "old/older/SUV.nii.gz")
+    touch(tmp_path / "ab", "CT.nii.gz", "SUV.nii.gz")
+    for link in ("a/sibling", "a/old/sibling"):
+        (tmp_path / link).symlink_to(tmp_path / "ab")
+    cases, reasons = find_cases(tmp_path, LAYOUT)
+    assert [case.parts for case in cases] == [("a",), ("ab",)]
+    assert reasons.keys() == {"a/old/older"}
+    assert f"inside the folder of the case {tmp_path / 'a'};" in reasons["a/old/older"]
 
 
 def test_the_searched_folder_may_be_the_case_itself(tmp_path):
