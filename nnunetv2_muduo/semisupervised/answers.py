@@ -88,7 +88,8 @@ class TeacherLabels:
         p_ct: [B, K, Z, Y, X] probabilities of the CT teacher; None where it is switched off.
         p_pet: [B, K, Z, Y, X] probabilities of the PET teacher; None where it is switched off.
         generator: [B, K, Z, Y, X] bool, the prompt generator's organs; None where nothing needs it.
-        valid: [B, K] bool, the organ was found in the patch, and the teachers' answer is about what was found.
+        valid: [B, K] bool, the organ was found in the patch, and the teachers' answer is about what was found: the PET
+            teacher was asked, and `min_prompt_iou` reached.
         vote: of the averaged student on the pseudo-label; None where it has none.
     """
 

@@ -18,6 +18,7 @@ from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
 from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.semisupervised.run_length import SCHEDULE, other_optimizer, refuse_changed_schedule, set_run_length
+from nnunetv2_muduo.semisupervised.same_data import ENTRY, refuse_known_cases, refuse_other_data
 from nnunetv2_muduo.semisupervised.seeding import Stream, stream_seed
 from nnunetv2_muduo.semisupervised.workers import refuse_folder_without_sockets, start_nnunets_loaders
 from nnunetv2_muduo.settings import Settings
@@ -31,6 +32,7 @@ class ConfiguredTrainer(nnUNetTrainer):
     configuration_manager: ConfigurationManager
     asks_for_an_average: tuple[str, ...] = OF_AN_AVERAGE  # told as meaning nothing, since stock training keeps none
     schedule: tuple[str, ...] = SCHEDULE  # settings that must not change while a training is interrupted
+    trained_on: frozenset[str] = frozenset()  # cases, also of the training that a checkpoint comes from
 
     def __init__(
         self,
@@ -74,8 +76,14 @@ class ConfiguredTrainer(nnUNetTrainer):
         """For what this process draws from the current epoch on, so that a resumed training repeats nothing."""
         return stream_seed(self.settings.seed, rank=self.local_rank, epoch=self.current_epoch, stream=stream)
 
+    def do_split(self):
+        training, validation = super().do_split()
+        refuse_known_cases(self.trained_on.difference(training), validation)
+        return training, validation
+
     def get_tr_and_val_datasets(self):
         training, validation = super().get_tr_and_val_datasets()
+        self.trained_on |= {*training.identifiers}
         if isinstance(training, nnUNetDatasetBlosc2):  # or a worker would die of it, hours from now
             refuse_cut_short(Path(training.source_folder), {*training.identifiers, *validation.identifiers})
         return training, validation
@@ -110,8 +118,8 @@ class ConfiguredTrainer(nnUNetTrainer):
         return stages
 
     def checkpoint_entries(self) -> dict[str, Any]:
-        """What a subclass adds to nnU-Net's checkpoints: tensors and plain values."""
-        return {}
+        """What is added to nnU-Net's checkpoints: tensors and plain values."""
+        return {ENTRY: sorted(map(str, self.trained_on))} if self.trained_on else {}
 
     def on_train_start(self) -> None:
         refuse_folder_without_sockets()  # without workers, too: nnU-Net's validation hands masks over in the same way
@@ -151,3 +159,16 @@ class ConfiguredTrainer(nnUNetTrainer):
                 raise
         if self.continues:
             refuse_changed_schedule(self.my_init_kwargs["plans"], self.plans_manager.plans, self.schedule)
+        refuse_other_data(
+            self.my_init_kwargs,
+            plans=self.plans_manager.plans,
+            configuration=self.configuration_name,
+            dataset_json=self.dataset_json,
+        )
+        self.restore_entries(torch.load(filename_or_checkpoint, map_location="cpu", weights_only=False, mmap=True))
+
+    def restore_entries(self, checkpoint: dict[str, Any]) -> None:
+        """Take back what `checkpoint_entries` added, when nnU-Net's own entries are loaded."""
+        if cases := checkpoint.get(ENTRY):
+            self.trained_on = frozenset(cases)
+            self.do_split()  # refuses another one now, not hours from now

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -99,7 +98,7 @@ class EmaTrainer(ConfiguredTrainer):
 
     def checkpoint_entries(self) -> dict[str, Any]:
         state = self.state_to_save()
-        return {STATE_KEY: state} if state else {}
+        return super().checkpoint_entries() | ({STATE_KEY: state} if state else {})
 
     def state_to_save(self) -> dict[str, Any]:
         """Plain values and tensors for `restore_state`, taken while the network holds what is saved as its weights."""
@@ -114,10 +113,9 @@ class EmaTrainer(ConfiguredTrainer):
             }
         }
 
-    def load_checkpoint(self, filename_or_checkpoint) -> None:
-        super().load_checkpoint(filename_or_checkpoint)
-        stored = torch.load(Path(filename_or_checkpoint), map_location="cpu", weights_only=False, mmap=True)
-        self.restore_state(stored.get(STATE_KEY, {}))
+    def restore_entries(self, checkpoint: dict[str, Any]) -> None:
+        super().restore_entries(checkpoint)
+        self.restore_state(checkpoint.get(STATE_KEY, {}))
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Bring back what `state_to_save` returned; the network holds the checkpoint's `network_weights` already.

@@ -42,16 +42,28 @@ def preprocessing_fingerprint(plans: dict, configuration: str, *, channels: tupl
         configuration: name of one of their configurations; what it inherits counts.
         channels: (CT, PET), which decide where the body is looked for.
     """
+    relevant = {"format": FORMAT, "channels": list(channels), **_preprocessing_of(plans, configuration)}
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+def changed_preprocessing(before: tuple[dict, str], now: tuple[dict, str]) -> list[str]:
+    """Names of everything that a preprocessed scan depends on and that differs.
+
+    Args:
+        before, now: plans and the name of one of their configurations.
+    """
+    then, today = _preprocessing_of(*before), _preprocessing_of(*now)
+    return [key for key in then if json.dumps(then[key], sort_keys=True) != json.dumps(today[key], sort_keys=True)]
+
+
+def _preprocessing_of(plans: dict, configuration: str) -> dict[str, Any]:
     plans_manager = PlansManager(plans)
     resolved = plans_manager.get_configuration(configuration).configuration
-    relevant = {
-        "format": FORMAT,
-        "channels": list(channels),
+    return {
         "intensities": plans_manager.foreground_intensity_properties_per_channel,
         **{key: plans.get(key) for key in _PLANS_KEYS},
         **{key: resolved.get(key) for key in PREPROCESSING_KEYS},
     }
-    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
 def source_stamp(files: Sequence[Path], fingerprint: str) -> dict:

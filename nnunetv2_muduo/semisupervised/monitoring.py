@@ -15,6 +15,7 @@ from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.semisupervised.answers import Patches, organ_masks
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
+from nnunetv2_muduo.semisupervised.raw_intensities import outside_is_zero
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport, make_teacher_report
 from nnunetv2_muduo.semisupervised.teaching import Teaching
@@ -138,6 +139,7 @@ class Monitor:
             patch_size=trainer.configuration_manager.patch_size,
             label_manager=trainer.label_manager,
             raw_intensities=labelled_raw_intensities(trainer.dataset_val.identifiers, **trainer.data_source),
+            outside_is_zero=outside_is_zero(trainer.configuration_manager),
             raw_padding=trainer.raw_padding,
         )
 

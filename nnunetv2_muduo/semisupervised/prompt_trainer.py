@@ -19,6 +19,7 @@ from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
 from nnunetv2_muduo.semisupervised.prompt_origin import PromptOrigin, refuse_other_origin, stored_origin
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
+from nnunetv2_muduo.semisupervised.same_data import refuse_other_data
 from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
 from nnunetv2_muduo.settings import Settings
 
@@ -76,7 +77,7 @@ class PromptGeneratorTrainer(ConfiguredTrainer):
         return training, validation
 
     def checkpoint_entries(self) -> dict[str, Any]:
-        return {} if self.origin is None else self.origin.as_entry()
+        return super().checkpoint_entries() | ({} if self.origin is None else self.origin.as_entry())
 
 
 def prompt_generator_of(student: nnUNetTrainer, trainer_class: type[PromptGeneratorTrainer]) -> nn.Module:
@@ -139,8 +140,14 @@ def _load(trainer: PromptGeneratorTrainer, checkpoint: Path) -> None:
     again = "move its folder away to have it trained again"
     try:
         if checkpoint.name == FINAL:
-            weights = read_checkpoint(checkpoint, allowed=NUMPY_NUMBERS)["network_weights"]
-            unwrapped(trainer.network).load_state_dict(weights)
+            content = read_checkpoint(checkpoint, allowed=NUMPY_NUMBERS)
+            unwrapped(trainer.network).load_state_dict(content["network_weights"])
+            refuse_other_data(
+                content["init_args"],
+                plans=trainer.plans_manager.plans,
+                configuration=trainer.configuration_name,
+                dataset_json=trainer.dataset_json,
+            )
         else:
             trainer.load_checkpoint(str(checkpoint))
     except RuntimeError as error:

@@ -138,6 +138,9 @@ class Teaching:
         generator = None if evidence.generator is None else organ_masks(evidence.generator, student.shape[1])
         found = student > 0.5 if generator is None else generator
         valid = _found_in(found)
+        if self.pet_view is not None and evidence.pet_asked is not None:
+            # a few voxels may cover no more than half of any voxel of a tile, and have no point there
+            valid = valid & evidence.pet_asked.unflatten(0, (-1, self.pet_view.n_cubes)).any(1)
         p_ct = p_pet = None
         seen = evidence.orientations
         if self.ct_view is not None:

@@ -30,7 +30,7 @@ from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
 from nnunetv2_muduo.semisupervised.seeding import Stream
-from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary, preprocess_unlabelled
+from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary, preprocess_unlabelled, told_labelled_too
 from nnunetv2_muduo.semisupervised.workers import loader_inside
 from nnunetv2_muduo.settings import Settings
 
@@ -168,6 +168,8 @@ class SemiSupervisedTrainer(EmaTrainer):
         self.prepare_consistency()
         super().on_train_start()
         labelled, scans = Path(self.preprocessed_dataset_folder), self.unlabelled_scans
+        if told := told_labelled_too(self.labelled_cases, scans.identifiers):
+            self.print_to_log_file(f"WARNING: {told}")
         folders = dict.fromkeys(self.labelled_cases, labelled) | dict.fromkeys(scans.identifiers, scans.folder)
         self.tell_of_orientations(
             {case: orientation_of(read_properties(folder, case)) for case, folder in folders.items()}

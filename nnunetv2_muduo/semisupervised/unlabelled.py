@@ -156,6 +156,17 @@ def usable_scans(
     return scans, bad
 
 
+def told_labelled_too(labelled: Collection[str], unlabelled: Collection[str]) -> str:
+    """What to tell where a fold labels scans (names) that also count as unlabelled; "" where it labels none."""
+    if not (both := sorted({*labelled} & {*unlabelled})):
+        return ""
+    return (
+        f"{len(both)} of {len(unlabelled)} unlabelled scan(s) are labelled cases of this fold (the first: {both[0]}): "
+        "splits_final.json has them in no fold, but this one uses all cases there are, and may validate on scans that "
+        "it learns from; train a fold of splits_final.json, or take these scans out of imagesUn."
+    )
+
+
 def _refuse_nothing(
     scans: Mapping[str, tuple[Path, ...]],
     bad: Mapping[str, str],

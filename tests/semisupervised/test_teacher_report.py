@@ -59,6 +59,14 @@ def test_what_is_fused_holds_the_students_vote(truth):
         assert make(truth, truth, own_answer=lambda _, own=nowhere: own).dice["fused"][0] == dice
 
 
+def test_nothing_is_fused_of_an_organ_that_is_not_valid():
+    certain = torch.ones(1, 2, *SHAPE)
+    vote = OwnAnswer(certain, label_share=0.5).vote
+    said = TeacherLabels(certain, certain, generator=None, valid=torch.tensor([[True, False]]), vote=vote)
+    assert said.fused[0, 0].all()
+    assert not said.fused[0, 1].any()
+
+
 def test_an_organ_in_no_patch_is_nan(truth):
     result = make(truth.clamp_max(1), truth.clamp_max(1))
     assert np.isnan(result.dice["student"][1])
@@ -67,9 +75,9 @@ def test_an_organ_in_no_patch_is_nan(truth):
 
 def test_voxels_to_ignore_do_not_count(truth):
     wrong = truth.clone()
-    wrong[:, :, 2] = 0
+    wrong[:, :, 2], wrong[:, :, 0] = 0, 1  # missed there, found in vain here
     marked = truth.clone()
-    marked[:, :, 2] = 3
+    marked[:, :, 2], marked[:, :, 0] = 3, 3
     assert make(truth, wrong).dice["student"][0] < 1.0
     assert make(marked, wrong, ignore_label=3).dice["student"][0] == 1.0
 

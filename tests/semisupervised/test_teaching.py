@@ -142,6 +142,26 @@ def test_tiles_get_points_of_their_own(patches, student):
     assert dice(said.p_pet[0, 0] > 0.5, patches.clean[0, 1] > 0.5) > 0.2
 
 
+@pytest.mark.parametrize("ct", [EchoTeacher(), None])
+def test_an_organ_too_small_for_a_point_on_the_tiles_is_invalid_not_absent(ct: EchoTeacher | None):
+    asked_of_tiles = Teaching(
+        ct,
+        EchoTeacher(),
+        prompt_generator=Generator(),
+        settings=Settings(grid="1.5mm"),
+        patch_size=(24, 32, 32),
+        spacing_in_mm=(1.0, 1.0, 1.0),
+        channels=(0, 1),
+        device=torch.device("cpu"),
+    )
+    image = torch.zeros(2, 2, 24, 32, 32)
+    image[0, 1, 11, 13, 15:17] = 1.0  # two voxels of 1 mm, less than half of any voxel of 1.5 mm
+    image[1, 1, 11:17, 13:19, 13:19] = 1.0
+    said = asked_of_tiles.label(Patches(image, image), torch.zeros(2, 2, 24, 32, 32))
+    assert said.generator[:, 0].flatten(1).any(1).all(), "found in both patches"
+    assert said.valid[:, 0].tolist() == [False, True]
+
+
 def test_answers_about_something_else_than_the_prompt_are_not_used(patches, student):
     elsewhere = student.roll(8, dims=3)  # the CT teacher echoes it; the PET teacher is off
     for least, used in ((0.0, True), (0.2, False)):

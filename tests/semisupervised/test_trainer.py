@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fabricated_training import PATCH, batch, trainers_in, weights
+from fabricated_training import PATCH, batch, nnUNetTrainerPull, trainers_in, weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from planned_dataset import DATASET, DATASET_JSON
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised import trainer as semisupervised_trainer
+from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 
@@ -261,3 +263,16 @@ def test_what_a_kill_left_of_a_checkpoint_is_cleared_away_when_training_starts(m
     left.write_bytes(b"half")
     trainer.on_train_start()
     assert not left.exists()
+
+
+@pytest.mark.parametrize(("labelled", "warned"), [(("a",), False), (("a", "c"), True)])
+def test_unlabelled_scans_that_the_fold_labels_are_told(make, monkeypatch, labelled: tuple[str, ...], warned: bool):
+    monkeypatch.setattr(nnUNetTrainer, "on_train_start", lambda self: None)  # here is nothing to train on
+    monkeypatch.setattr(semisupervised_trainer, "read_properties", lambda folder, case: {})
+    scans = UnlabelledSummary(Path("nowhere"), ("b", "c"), (), (), {})
+    monkeypatch.setattr(nnUNetTrainerPull, "prepare_unlabelled_scans", lambda self: scans)
+    trainer = make()
+    trainer.labelled_cases = labelled
+    trainer.on_train_start()
+    told = "WARNING: 1 of 2 unlabelled scan(s) are labelled cases of this fold (the first: c)"
+    assert (told in Path(trainer.log_file).read_text()) is warned

@@ -306,3 +306,22 @@ def test_a_transposed_patch_gives_the_same_cubes_and_gets_its_answer_transposed(
 def test_axes_that_are_no_order_are_refused():
     with pytest.raises(ValueError, match="axes must be an order"):
         view(axes=(0, 1, 1))
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])
+@pytest.mark.parametrize("grid", ["patch", "1.5mm"])
+def test_a_mirrored_scan_is_seen_voxel_for_voxel_as_if_it_lay_straight(grid: str, axes: tuple[int, ...]):
+    in_patch = {"patch_size": [PATCH[axis] for axis in axes], "spacing": [SPACING[axis] for axis in axes], "axes": axes}
+    straight, mirroring = view(grid, **in_patch), view(grid, **in_patch, mirrored=(0, 2))
+    flipped = [2 + axes.index(axis) for axis in (0, 2)]
+    lying = torch.rand(1, 1, *in_patch["patch_size"])
+    for seen in ("images", "masks", "low_resolution_masks"):
+        expected = getattr(straight, seen)(lying.flip(flipped))
+        torch.testing.assert_close(getattr(mirroring, seen)(lying), expected, atol=1e-4, rtol=1e-5)
+    voxel = (lying == lying.max()).nonzero()[None, :, 2:].float()[:, None]
+    same = (lying.flip(flipped) == lying.max()).nonzero()[None, :, 2:].float()[:, None]
+    label = torch.ones(1, 1, 1, dtype=torch.long)
+    for found, expected in zip(mirroring.points(voxel, label), straight.points(same, label), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
+    logits = torch.randn(straight.n_cubes, 1, 8, 8, 8)
+    torch.testing.assert_close(mirroring.back(logits).flip(flipped), straight.back(logits))
