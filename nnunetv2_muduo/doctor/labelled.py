@@ -1,13 +1,13 @@
 """Does each labelled case lie on one grid? nnU-Net goes on where only origin or direction differ."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.grids import grid_problem
 from nnunetv2_muduo.doctor.unlabelled import listed
+from nnunetv2_muduo.semisupervised.listed_files import listed_files
 
 _NAME = "labelled scans"
 
@@ -19,13 +19,10 @@ def training_files(raw_folder: Path, dataset_json: Mapping) -> dict[str, list[Pa
         raw_folder: of the dataset.
         dataset_json: its description; a list of files (`dataset`) stands for imagesTr and labelsTr, as in nnU-Net.
     """
-    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
-
     from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
-    if "dataset" in dataset_json:
-        listed = get_filenames_of_train_images_and_targets(str(raw_folder), deepcopy(dict(dataset_json)))
-        return {case: [Path(file) for file in (*its["images"], its["label"])] for case, its in listed.items()}
+    if (found := listed_files(raw_folder, dataset_json)) is not None:
+        return {case: [*files.images, files.label] for case, files in found.items()}
     images, ending = raw_folder / "imagesTr", dataset_json["file_ending"]
     scans = find_scans(images, ending)[0] if images.is_dir() else {}
     return {case: [*channels, raw_folder / "labelsTr" / f"{case}{ending}"] for case, channels in scans.items()}

@@ -13,6 +13,7 @@ from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, 
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
 from nnunetv2_muduo.semisupervised.channels import find_channel
+from nnunetv2_muduo.semisupervised.listed_files import listed_files
 
 
 @dataclass(frozen=True)
@@ -62,29 +63,22 @@ def labelled_cases(
         channel = find_channel(dataset_json, modality)
     except UserError as error:
         raise UserError(f"{dataset}: {error}") from error
-    if "dataset" in dataset_json:  # files listed one by one, wherever they are
-        listed = {
-            case: (_expand(folder, files["images"][channel]), _expand(folder, files["label"]))
-            for case, files in dataset_json["dataset"].items()
-        }
+    if (listed := listed_files(folder, dataset_json)) is not None:
+        files_of = {case: (files.images[channel], files.label) for case, files in listed.items()}
     else:
         cases = [path.name[: -len(ending)] for path in (folder / "labelsTr").glob(f"[!.]*{ending}")]
-        listed = {
+        files_of = {
             case: (folder / "imagesTr" / f"{case}_{channel:04d}{ending}", folder / "labelsTr" / f"{case}{ending}")
             for case in cases
         }
-    if not listed:
+    if not files_of:
         raise UserError(f"{dataset} has no labelled case: {folder / 'labelsTr'} holds no file ending in {ending}.")
-    sources = [CaseSource(dataset, case, *files, low_quality) for case, files in sorted(listed.items())]
+    sources = [CaseSource(dataset, case, *files, low_quality) for case, files in sorted(files_of.items())]
     for source in sources:
         for file in (source.image, source.labels):
             if not file.is_file():
                 raise UserError(f"{file} of {source.dataset} is missing; put it there, or take the case out.")
     return sources
-
-
-def _expand(folder: Path, file: str) -> Path:
-    return folder / os.path.expandvars(file)
 
 
 def hold_out(

@@ -1,13 +1,11 @@
 """The labelled cases of an nnU-Net dataset, read one channel at a time and turned as a teacher expects."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_intensities
@@ -15,6 +13,7 @@ from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import file_stamp
 from nnunetv2_muduo.nnunet_files import single_label
+from nnunetv2_muduo.semisupervised.listed_files import listed_files
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 _MOST_NAMES = 10
@@ -44,12 +43,8 @@ def find_cases(folder: Path, dataset_json: Mapping, *, split: str) -> dict[str, 
     Raises:
         UserError: if there is none.
     """
-    if split == "Tr" and "dataset" in dataset_json:
-        listed = get_filenames_of_train_images_and_targets(str(folder), deepcopy(dict(dataset_json)))
-        return {
-            name: DatasetCase(name, tuple(map(Path, entry["images"])), Path(entry["label"]))
-            for name, entry in sorted(listed.items())
-        }
+    if split == "Tr" and (listed := listed_files(folder, dataset_json)) is not None:
+        return {name: DatasetCase(name, *files) for name, files in listed.items()}
     images, labels = folder / f"images{split}", folder / f"labels{split}"
     ending = dataset_json["file_ending"]
     scans = find_scans(images, ending)[0] if images.is_dir() else {}

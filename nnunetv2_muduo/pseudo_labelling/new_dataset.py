@@ -4,17 +4,16 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2.utilities.crossval_split import generate_crossval_split
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, sha256_of, write_text
 from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.nnunet_files import is_plain_name, read_splits
+from nnunetv2_muduo.semisupervised.listed_files import ListedFiles, listed_files
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 _RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other, and files of ours from those changed by hand
@@ -79,8 +78,8 @@ def labelled_cases(source: Path, dataset_json: Mapping) -> dict[str, LabelledCas
         UserError: if files are listed that do not end as the dataset's do.
     """
     ending, images = dataset_json["file_ending"], source / "imagesTr"
-    if "dataset" in dataset_json:
-        cases = _listed_cases(source, dataset_json)
+    if (listed := listed_files(source, dataset_json)) is not None:
+        cases = {name: _as_imagestr(name, files, ending, source) for name, files in listed.items()}
     else:
         scans = find_scans(images, ending)[0] if images.is_dir() else {}
         cases = {
@@ -90,19 +89,12 @@ def labelled_cases(source: Path, dataset_json: Mapping) -> dict[str, LabelledCas
     return {name: case for name, case in cases.items() if case.label_map.is_file()}
 
 
-def _listed_cases(source: Path, dataset_json: Mapping) -> dict[str, LabelledCase]:
-    """Those whose files dataset.json lists one by one, wherever they lie and whatever they are called."""
-    ending = dataset_json["file_ending"]
-    cases = {}
-    listed = get_filenames_of_train_images_and_targets(str(source), deepcopy(dict(dataset_json)))
-    for name, files in listed.items():
-        if others := [file for file in (*files["images"], files["label"]) if not file.endswith(ending)]:
-            raise UserError(
-                f"{others[0]}, listed in the dataset.json of {source.name}, is no {ending} file; convert it."
-            )
-        images = {f"{name}_{channel:04d}{ending}": Path(file) for channel, file in enumerate(files["images"])}
-        cases[name] = LabelledCase(images, Path(files["label"]))
-    return cases
+def _as_imagestr(name: str, files: ListedFiles, ending: str, source: Path) -> LabelledCase:
+    """A listed case under the names that its files have in an imagesTr."""
+    if others := [file for file in (*files.images, files.label) if not file.name.endswith(ending)]:
+        raise UserError(f"{others[0]}, listed in the dataset.json of {source.name}, is no {ending} file; convert it.")
+    images = {f"{name}_{channel:04d}{ending}": file for channel, file in enumerate(files.images)}
+    return LabelledCase(images, files.label)
 
 
 def cases_to_keep(

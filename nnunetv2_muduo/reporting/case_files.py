@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from nnunetv2_muduo.evaluation.label_maps import read_labels
 from nnunetv2_muduo.reporting.training import Training
 from nnunetv2_muduo.reporting.validation import CaseScore
 from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
+from nnunetv2_muduo.semisupervised.listed_files import ListedFiles, listed_files
 
 _MOST_CHANNELS = 2  # side by side
 
@@ -86,17 +86,14 @@ def _raw_folder(training: Training) -> Path:
     return folder
 
 
-def _raw_files(raw: Path, training: Training, case: CaseScore) -> tuple[list[Path], Path]:
+def _raw_files(raw: Path, training: Training, case: CaseScore) -> tuple[tuple[Path, ...], Path]:
     """Image files, a channel each, and the label map; datasets may list both in dataset.json."""
     ending = str(training.dataset_json.get("file_ending", ".nii.gz"))
-    if "dataset" in training.dataset_json:
-        from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
-
-        listed = get_filenames_of_train_images_and_targets(str(raw), deepcopy(training.dataset_json)).get(case.name, {})
-        images, label = [Path(file) for file in listed.get("images", [])], Path(listed.get("label", ""))
+    if (listed := listed_files(raw, training.dataset_json)) is not None:
+        images, label = listed.get(case.name, ListedFiles((), Path()))
     else:
         number = len(channel_names(training.dataset_json))
-        images = [raw / "imagesTr" / f"{case.name}_{channel:04d}{ending}" for channel in range(number)]
+        images = tuple(raw / "imagesTr" / f"{case.name}_{channel:04d}{ending}" for channel in range(number))
         label = raw / "labelsTr" / f"{case.name}{ending}"
     missing = [file for file in (*images, label) if not file.is_file()]
     if missing or not images:
