@@ -10,9 +10,9 @@ import pytest
 import SimpleITK as sitk
 from dicom_series import write_pet_series
 from mutated_dicom import mutated_series
+from readings import misread
 
 from nnunetv2_muduo.datasets.dicom_suv import suv_factor_of_series
-from nnunetv2_muduo.datasets.scan_io import read_intensities
 from nnunetv2_muduo.errors import UserError
 
 pydicom = pytest.importorskip("pydicom")
@@ -49,20 +49,17 @@ def read_by_pydicom(folder: Path) -> tuple:
 
 
 def test_whatever_a_tag_says_a_series_is_refused_or_read_as_it_is(valid: list[Path], folder: Path):
-    wrong, read = [], 0
-    for how in mutated_series(valid, folder, inner=False):
-        try:
-            image = read_intensities(folder)
-        except UserError as error:
-            if str(folder) not in str(error):
-                wrong.append(f"{how}: names no folder: {error}")
-            continue
-        read += 1
-        told = (sitk.GetArrayFromImage(image), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-        if not all(np.allclose(*pair, rtol=1e-4) for pair in zip(told, read_by_pydicom(folder), strict=True)):
-            wrong.append(f"{how}: {told[1:]} and voxels from {told[0].min():g} to {told[0].max():g}")
+    wrong, read = misread(((how, folder) for how in mutated_series(valid, folder, inner=False)), difference)
     assert wrong == []
     assert read
+
+
+def difference(image: sitk.Image, folder: Path) -> str:
+    """What was read, where pydicom reads it otherwise; else ""."""
+    told = (sitk.GetArrayFromImage(image), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    if all(np.allclose(*pair, rtol=1e-4) for pair in zip(told, read_by_pydicom(folder), strict=True)):
+        return ""
+    return f"{told[1:]} and voxels from {told[0].min():g} to {told[0].max():g}"
 
 
 def factor_by_pydicom(folder: Path) -> float:

@@ -1,6 +1,7 @@
 """Whatever field of a NIfTI header is something else, the file is refused by name, or read as nibabel reads it."""
 
 import gzip
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nibabel
@@ -8,10 +9,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from mutated_nifti import FORMS, mutated_nifti, valid_nifti
+from readings import misread
 
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.datasets.scan_io import read_intensities
-from nnunetv2_muduo.errors import UserError
 
 UNITS = {1: 1000.0, 3: 0.001}  # of length, in mm
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -21,23 +21,18 @@ LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
     ("codes", "order", "kind"), [*((codes, "<", np.int16) for codes in FORMS[:-1]), (FORMS[0], ">", np.float32)]
 )
 def test_whatever_a_field_says_a_file_is_refused_or_read_as_it_is(tmp_path: Path, codes, order, kind):
-    wrong, read = [], 0
-    for number, (how, content) in enumerate(
-        mutated_nifti(valid_nifti(codes=codes, order=order, kind=kind), order=order)
-    ):
-        file = tmp_path / ("a.nii" if number % 4 else "a.nii.gz")
-        file.write_bytes(content if number % 4 else gzip.compress(content, compresslevel=1))
-        try:
-            image = read_intensities(file)
-        except UserError as error:
-            if file.name not in str(error):
-                wrong.append(f"{how}: names no file: {error}")
-            continue
-        read += 1
-        if differs := difference(image, file):
-            wrong.append(f"{how}: {differs}")
+    mutated = mutated_nifti(valid_nifti(codes=codes, order=order, kind=kind), order=order)
+    wrong, read = misread(written(mutated, tmp_path), difference)
     assert wrong == []
     assert read
+
+
+def written(mutated: Iterable[tuple[str, bytes]], folder: Path) -> Iterator[tuple[str, Path]]:
+    """One after the other, every fourth compressed."""
+    for number, (how, content) in enumerate(mutated):
+        file = folder / ("a.nii" if number % 4 else "a.nii.gz")
+        file.write_bytes(content if number % 4 else gzip.compress(content, compresslevel=1))
+        yield how, file
 
 
 def difference(image: sitk.Image, file: Path) -> str:
