@@ -321,8 +321,9 @@ def test_old_dataset_that_calls_its_channels_modality_is_examined_like_any_other
         examine_dataset(tiny.raw, tiny.preprocessed, content, "3d_fullres", "nnUNetPlans")
         for content in (old, DATASET_JSON)
     )
-    assert found == expected
-    assert "host memory" in {check.name for check in found}
+    assert {"disk", "host memory"} < {check.name for check in found}
+    steady = [[check for check in checks if check.name != "disk"] for checks in (found, expected)]  # free space varies
+    assert steady[0] == steady[1]
 
 
 # Teacher cache
