@@ -32,6 +32,7 @@ from tqdm import tqdm
 from nnunetv2_muduo.distillation import fuse, soft_iou
 from nnunetv2_muduo.semisupervised.answers import Evidence, Patches, organ_masks
 from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
+from nnunetv2_muduo.semisupervised.raw_intensities import outside_is_zero
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
 from nnunetv2_muduo.teachers.prompt_rounds import dice
 
@@ -79,6 +80,7 @@ def patches_of(trainer: Any, cases: Sequence[str], number: int) -> list[tuple[Pa
         patch_size=trainer.configuration_manager.patch_size,
         label_manager=trainer.label_manager,
         raw_intensities=labelled_raw_intensities(dataset.identifiers, **trainer.data_source),
+        outside_is_zero=outside_is_zero(trainer.configuration_manager),
         raw_padding=trainer.raw_padding,
     )
 
