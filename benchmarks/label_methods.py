@@ -154,13 +154,13 @@ LONG: dict[str, Method] = {  # half an hour each on a core, where those above ta
         "MuDuo, PET teacher only, four times the steps", MUDUO, {**OURS, "ct_teacher": None}, longer=4
     ),
     "muduo-mutual-ct-only-long": Method(
-        "MuDuo, the student votes and prompts, CT teacher only, four times the steps",
+        "MuDuo, student and CT teacher, four times the steps",
         MUDUO,
         {**OURS, **MUTUAL, "pet_teacher": None},
         longer=4,
     ),
     "muduo-mutual-pet-only-long": Method(
-        "MuDuo, the student votes and prompts, PET teacher only, four times the steps",
+        "MuDuo, student and PET teacher, four times the steps",
         MUDUO,
         {**OURS, **MUTUAL, "ct_teacher": None},
         longer=4,
