@@ -6,9 +6,10 @@ import re
 import zlib
 from collections.abc import Sequence
 from math import prod
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from nnunetv2_muduo.datasets.plain_numbers import plain_numbers
+from nnunetv2_muduo.datasets.voxel_file_names import leads_away
 
 _HEADER_IN_BYTES, _CHUNK_IN_BYTES, _MOST_AXES = 1 << 16, 1 << 20, 10
 _ENTRY = re.compile(rb"[ \t]*(\w+)\s*[=:]\s*(.*?)\s*")
@@ -130,8 +131,3 @@ def _problem_of_compressed(file: Path, entries: dict[str, str], place: int, prom
                 return "its compressed voxels are damaged"
     whole = unpacked.eof and length == promised
     return None if whole else f"its compressed voxels are {length} bytes or more, and {promised:.0f} were promised"
-
-
-def leads_away(name: str) -> bool:
-    """Whether a file's name leads out of a folder."""
-    return name.startswith(("/", "\\", "~")) or ".." in PurePosixPath(name.replace("\\", "/")).parts or ":" in name

@@ -4,8 +4,8 @@ import re
 from math import prod
 from pathlib import Path
 
-from nnunetv2_muduo.datasets.metaimage_header import leads_away
 from nnunetv2_muduo.datasets.plain_numbers import plain_numbers
+from nnunetv2_muduo.datasets.voxel_file_names import leads_away
 
 _LONGEST_LINE, _LONGEST_HEADER = 900, 1 << 24  # bytes; the reader ends the process with fields of 1000
 _SPACES = ("left-posterior-superior", "right-anterior-superior", "left-anterior-superior", "lps", "ras", "las")
