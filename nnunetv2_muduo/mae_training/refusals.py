@@ -8,11 +8,11 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2_muduo.errors import UnsupportedError, UserError
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
+from nnunetv2_muduo.semisupervised.freshness import PREPROCESSING_KEYS
 
 _MAY_CHANGE = ("report_every",)  # everything else decides what is learnt, or what the validation loss means
-# of a configuration, beside batch size and network: patches, and how nnU-Net prepares what they are cut from
-_PLANNED = ("patch_size", "preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm",
-            "resampling_fn_data", "resampling_fn_data_kwargs")  # fmt: skip
+# of a configuration, beside batch size and network: patches, and how nnU-Net prepares the scans they are cut from
+_PLANNED = ("patch_size", *(key for key in PREPROCESSING_KEYS if not key.startswith("resampling_fn_seg")))
 _SCALED_BY_FOREGROUND = "CTNormalization"
 _START_ANEW = "start anew without --c (from this checkpoint's weights with -pretrained_weights)"
 
