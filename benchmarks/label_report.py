@@ -1,19 +1,16 @@
-"""The tables and the figure of `label_efficiency.py`, from the records of its runs."""
+"""The tables of `label_efficiency.py`, from the records of its runs."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-from label_methods import ABLATIONS, FOUR_TIMES, METHODS, MUDUO, SUPERVISED
-from matplotlib import pyplot
+from label_methods import ABLATIONS, METHODS
 
 from nnunetv2_muduo.evaluation.bootstrap import bootstrap_means
-from nnunetv2_muduo.evaluation.figures import plain_style
 
 Record = Mapping[str, Any]
-BASELINE, LONG_BASELINE = "supervised", "supervised-long"
+BASELINE, LONG_BASELINE, OURS = "supervised", "supervised-long", "muduo"
 TINY = "prostate"  # some ten voxels, which a training finds in most cases or in none
 
 
@@ -56,6 +53,19 @@ def organ_rows(records: Sequence[Record], budget: int) -> list[list[str]]:
     return rows
 
 
+def ablation_rows(records: Sequence[Record], budget: int) -> list[list[str]]:
+    """A line for each way of setting MuDuo otherwise, with its differences to MuDuo as it is, seed by seed."""
+    rows = []
+    for method in methods_in(records):
+        if method in ABLATIONS and (pairs := paired(records, method, OURS, budget)):
+            cells = [title_of(pairs[0][0]), ", ".join(str(run["seed"]) for run, _ in pairs)]
+            for without in (None, TINY):
+                gains = differences(pairs, without=without)
+                cells += [f"{mean(gains):+.3f}", ", ".join(f"{gain:+.3f}" for gain in gains)]
+            rows.append(cells)
+    return rows
+
+
 def most_common_budget(records: Sequence[Record]) -> int:
     """Labelled cases that most methods were run with."""
     return max(
@@ -77,14 +87,24 @@ def baseline_of(method: str) -> str:
 
 def difference(records: Sequence[Record], method: str, budget: int) -> str:
     """Mean difference to supervised, its interval over the test cases (seeds averaged), and of each seed."""
-    theirs = {run["seed"]: run for run in select(records, baseline_of(method), budget)}
-    pairs = [(run, theirs[run["seed"]]) for run in select(records, method, budget) if run["seed"] in theirs]
+    pairs = paired(records, method, baseline_of(method), budget)
     if method == BASELINE or not pairs:
         return ""
     by_case = np.mean([dice_of(ours) - dice_of(baseline) for ours, baseline in pairs], axis=0)
     interval = bootstrap_means(by_case, seed=0)
-    seeds = ", ".join(f"{mean_dice(ours) - mean_dice(baseline):+.3f}" for ours, baseline in pairs)
+    seeds = ", ".join(f"{gain:+.3f}" for gain in differences(pairs))
     return f"{interval.mean[-1]:+.3f} ({interval.low[-1]:+.3f} to {interval.high[-1]:+.3f}); seeds {seeds}"
+
+
+def paired(records: Sequence[Record], method: str, baseline: str, budget: int) -> list[tuple[Record, Record]]:
+    """Runs of a method, each with the baseline's of the same seed; those without one are left out."""
+    theirs = {run["seed"]: run for run in select(records, baseline, budget)}
+    return [(run, theirs[run["seed"]]) for run in select(records, method, budget) if run["seed"] in theirs]
+
+
+def differences(pairs: Sequence[tuple[Record, Record]], *, without: str | None = None) -> list[float]:
+    """Of mean Dice, method minus baseline, pair by pair."""
+    return [mean_dice(ours, without=without) - mean_dice(baseline, without=without) for ours, baseline in pairs]
 
 
 def methods_in(records: Sequence[Record]) -> list[str]:
@@ -102,80 +122,3 @@ def select(records: Sequence[Record], method: str, budget: int) -> list[Record]:
     """Runs of a method and budget, by seed."""
     chosen = [record for record in records if (record["method"], record["budget"]) == (method, budget)]
     return sorted(chosen, key=lambda record: record["seed"])
-
-
-@plain_style
-def draw(records: Sequence[Record], path: Path) -> None:
-    """At the budget that most methods were run with: each seed a dot, a method's mean a diamond with the standard
-    deviation, in a panel for trainings of one length; where there are several budgets, to the left mean Dice against
-    labelled cases."""
-    shown = panels(records)
-    budgets = sorted({record["budget"] for record in records})
-    rows = [len(methods) for methods in shown.values()]
-    height = 1.2 + 0.7 * len(shown) + 0.3 * max(sum(rows), 9)
-    if len(budgets) == 1:  # nothing to draw on the left
-        figure = pyplot.figure(figsize=(7, height), layout="constrained")
-        right = figure
-    else:
-        figure = pyplot.figure(figsize=(12, height), layout="constrained")
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.4))
-        _draw_budgets(left.subplots(), records, budgets)
-    axes = right.subplots(len(shown), 1, squeeze=False, height_ratios=[number + 1 for number in rows])[:, 0]
-    for axis, (title, methods) in zip(axes, shown.items(), strict=True):
-        _draw_methods(axis, records, methods, title)
-    axes[-1].set_xlabel("mean Dice (dots: seeds; diamonds: mean ± sd)")
-    figure.suptitle("Simulated images on real anatomy")
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-
-
-def panels(records: Sequence[Record]) -> dict[str, list[str]]:
-    """Title -> methods with a run at the most common budget: by length, then MuDuo beside its ablations."""
-    budget = most_common_budget(records)
-    methods = [method for method in methods_in(records) if select(records, method, budget)]
-    ours = [method for method in methods if method == "muduo"]
-    long = [method for method in methods if METHODS[method].longer > 1]
-    ablations = [method for method in methods if method in ABLATIONS]
-    every = {
-        f"{budget} labelled scans": [method for method in methods if method not in [*long, *ablations]],
-        f"{budget} labelled scans{FOUR_TIMES}": long,
-        f"{budget} labelled scans, MuDuo set otherwise": ablations and [*ours, *ablations],
-    }
-    return {title: chosen for title, chosen in every.items() if chosen}
-
-
-def _draw_budgets(axis: Any, records: Sequence[Record], budgets: Sequence[int]) -> None:
-    for method in methods_in(records):
-        runs = {budget: [mean_dice(run) for run in select(records, method, budget)] for budget in budgets}
-        there = [budget for budget in budgets if runs[budget]]
-        if len(there) > 1:
-            spread = [stdev(runs[budget]) if len(runs[budget]) > 1 else 0.0 for budget in there]
-            title = title_of(select(records, method, there[0])[0])
-            style = {"marker": "o", "capsize": 4, "color": _colour(method), "label": title}
-            axis.errorbar(there, [mean(runs[b]) for b in there], spread, **style)
-    axis.set(xlabel="labelled scans", ylabel="mean Dice of ten organs, 12 test scans", xticks=budgets)
-    axis.grid(alpha=0.3)
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="lower right")
-
-
-def _draw_methods(axis: Any, records: Sequence[Record], methods: Sequence[str], title: str) -> None:
-    """The dotted line is the supervised training of as many steps."""
-    budget = most_common_budget(records)
-    for place, method in enumerate(methods):
-        values = [mean_dice(run) for run in select(records, method, budget)]
-        spread = stdev(values) if len(values) > 1 else 0.0
-        axis.errorbar(mean(values), place, xerr=spread, fmt="D", color=_colour(method), capsize=4)
-        axis.scatter(values, [place] * len(values), color="k", s=12, zorder=3)
-    reference = LONG_BASELINE if METHODS[methods[0]].longer > 1 else BASELINE
-    if runs := select(records, reference, budget):
-        axis.axvline(mean(map(mean_dice, runs)), color="0.4", linestyle=":", linewidth=1)
-    axis.set(yticks=range(len(methods)), title=title)
-    axis.set_yticklabels([title_of(select(records, m, budget)[0]).removesuffix(FOUR_TIMES) for m in methods])
-    axis.set_ylim(len(methods) - 0.5, -0.5)
-    axis.grid(alpha=0.3, axis="x")
-
-
-def _colour(method: str) -> str:
-    """Grey the supervised trainings, orange MuDuo, blue all others."""
-    return {SUPERVISED: "0.4", MUDUO: "C1"}.get(METHODS[method].trainer, "C0")

@@ -1,28 +1,17 @@
 import numpy as np
 import pytest
-from label_report import dice_of, difference, draw, false_positives, mean_dice, organ_rows, panels, table_rows
-from matplotlib import pyplot
-
-
-def record(method: str, *, seed: int, liver: list, brain: list, budget: int = 5) -> dict:
-    """Two organs, two test cases."""
-    return {
-        "method": method,
-        "title": method,
-        "budget": budget,
-        "seed": seed,
-        "dice": {"liver": liver, "brain": brain},
-        "false_positive_ml": {"liver": [None, None], "brain": [None, 3.0 if brain[1] is None else None]},
-    }
-
-
-RECORDS = [
-    record("supervised", seed=0, liver=[0.5, 0.7], brain=[0.2, None]),
-    record("supervised", seed=1, liver=[0.6, 0.6], brain=[0.4, None]),
-    record("muduo", seed=0, liver=[0.6, 0.8], brain=[0.4, None]),
-    record("muduo", seed=1, liver=[0.6, 0.6], brain=[0.8, None]),
-    record("cps", seed=2, liver=[0.1, 0.1], brain=[0.1, None]),
-]
+from label_records import RECORDS, record
+from label_report import (
+    ablation_rows,
+    dice_of,
+    difference,
+    differences,
+    false_positives,
+    mean_dice,
+    organ_rows,
+    paired,
+    table_rows,
+)
 
 
 def test_cases_without_an_organ_do_not_count():
@@ -75,22 +64,14 @@ def test_organs_are_averaged_over_the_cases_that_have_them_and_over_seeds():
     assert organ_rows(RECORDS, 10) == []
 
 
-def test_figure_has_a_panel_for_budgets_where_there_are_several(tmp_path):
-    more = [record("supervised", seed=0, liver=[0.9, 0.9], brain=[0.9, None], budget=10)]
-    draw(RECORDS + more, tmp_path / "figure.png")
-    draw(RECORDS, tmp_path / "one budget.png")
-    widths = [pyplot.imread(tmp_path / f"{name}.png").shape[1] for name in ("figure", "one budget")]
-    assert widths == [1320, 770]  # without an empty panel
-
-
-def test_long_trainings_and_ablations_have_panels_of_their_own():
+def test_other_settings_of_muduo_are_compared_with_it_seed_by_seed():
     more = [
-        record(method, seed=0, liver=[0.9, 0.9], brain=[0.9, None])
-        for method in ("muduo-pet-only", "cps-long", "supervised-long")
+        record("muduo-pet-only", seed=1, liver=[0.7, 0.7], brain=[0.7, None]),  # +0.1, -0.1
+        record("muduo-pet-only", seed=2, liver=[0.9, 0.9], brain=[0.9, None]),  # a seed that MuDuo does not have
+        record("muduo-long", seed=0, liver=[0.9, 0.9], brain=[0.9, None]),
     ]
-    assert panels(RECORDS + more) == {
-        "5 labelled scans": ["supervised", "muduo", "cps"],
-        "5 labelled scans, four times the steps": ["supervised-long", "cps-long"],
-        "5 labelled scans, MuDuo set otherwise": ["muduo", "muduo-pet-only"],
-    }
-    assert list(panels(RECORDS)) == ["5 labelled scans"]
+    rows = ablation_rows(RECORDS + more, 5)
+    assert rows == [["MuDuo, PET teacher only", "1", "+0.000", "+0.000", "+0.000", "+0.000"]]
+    (pair,) = paired(RECORDS + more, "muduo-pet-only", "muduo", 5)
+    assert differences([pair], without="brain") == [pytest.approx(0.1)]
+    assert ablation_rows(RECORDS, 5) == []
