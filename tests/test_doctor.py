@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,15 @@ def test_failing_look_up_is_reported_and_its_chatter_hidden(capsys: pytest.Captu
     assert "\n" not in check.found
     assert capsys.readouterr().out == ""
     assert mark_of(check_look_up("dict", lambda name: dict)) is Mark.OK
+
+
+def test_look_up_keeps_the_warnings_of_what_it_imports_to_itself(recwarn: pytest.WarningsRecorder):
+    def look_up(name: str) -> type:
+        warnings.warn("deprecated in torch", FutureWarning, stacklevel=1)
+        return dict
+
+    assert check_look_up("dict", look_up).mark is Mark.OK
+    assert not recwarn.list
 
 
 def test_look_up_is_spared_where_it_cannot_succeed(monkeypatch: pytest.MonkeyPatch):
