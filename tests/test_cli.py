@@ -70,6 +70,10 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture):
     assert all(name in listed for name in NAMES)
 
 
+def test_demo_takes_its_folder_as_the_other_commands_do():
+    assert cli.build_parser().parse_args(["demo", "-o", "there"]).out == Path("there")
+
+
 def test_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["--version"])
