@@ -77,22 +77,22 @@ def _sizes(places: Places, others: Collection[Places], organs: Collection[str]) 
 
 
 def _sides(places: Places, others: Collection[Places]) -> Iterator[str]:
-    """One sentence for each axis along which organs lie the other way round."""
+    """One sentence for each axis along which organs lie the other way round.
+
+    A mirrored map turns all pairs round; single pairs, such as kidneys and stomach, differ among patients.
+    """
     for axis, called in enumerate(_AXES):
-        turned = [
-            f"{one} and {another}"
-            for one, another in combinations(places, 2)
-            if _lies_the_other_way_round(places, others, (one, another), axis)
-        ]
-        if turned:
+        pairs = {pair: usual for pair in combinations(places, 2) if (usual := _usual_side(others, pair, axis))}
+        sides = {pair: side for pair in pairs if (side := _side(places, pair, axis))}
+        turned = [" and ".join(pair) for pair, side in sides.items() if side != pairs[pair]]
+        if turned and 2 * len(turned) >= len(sides):
             yield f"{called} are exchanged: {', '.join(turned[:3])}"
 
 
-def _lies_the_other_way_round(places: Places, others: Collection[Places], pair: tuple[str, str], axis: int) -> bool:
-    one, another = pair
-    usual = [_side(other, pair, axis) for other in others if one in other and another in other]
-    side = _side(places, pair, axis)
-    return side != 0 and _nearly_all(usual.count(-side), len(usual))
+def _usual_side(others: Collection[Places], pair: tuple[str, str], axis: int) -> int:
+    """Where the first of two organs lies of the second in nearly all other cases: 1, -1, or 0 where they differ."""
+    sides = [_side(other, pair, axis) for other in others if pair[0] in other and pair[1] in other]
+    return next((side for side in (1, -1) if _nearly_all(sides.count(side), len(sides))), 0)
 
 
 def _side(places: Places, pair: tuple[str, str], axis: int) -> int:

@@ -53,6 +53,14 @@ def test_organs_that_lie_near_each_other_may_change_sides():
     assert odd(near) == {}
 
 
+def test_one_pair_of_several_may_lie_otherwise():
+    far = {**USUAL, "spleen": OrganPlace(200.0, (90.0, -40.0, 10.0))}
+    assert odd(far) == {"x": ["front and back are exchanged: liver and spleen, spleen and lungs"]}
+    more = {"bladder": OrganPlace(150.0, (0.0, -80.0, -300.0)), "brain": OrganPlace(1400.0, (0.0, 80.0, 500.0))}
+    cases = {str(number): {**USUAL, **more} for number in range(4)}
+    assert odd_cases({**cases, "x": {**far, **more}}, organs=ORGANS) == {}
+
+
 def test_of_three_cases_nobody_can_say_which_one_is_odd():
     assert odd({"liver": OrganPlace(1.0, (100.0, 0.0, 0.0))}, others=2) == {}
 
