@@ -10,6 +10,7 @@ from typing import TextIO
 
 from nnunetv2_muduo.commands import COMMANDS
 from nnunetv2_muduo.errors import UserError, system_sentence
+from nnunetv2_muduo.package_versions import installed_version
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 NO_READER = 141  # 128 + SIGPIPE, likewise
@@ -105,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Semi-supervised PET/CT segmentation in nnU-Net: train with -tr nnUNetTrainerMuDuo.",
         epilog="`muduo COMMAND -h` shows each command's options and an example.",
     )
+    parser.add_argument("--version", action="version", version=f"muduo {installed_version('nnunetv2-muduo')}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         subparser = subparsers.add_parser(

@@ -15,6 +15,7 @@ from nnunetv2_muduo.commands import COMMANDS
 from nnunetv2_muduo.commands.command import Command
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
+from nnunetv2_muduo.package_versions import installed_version
 
 NAMES = [command.name for command in COMMANDS]
 
@@ -49,7 +50,9 @@ def test_help_shows_an_example_of_the_command(name: str, capsys: pytest.CaptureF
     with pytest.raises(SystemExit) as stopped:
         cli.main([name, "-h"])
     assert stopped.value.code == 0
-    assert f"muduo {name}" in capsys.readouterr().out.split("example:")[1]
+    shown = capsys.readouterr().out
+    assert f"muduo {name}" in shown.split("example:")[1]
+    assert "%%" not in shown
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
@@ -65,6 +68,17 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture):
         cli.main(["-h"])
     listed = capsys.readouterr().out
     assert all(name in listed for name in NAMES)
+
+
+def test_demo_takes_its_folder_as_the_other_commands_do():
+    assert cli.build_parser().parse_args(["demo", "-o", "there"]).out == Path("there")
+
+
+def test_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"muduo {installed_version('nnunetv2-muduo')}\n"
 
 
 def test_command_line_is_built_without_importing_anything_heavy():

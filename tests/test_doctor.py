@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from doctor_dataset import DATASET_JSON, PLANS, Tiny
 from doctor_marks import mark_of
 
 from nnunetv2_muduo import cli
-from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code, gpu
+from nnunetv2_muduo.doctor import Mark, as_json, as_text, examine, exit_code, gpu, labelled_cases
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.doctor.disk import GIB, bytes_to_write, check_disk
 from nnunetv2_muduo.doctor.examination import examine_dataset
@@ -67,6 +68,15 @@ def test_failing_look_up_is_reported_and_its_chatter_hidden(capsys: pytest.Captu
     assert "\n" not in check.found
     assert capsys.readouterr().out == ""
     assert mark_of(check_look_up("dict", lambda name: dict)) is Mark.OK
+
+
+def test_look_up_keeps_the_warnings_of_what_it_imports_to_itself(recwarn: pytest.WarningsRecorder):
+    def look_up(name: str) -> type:
+        warnings.warn("deprecated in torch", FutureWarning, stacklevel=1)
+        return dict
+
+    assert check_look_up("dict", look_up).mark is Mark.OK
+    assert not recwarn.list
 
 
 def test_look_up_is_spared_where_it_cannot_succeed(monkeypatch: pytest.MonkeyPatch):
@@ -385,3 +395,16 @@ def test_plans_whose_network_cannot_be_built_are_a_failed_check_and_no_traceback
     tiny.write_plans(**plans)
     checks = examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")
     assert any(check.name == "plans" and check.mark is Mark.FAIL and "3d_fullres" in check.found for check in checks)
+
+
+def test_labelled_cases_are_read_when_that_is_asked_for(tiny: Tiny, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(labelled_cases, "check_labelled_cases", lambda *_, channels: [ok("cases", str(channels))])
+    given = (tiny.raw, tiny.preprocessed, DATASET_JSON, "3d_fullres", "nnUNetPlans")
+    assert ok("cases", "(0, 1)") in examine_dataset(*given, read_cases=True)
+    assert ok("cases", "(0, 1)") not in examine_dataset(*given)
+
+
+@pytest.mark.parametrize("arguments", [[], ["-d", "221", "-tr", "nnUNetTrainerPETCTMAE"]])
+def test_cases_without_labels_are_refused(arguments: list[str], capsys: pytest.CaptureFixture):
+    assert cli.main(["doctor", "--cases", *arguments]) == 2
+    assert "--cases looks at the labelled cases of a dataset" in capsys.readouterr().err

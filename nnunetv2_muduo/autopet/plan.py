@@ -218,7 +218,7 @@ def _organs(wishes: Wishes, scans: list[Scan], notes: list[str]) -> tuple[dict[s
         return {}, target_labels(wishes.target, None)
     maps, strangers = match_organ_maps(wishes.organs, scans)
     if strangers:
-        shown = ", ".join(path.name for path in strangers[:_MOST_TOLD])
+        shown = ", ".join(str(path.relative_to(wishes.organs)) for path in strangers[:_MOST_TOLD])
         notes.append(f"{len(strangers)} organ map(s) are called like no scan and are not used: {shown}.")
     organs, named = organ_labels(wishes.organs, wishes.organ_names)
     if not named:

@@ -22,7 +22,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     labels.add_argument(
         "--organ-names", type=Path, metavar="JSON", help='names of their values: {"liver": 1, ...} or a dataset.json'
     )
-    sets = parser.add_argument_group("sets (no patient is in two of them; a number of cases, or a share such as 10%%)")
+    sets = parser.add_argument_group("sets (no patient is in two of them; a number of cases, or a share such as 10%)")
     sets.add_argument("--labelled", metavar="N", help="cases to train on (default: all that neither validate nor test)")
     sets.add_argument("--validation", metavar="M", default="20%", help="cases to validate on (default: 20%%)")
     sets.add_argument("--test", metavar="K", help="cases for imagesTs and labelsTs (default: none)")

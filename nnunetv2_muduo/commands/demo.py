@@ -9,7 +9,12 @@ from nnunetv2_muduo.commands.command import Command
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=Path, default=Path("demo"), metavar="DIR", help="folder that keeps everything (default: demo)"
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("demo"),
+        metavar="DIR",
+        help="folder that keeps everything (default: demo)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the simulated scans and the trainings (default: 0)")
 

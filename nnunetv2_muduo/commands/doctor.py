@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
+from nnunetv2_muduo.errors import UserError
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -15,15 +16,29 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="TRAINER",
         help="what the dataset is for: nnUNetTrainerMuDuo (default) or nnUNetTrainerPETCTMAE, which needs no labels",
     )
+    parser.add_argument(
+        "--cases",
+        action="store_true",
+        help="read every labelled case, some seconds each, and say which is odd: intensities, missing organs, volumes, "
+        "sides",
+    )
     parser.add_argument("--json", action="store_true", help="print the checks as JSON, for programs")
 
 
 def _run(arguments: Namespace) -> int:
     from nnunetv2_muduo.doctor import as_json, as_text, examine, exit_code
 
+    if arguments.cases and (arguments.d is None or arguments.tr != "nnUNetTrainerMuDuo"):
+        raise UserError("--cases looks at the labelled cases of a dataset; name it with -d, without -tr.")
     if arguments.d is not None and sys.stderr.isatty():
         print("Examining the dataset and simulating a training step: some seconds ...", file=sys.stderr)
-    checks = examine(arguments.d, configuration=arguments.c, plans_identifier=arguments.p, trainer_name=arguments.tr)
+    checks = examine(
+        arguments.d,
+        configuration=arguments.c,
+        plans_identifier=arguments.p,
+        trainer_name=arguments.tr,
+        read_cases=arguments.cases,
+    )
     print(as_json(checks) if arguments.json else as_text(checks))
     return exit_code(checks)
 
@@ -36,7 +51,10 @@ COMMAND = Command(
         "unlabelled scans, what is preprocessed, disk and GPU memory. Each line is ok, warn or FAIL, with a remedy.\n"
         "Exit code: 1 when a check failed, 0 when there are at most warnings."
     ),
-    example=("  muduo doctor -d 221\n  muduo doctor -d 500 -p nnUNetPlansPETCTMAE -tr nnUNetTrainerPETCTMAE"),
+    example=(
+        "  muduo doctor -d 221\n  muduo doctor -d 221 --cases\n"
+        "  muduo doctor -d 500 -p nnUNetPlansPETCTMAE -tr nnUNetTrainerPETCTMAE"
+    ),
     add_arguments=_add_arguments,
     run=_run,
 )

@@ -217,7 +217,11 @@ def _tell(made: "PseudoDataset") -> None:
         f"{100 * made.ignored_share:.1f} % of the pseudo-labelled voxels carry the ignore label."
     )
     if made.incomplete:
-        print(f"An organ that every scan should show is missing in {len(made.incomplete)} case(s); see quality.csv.")
+        print(
+            f"An organ that every scan should show is missing in {len(made.incomplete)} case(s), see quality.csv: "
+            "prompt with a better model if it is there, leave it out of --require-organs if it need not be, or choose "
+            "with --incomplete what becomes of such cases."
+        )
     if made.left_out:
         print(f"Left out: {', '.join(made.left_out)}")
 
@@ -239,7 +243,7 @@ def _prompts(arguments: Namespace, dataset: str) -> "Path | PromptModel":
     if arguments.model is not None:
         return PromptModel(arguments.model, folds, arguments.chk)
     model = nnunet_folder("nnUNet_results") / dataset / f"{PROMPT_TRAINER}__{arguments.p}__{arguments.c}"
-    if not model.is_dir():
+    if not (model / "plans.json").is_file():  # a training that was stopped early leaves a folder
         raise UserError(
             f"There is no prompt generator {model}; train it with `nnUNetv2_train {dataset} {arguments.c} 0 "
             f"-tr {PROMPT_TRAINER}`, or name another model with --model."

@@ -100,7 +100,9 @@ def _problem_of_pet(seen: Intensities) -> str | None:
     if seen.lowest < LOWEST_SUV:
         return f"it goes down to {seen.lowest:g}, and SUV are not negative (was CT given?)"
     if seen.hardly_exceeded > HIGHEST_SUV:
-        return f"values reach {seen.hardly_exceeded:.3g}; convert Bq/ml to SUV first"
+        return (
+            f"values reach {seen.hardly_exceeded:.3g}; convert Bq/ml to SUV first (`muduo harmonise --suv-from` does)"
+        )
     if seen.negative_share > _MOST_CLEARLY_NEGATIVE:
         return (
             f"{seen.negative_share:.0%} of the voxels are below {_CLEARLY_NEGATIVE_IN_SUV:g}, and SUV are not "

@@ -12,6 +12,7 @@ from nnunetv2_muduo.doctor import (
     host,
     intensities,
     labelled,
+    labelled_cases,
     orientations,
     pretraining,
     teacher_cache,
@@ -37,6 +38,7 @@ def examine(
     configuration: str,
     plans_identifier: str,
     trainer_name: str = "nnUNetTrainerMuDuo",
+    read_cases: bool = False,
 ) -> list[Check]:
     """Examine the installation and, if one is named, a dataset.
 
@@ -45,6 +47,7 @@ def examine(
         configuration: of the dataset's plans, such as 3d_fullres.
         plans_identifier: such as nnUNetPlans.
         trainer_name: that the dataset is for: nnUNetTrainerMuDuo, or nnUNetTrainerPETCTMAE, which needs no labels.
+        read_cases: read the labelled cases, which takes seconds each, and tell which are odd.
     """
     checks = [*versions.check_versions(), *folders.check_folders(), *trainer.check_trainer(), *workers.check_workers()]
     if any(check.mark is Mark.FAIL for check in checks if check.name in ("torch", "torchvision", "nnU-Net")):
@@ -62,11 +65,18 @@ def examine(
     if is_pretraining:
         about = pretraining.examine_pretraining(raw, preprocessed, dataset_json, configuration, plans_identifier)
         return [*checks, *about]
-    return [*checks, *examine_dataset(raw, preprocessed, dataset_json, configuration, plans_identifier)]
+    about = examine_dataset(raw, preprocessed, dataset_json, configuration, plans_identifier, read_cases=read_cases)
+    return [*checks, *about]
 
 
 def examine_dataset(
-    raw: Path, preprocessed: Path, dataset_json: dict, configuration: str, plans_identifier: str
+    raw: Path,
+    preprocessed: Path,
+    dataset_json: dict,
+    configuration: str,
+    plans_identifier: str,
+    *,
+    read_cases: bool = False,
 ) -> list[Check]:
     """Examine a dataset and what its plans ask of this machine.
 
@@ -76,7 +86,10 @@ def examine_dataset(
         dataset_json: the content of its dataset.json.
         configuration: of the plans.
         plans_identifier: such as nnUNetPlans.
+        read_cases: see `examine`.
     """
+    from nnunetv2_muduo.semisupervised.channels import find_channels
+
     plans_check, plans = dataset.check_plans(
         preprocessed, plans_identifier, configuration=configuration, dataset_json=dataset_json
     )
@@ -86,6 +99,8 @@ def examine_dataset(
     checks = [channels, dataset.check_labels(dataset_json), plans_check]
     reader = chosen_reader(dataset_json, plans)
     checks += labelled.check_labelled_grids(raw, dataset_json, reader=reader)
+    if read_cases and channels.mark is not Mark.FAIL:
+        checks += labelled_cases.check_labelled_cases(raw, dataset_json, channels=find_channels(dataset_json, settings))
     checks.append(unlabelled.check_scans(raw, preprocessed, dataset_json, reader=reader))
     checks += [] if known is None else teachers.check_teachers(known)  # nobody knows which teachers are meant
     if plans is None or channels.mark is Mark.FAIL:

@@ -50,7 +50,7 @@ def check_intensities(
     number = int(preprocessed.name[7:10])
     remedy = (
         "give HU and SUV by body weight, which the teachers were trained on (`muduo harmonise` converts Bq/ml), then: "
-        f"{planning_command(number, plans_identifier)}"
+        f"{planning_command(number, plans_identifier)}; `muduo doctor -d {number} --cases` says which cases do not"
     )
     return [warn("intensities", f"the labelled foreground looks like {' and '.join(wrong)}", remedy)]
 

@@ -1,6 +1,7 @@
 """Does nnU-Net find our trainers?"""
 
 import os
+import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -36,7 +37,8 @@ def check_variable(value: str | None) -> Check:
 def check_look_up(name: str, look_up: Callable[[str], type] | None = None) -> Check:
     """Whether nnU-Net's own search finds the class `name` (`look_up`: another search, for tests)."""
     try:
-        with redirect_stdout(StringIO()):  # nnU-Net tells about its search at length
+        with redirect_stdout(StringIO()), warnings.catch_warnings():  # nnU-Net tells about its search at length,
+            warnings.simplefilter("ignore")  # and what it imports warns of what is deprecated in torch
             found = (look_up or _nnunet_look_up)(name)
     except Exception as error:  # the search imports every file of every folder
         reason = (str(error).splitlines() or [type(error).__name__])[0].split(" in nnunetv2.")[0]

@@ -57,7 +57,8 @@ class PromptModel:
         if missing or not present:
             raise UserError(
                 f"{self.folder} has no {self.checkpoint} of fold {', '.join(missing) or '0 to 4'}; "
-                f"folds with one: {', '.join(sorted(present)) or 'none'}."
+                f"folds with one: {', '.join(sorted(present)) or 'none'}. Finish the training, or name another "
+                "checkpoint with -chk."
             )
         return {fold: present[fold] for fold in self.folds or sorted(present)}
 

@@ -49,13 +49,19 @@ class TeacherReport:
             return ((fused >= student) & (fused > 0)).astype(float)
 
     def as_table(self) -> str:
-        """Markdown, a row per source."""
+        """Markdown, a row per source, and a line below where there was nothing to measure."""
         header = "| Dice on labelled patches | " + " | ".join(self.organs) + " | mean |"
         rows = [header, "|---" * (len(self.organs) + 2) + "|"]
         for source in SOURCES:
-            cells = " | ".join(f"{value:.3f}" for value in self.dice[source])
-            rows.append(f"| {source.replace('_', ' ')} | {cells} | {self.mean(source):.3f} |")
+            cells = " | ".join(map(_told, [*self.dice[source], self.mean(source)]))
+            rows.append(f"| {source.replace('_', ' ')} | {cells} |")
+        if any(np.isnan(dice).any() for dice in self.dice.values()):
+            rows += ["", "-: none of the patches shows the organ (`report_patches` takes more), or nobody was asked."]
         return "\n".join(rows)
+
+
+def _told(dice: float) -> str:
+    return "-" if np.isnan(dice) else f"{dice:.3f}"
 
 
 class DiceCounter:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from autopet_folders import STUDY, write_challenge, write_organs
@@ -84,3 +85,17 @@ def test_a_map_called_like_a_patient_of_two_studies_is_of_neither_though_only_ta
     )
     assert f"fdg_1_{STUDY}" in plan.sets.unlabelled
     assert "1 organ map(s) are called like no scan and are not used: 1.nii.gz" in plan.notes[0]
+
+
+def test_organ_maps_of_no_scan_are_told_with_their_folders(challenge):
+    maps = write_organs(challenge.folder / "organs", ["0", "2", "4", "6"])
+    stray = maps / "PETCT_0f" / "2005" / "organs.nii.gz"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(next(maps.glob("*.nii.gz")).read_bytes())
+    plan = plan_conversion(
+        replace(challenge.wishes, target="organs", organs=maps, labelled=None, test=None),
+        challenge.dataset,
+        log=challenge.lines.append,
+        progress=False,
+    )
+    assert f"are not used: {Path('PETCT_0f', '2005', 'organs.nii.gz')}." in plan.notes[0]

@@ -127,7 +127,7 @@ def test_activity_without_values_is_warned_of_or_refused_where_others_have_value
     write_case(tmp_path / "centre", SUV=a_pet(factor=5000.0))
     assert "does not name the case" in str(harmonise_case(a_job(tmp_path, with_table=True)).reason)
     (note,) = harmonise_case(a_job(tmp_path)).notes
-    assert "convert Bq/ml to SUV" in note
+    assert "convert Bq/ml to SUV first (`muduo harmonise --suv-from` does)" in note
 
 
 def test_label_values_as_floating_point_are_written_as_whole_numbers(tmp_path):
