@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    parsed = build_parser().parse_args(arguments)
+    parsed = _parsed(arguments)
     try:
         return parsed.run(parsed) or 0
     except UserError as error:
@@ -56,6 +56,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; of options that a command does not have its own usage tells, not that of `muduo`."""
+    parsed, unknown = build_parser().parse_known_args(arguments)
+    if unknown:
+        parsed.refuse(f"unrecognized arguments: {' '.join(unknown)}")
+    return parsed
 
 
 def _flush() -> None:
@@ -117,7 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+        subparser.set_defaults(run=command.run, refuse=subparser.error)
     return parser
 
 

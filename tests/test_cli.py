@@ -55,6 +55,15 @@ def test_help_shows_an_example_of_the_command(name: str, capsys: pytest.CaptureF
     assert "%%" not in shown
 
 
+def test_an_option_that_a_command_does_not_have_is_told_with_its_own_usage(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["split", "-d", "221", "--labelled", "5", "--validation", "1", "--unlabeled"])
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("usage: muduo split ")
+    assert told.rstrip().endswith("unrecognized arguments: --unlabeled")
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
 def test_example_is_a_command_line_the_parser_accepts(command: Command):
     for line in command.example.splitlines():
