@@ -6,7 +6,7 @@ from pathlib import Path
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.grids import grid_problem
-from nnunetv2_muduo.doctor.unlabelled import listed
+from nnunetv2_muduo.errors import listed_reasons
 from nnunetv2_muduo.semisupervised.listed_files import listed_files
 
 _NAME = "labelled scans"
@@ -47,5 +47,5 @@ def check_labelled_grids(raw_folder: Path, dataset_json: Mapping, *, reader: str
     bad = {case: problem for case, problem in problems.items() if problem}
     if bad:
         remedy = "see whether images and labels fit in a viewer, and resample one onto the other (muduo harmonise does)"
-        return [warn(_NAME, f"{len(bad)} of {len(files)} lie on several grids: {listed(bad)}", remedy)]
+        return [warn(_NAME, f"{len(bad)} of {len(files)} lie on several grids: {listed_reasons(bad)}", remedy)]
     return [ok(_NAME, f"{len(files)}, each on one grid")] if files else []

@@ -5,7 +5,8 @@ from pathlib import Path
 from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.doctor.check import Check, warn
 from nnunetv2_muduo.doctor.labelled import training_files
-from nnunetv2_muduo.doctor.unlabelled import listed, sorted_scans
+from nnunetv2_muduo.doctor.unlabelled import sorted_scans
+from nnunetv2_muduo.errors import listed_reasons
 from nnunetv2_muduo.files import sha256_of
 
 _SAMPLE_IN_BYTES = 4096
@@ -32,7 +33,7 @@ def check_twins(raw_folder: Path, preprocessed_folder: Path, dataset_json: dict)
     }
     if not twins:
         return []
-    found = f"{len(twins)} unlabelled scan(s) are the same as labelled or test ones: {listed(twins)}"
+    found = f"{len(twins)} unlabelled scan(s) are the same as labelled or test ones: {listed_reasons(twins)}"
     return [warn("twins", found, "take them out of imagesUn, if labelled and test scans are to be unseen ones")]
 
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.case_installing import make_cases
 from nnunetv2_muduo.datasets.suv import Injection
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed_reasons
 from nnunetv2_muduo.files import clear_away_left_behind
 from nnunetv2_muduo.harmonising.case import CaseJob, harmonise_case, job_options
 from nnunetv2_muduo.harmonising.case_finding import FoundCase, find_cases
@@ -29,7 +29,6 @@ from nnunetv2_muduo.harmonising.record import (
 )
 from nnunetv2_muduo.run_lock import only_run
 
-_SHOWN = 5
 _STILL_THERE = " (what an earlier run made of it is still in the dataset)"
 
 
@@ -152,7 +151,8 @@ def _found_cases(
         raise UserError(f"{source} lies within the dataset itself; name the folder with the original scans.")
     found, skipped = find_cases(source, layout)
     if not found:
-        raise UserError(f"There is no case with CT and PET in {source}{_first_reasons(skipped)}.")
+        bad = f": {listed_reasons(skipped)}" if skipped else ""
+        raise UserError(f"There is no case with CT and PET in {source}{bad}.")
     if not with_labels:
         found = [replace(case, label=None) for case in found]
     _check_labels_are_named(found, dataset)
@@ -236,11 +236,6 @@ def _there_under_other_names(jobs: Sequence[CaseJob], records: Mapping[str, Case
                     f"or take {other} out, with {RECORDS}/{other}.json"
                 )
     return twice
-
-
-def _first_reasons(skipped: Mapping[str, str]) -> str:
-    shown = [f"{folder}: {reason}" for folder, reason in list(skipped.items())[:_SHOWN]]
-    return f" ({'; '.join(shown)}{'; ...' if len(skipped) > _SHOWN else ''})" if shown else ""
 
 
 def _report(summary: Summary, log: Callable[[str], object]) -> None:

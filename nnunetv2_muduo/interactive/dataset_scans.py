@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_intensities
 from nnunetv2_muduo.datasets.turning import Turn
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import file_stamp
 from nnunetv2_muduo.nnunet_files import single_label
 from nnunetv2_muduo.semisupervised.listed_files import listed_files
 from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-
-_MOST_NAMES = 10
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,7 @@ def choose(wanted: Sequence[str] | None, known: Mapping, *, what: str) -> list[s
     """
     unknown = sorted(set(wanted or ()) - set(known))
     if unknown:
-        names = list(known)
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        raise UserError(f"There is no {what} {', '.join(unknown)}; there are: {', '.join(names[:_MOST_NAMES])}{more}.")
+        raise UserError(f"There is no {what} {', '.join(unknown)}; there are: {listed(known, most=10)}.")
     return [name for name in known if wanted is None or name in wanted]
 
 

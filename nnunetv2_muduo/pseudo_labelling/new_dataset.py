@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, sha256_of, write_text
 from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.nnunet_files import is_plain_name, read_splits
@@ -113,9 +113,7 @@ def cases_to_keep(
         if next(iter(labelled[case].images.values())).samefile(scans[case][0]):
             del labelled[case]
     if others := [case for case in twice if case in labelled]:
-        raise UserError(
-            f"Labelled and pseudo-labelled cases share the name(s) {', '.join(others[:5])}; rename the scans."
-        )
+        raise UserError(f"Labelled and pseudo-labelled cases share the name(s) {listed(others)}; rename the scans.")
     return labelled
 
 

@@ -241,7 +241,7 @@ def test_what_a_killed_run_left_is_cleared_away_after_a_day(raw, north):
 def test_nothing_to_do_is_one_sentence(raw, tmp_path):
     (tmp_path / "empty" / "p1").mkdir(parents=True)
     (tmp_path / "empty" / "p1" / "SUV.nii.gz").touch()
-    with pytest.raises(UserError, match=r"no case with CT and PET.*p1: it holds no CT"):
+    with pytest.raises(UserError, match=r"no case with CT and PET.*p1 \(it holds no CT"):
         run(tmp_path / "empty")
     with pytest.raises(UserError, match="lies within the dataset itself"):
         run(raw / "Dataset230_X" / "imagesTr")
