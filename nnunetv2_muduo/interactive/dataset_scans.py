@@ -13,8 +13,7 @@ from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import file_stamp
 from nnunetv2_muduo.nnunet_files import single_label
-from nnunetv2_muduo.semisupervised.listed_files import listed_files
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+from nnunetv2_muduo.semisupervised.training_files import training_files
 
 
 @dataclass(frozen=True)
@@ -41,19 +40,15 @@ def find_cases(folder: Path, dataset_json: Mapping, *, split: str) -> dict[str, 
     Raises:
         UserError: if there is none.
     """
-    if split == "Tr" and (listed := listed_files(folder, dataset_json)) is not None:
-        return {name: DatasetCase(name, *files) for name, files in listed.items()}
-    images, labels = folder / f"images{split}", folder / f"labels{split}"
-    ending = dataset_json["file_ending"]
-    scans = find_scans(images, ending)[0] if images.is_dir() else {}
-    cases = [DatasetCase(name, files, labels / f"{name}{ending}") for name, files in sorted(scans.items())]
-    labelled = {case.name: case for case in cases if case.label.is_file()}
-    if not labelled:
+    are_listed = split == "Tr" and "dataset" in dataset_json
+    found = training_files(folder, dataset_json, split=split)
+    cases = {name: DatasetCase(name, *files) for name, files in found.items() if are_listed or files.label.is_file()}
+    if not cases:
         raise UserError(
-            f"{folder} has no labelled case in {images.name} and {labels.name}; add the label maps, or choose "
+            f"{folder} has no labelled case in images{split} and labels{split}; add the label maps, or choose "
             f"--split {'Ts' if split == 'Tr' else 'Tr'}."
         )
-    return labelled
+    return cases
 
 
 def choose(wanted: Sequence[str] | None, known: Mapping, *, what: str) -> list[str]:
