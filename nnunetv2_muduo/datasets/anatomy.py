@@ -7,9 +7,10 @@ import numpy as np
 import SimpleITK
 from scipy import ndimage
 
+from nnunetv2_muduo.datasets.boxes import Box, box_around
 from nnunetv2_muduo.datasets.fields import Grid, smooth_field
 from nnunetv2_muduo.datasets.scaffold import draw_habitus, draw_scaffold
-from nnunetv2_muduo.datasets.shapes import Box, Frame, Point
+from nnunetv2_muduo.datasets.shapes import Frame, Point
 from nnunetv2_muduo.datasets.tissues import Tissue, tissue_named
 from nnunetv2_muduo.errors import UserError
 
@@ -209,10 +210,8 @@ def _distance_around(
 
 def _box_around(mask: np.ndarray, reach_in_mm: Point, spacing_in_mm: tuple[float, float, float]) -> Box:
     """The index box around a mask [Z,Y,X] reaching so far (z, y, x) beyond it where there is room; empty if it is."""
-    slices = []
-    for axis, (size, spacing, reach) in enumerate(zip(mask.shape, spacing_in_mm, reach_in_mm, strict=True)):
-        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = int(np.ceil(min(reach, size * spacing) / spacing))
-        first, last = (int(filled[0]) - margin, int(filled[-1]) + margin) if filled.size else (0, -1)
-        slices.append(slice(max(0, first), min(size, last + 1)))
-    return slices[0], slices[1], slices[2]
+    margin = [
+        int(np.ceil(min(reach, size * spacing) / spacing))
+        for size, spacing, reach in zip(mask.shape, spacing_in_mm, reach_in_mm, strict=True)
+    ]
+    return box_around(mask, margin=margin) or (slice(0),) * 3

@@ -13,6 +13,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from nnunetv2_muduo.datasets.boxes import Box, box_around
+
+_MARGIN_IN_VOXELS = 2
+
 
 class Tissue(IntEnum):
     """The values of a tissue map (uint8 [Z,Y,X]); AIR is outside the body, AIRWAY and BOWEL_GAS are inside it."""
@@ -81,18 +85,12 @@ TISSUE_PROPERTIES: Mapping[Tissue, TissueProperties] = MappingProxyType(
 )
 
 
-def body_box(tissues: np.ndarray, *, margin_in_voxels: int = 2) -> tuple[slice, slice, slice]:
+def body_box(tissues: np.ndarray) -> Box:
     """The index box around everything that is not AIR in a tissue map [Z,Y,X], with a margin where there is room.
 
     The whole map where it is all air.
     """
-    body = tissues != Tissue.AIR
-    slices = []
-    for axis, size in enumerate(tissues.shape):
-        filled = np.flatnonzero(body.any(axis=tuple(a for a in range(3) if a != axis)))
-        first, last = (int(filled[0]), int(filled[-1])) if filled.size else (0, size - 1)
-        slices.append(slice(max(0, first - margin_in_voxels), min(size, last + 1 + margin_in_voxels)))
-    return slices[0], slices[1], slices[2]
+    return box_around(tissues != Tissue.AIR, margin=(_MARGIN_IN_VOXELS,) * 3) or (slice(None),) * 3
 
 
 _KEYWORDS: tuple[tuple[str, Tissue], ...] = (

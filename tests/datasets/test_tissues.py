@@ -33,8 +33,9 @@ def test_organ_names_are_understood(name, tissue):
 def test_body_box_holds_the_body_with_its_margin_inside_the_map():
     tissues = np.zeros((6, 9, 12), np.uint8)
     tissues[1:3, 4, 5:8] = Tissue.SOFT
-    assert body_box(tissues, margin_in_voxels=2) == (slice(0, 5), slice(2, 7), slice(3, 10))
+    assert body_box(tissues) == (slice(0, 5), slice(2, 7), slice(3, 10))
 
 
 def test_body_box_of_air_is_everything():
-    assert body_box(np.zeros((2, 3, 4), np.uint8)) == (slice(0, 2), slice(0, 3), slice(0, 4))
+    air = np.zeros((2, 3, 4), np.uint8)
+    assert air[body_box(air)].shape == air.shape
