@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.evaluation.markdown import markdown_table
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, organ_masks
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 
@@ -50,12 +51,11 @@ class TeacherReport:
 
     def as_table(self) -> str:
         """Markdown, a row per source."""
-        header = "| Dice on labelled patches | " + " | ".join(self.organs) + " | mean |"
-        rows = [header, "|---" * (len(self.organs) + 2) + "|"]
-        for source in SOURCES:
-            cells = " | ".join(f"{value:.3f}" for value in self.dice[source])
-            rows.append(f"| {source.replace('_', ' ')} | {cells} | {self.mean(source):.3f} |")
-        return "\n".join(rows)
+        rows = [
+            [source.replace("_", " "), *(f"{value:.3f}" for value in (*self.dice[source], self.mean(source)))]
+            for source in SOURCES
+        ]
+        return markdown_table(["Dice on labelled patches", *self.organs, "mean"], rows)
 
 
 class DiceCounter:
