@@ -119,14 +119,13 @@ class Plan:
         return sum(path.stat().st_size for job in self.jobs for path in job.sources.values())
 
 
-def plan_conversion(wishes: Wishes, dataset: Path, *, log: Callable[[str], object], progress: bool = True) -> Plan:
+def plan_conversion(wishes: Wishes, dataset: Path, *, log: Callable[[str], object]) -> Plan:
     """Find the scans and their labels, read all headers, draw the sets.
 
     Args:
         wishes: of the user.
         dataset: folder of the dataset to be.
         log: takes a line a case that cannot be used as it should.
-        progress: show a progress bar.
 
     Raises:
         UserError: if nothing fits together or there are not enough cases.
@@ -136,7 +135,7 @@ def plan_conversion(wishes: Wishes, dataset: Path, *, log: Callable[[str], objec
     notes: list[str] = []
     maps, labels = _organs(wishes, scans, notes)  # of all scans: who has one study is not for --only to say
     scans = _wanted(scans, wishes.only, notes)
-    looked = look_at_headers(scans, maps, target=wishes.target, resample=wishes.resample, progress=progress)
+    looked = look_at_headers(scans, maps, target=wishes.target, resample=wishes.resample)
     _tell(looked, log)
     skipped |= looked.unusable | looked.unreadable
     if len(looked.in_draw) == len(looked.unreadable):

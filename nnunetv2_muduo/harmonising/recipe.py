@@ -64,7 +64,6 @@ def harmonise(
     suv_table: Mapping[str, Injection] | None = None,
     num_processes: int = 1,
     log: Callable[[str], object] = tqdm.write,
-    progress: bool = True,
 ) -> Summary:
     """Put all cases of a folder into a dataset: labelled ones into imagesTr and labelsTr, others into imagesUn.
 
@@ -81,7 +80,6 @@ def harmonise(
         suv_table: of `read_suv_table`; names cases by identifier or by folder below `source`.
         num_processes: cases in work at the same time; 1 works right here.
         log: takes a line a case that is worth telling of, and the summary.
-        progress: show a progress bar.
 
     Raises:
         UserError: if there is no case, none can be used, names collide, the labels' values are not named, another run
@@ -95,7 +93,7 @@ def harmonise(
         jobs = _jobs(cases, dataset, options, centre, suv_table)
         for unused in _unused(suv_table or {}, jobs):
             log(f"The SUV values name '{unused}', which is no case here.")
-        summary, recorded = _make(jobs, dataset, skipped, num_processes=num_processes, log=log, progress=progress)
+        summary, recorded = _make(jobs, dataset, skipped, num_processes=num_processes, log=log)
     _report(summary, log)
     if others := _made_otherwise(recorded, options):
         log(
@@ -112,7 +110,6 @@ def _make(
     *,
     num_processes: int,
     log: Callable[[str], object],
-    progress: bool,
 ) -> tuple[Summary, dict[str, CaseRecord]]:
     """Make the cases that are not finished, and dataset.json; the records are those of the whole dataset."""
     records = records_of_cases(dataset.folder)
@@ -121,9 +118,7 @@ def _make(
     kept = {job.case for job in usable if is_finished(dataset.folder, records.get(job.case), job.made_from)}
     left = [job for job in usable if job.case not in kept]
     try:
-        outcomes = make_cases(
-            harmonise_case, left, doing="harmonising", num_processes=num_processes, log=log, progress=progress
-        )
+        outcomes = make_cases(harmonise_case, left, doing="harmonising", num_processes=num_processes, log=log)
     finally:
         clear_away_left_behind(dataset.folder)
         recorded = gather_records(dataset.folder)

@@ -46,7 +46,6 @@ def bench(folder: Path, out: Path, teacher=None, *, modality: str = "CT", settin
         modality=modality,
         output=out,
         settings=settings,
-        progress=False,
         **options,
     )
 

@@ -50,9 +50,7 @@ class TrainableDataset:
         monkeypatch.setattr(semisupervised_trainer, "default_num_processes", 1)  # worker processes start too slowly
         self.raw = folder / "nnUNet_raw" / DATASET
         self.preprocessed = folder / "nnUNet_preprocessed" / DATASET
-        write_phantom_dataset(
-            self.raw, labelled=2, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False
-        )
+        write_phantom_dataset(self.raw, labelled=2, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM)
         self.dataset_json = json.loads((self.raw / "dataset.json").read_text())
         self.plans = unet_plans(patch_size=PATCH, features=4)
         self.plans["configurations"]["3d_fullres"]["spacing"] = list(SPACING_IN_MM)
@@ -85,7 +83,6 @@ class TrainableDataset:
             preprocessed_folder=self.preprocessed,
             num_processes=1,
             log=lambda message: None,
-            progress=False,
         )
 
     def _preprocess_labelled(self) -> None:
