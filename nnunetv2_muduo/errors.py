@@ -30,6 +30,11 @@ def listed(names: Iterable[object], *, most: int = 5, separator: str = ", ") -> 
     return separator.join(texts[:most]) + more
 
 
+def shortened(text: str, *, most: int = 60) -> str:
+    """A text that is no longer than so many letters, cut where it was."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def listed_reasons(reasons: Mapping[str, str]) -> str:
     """The first few names, each with the reason that there is for it, and how many more there are."""
     return listed((f"{name} ({reason})" for name, reason in sorted(reasons.items())), separator="; ")
