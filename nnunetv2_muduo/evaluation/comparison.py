@@ -8,6 +8,7 @@ import numpy as np
 
 from nnunetv2_muduo.evaluation.folders import evaluate_folders
 from nnunetv2_muduo.evaluation.markdown import markdown_table
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.evaluation.task import Task
 
 
@@ -27,11 +28,11 @@ class Comparison:
 
     def mean_per_organ(self, method: str) -> np.ndarray:
         """[K] mean over the cases."""
-        return np.nanmean(self.dice[method], axis=0)
+        return mean_of(self.dice[method], axis=0)
 
     def as_table(self) -> str:
         """Markdown: an organ a row, a method a column, the mean over cases; the last method against the first."""
-        columns = [(*means, np.nanmean(means)) for means in map(self.mean_per_organ, self.dice)]
+        columns = [(*means, mean_of(means)) for means in map(self.mean_per_organ, self.dice)]
         rows = [
             [organ, *(f"{value:.3f}" for value in values), f"{values[-1] - values[0]:+.3f}"]
             for organ, *values in zip((*self.organs, "**mean**"), *columns, strict=True)

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.files import replacing
 
 SOURCE_COLOURS = {
@@ -138,11 +139,6 @@ def _slices_with_most(masks: Mapping[str, np.ndarray], shape: tuple[int, ...]) -
     return z, y, x
 
 
-def _mean_over_organs(values: Sequence) -> np.ndarray:
-    rows = [np.atleast_1d(np.asarray(value, dtype=float)) for value in values]
-    return np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in rows])
-
-
 def _finite(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     epochs = np.flatnonzero(np.isfinite(values))
     return epochs, values[epochs]
@@ -150,7 +146,7 @@ def _finite(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_reports(axis: Axes, logged: Mapping[str, Sequence], sources: Sequence[str]) -> None:
     for source in sources:
-        epochs, values = _finite(_mean_over_organs(logged[f"report_{source}"]))
+        epochs, values = _finite(np.array([mean_of(dice) for dice in logged[f"report_{source}"]]))
         axis.plot(epochs, values, marker="o", label=source.replace("_", " "))
     _finish(axis, "mean Dice on labelled patches", upper=1.0)
 

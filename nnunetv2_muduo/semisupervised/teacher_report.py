@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nnunetv2_muduo.evaluation.markdown import markdown_table
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, organ_masks
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 
@@ -28,8 +29,7 @@ class TeacherReport:
 
     def mean(self, source: str) -> float:
         """Mean Dice of a source over the organs that were seen."""
-        values = self.dice[source]
-        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+        return float(mean_of(self.dice[source]))
 
     def reliability(self) -> np.ndarray:
         """[K] weights in [0, 1]: the share of the student's error that the fused teachers remove; 0 where they do not.
