@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from nnunet_variables import set_nnunet_folders
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -43,9 +44,7 @@ class TrainableDataset:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
-        for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-            (folder / name).mkdir()
-            monkeypatch.setenv(name, str(folder / name))
+        set_nnunet_folders(folder, monkeypatch)
         monkeypatch.setenv("nnUNet_n_proc_DA", "0")
         monkeypatch.setattr(semisupervised_trainer, "default_num_processes", 1)  # worker processes start too slowly
         self.raw = folder / "nnUNet_raw" / DATASET
