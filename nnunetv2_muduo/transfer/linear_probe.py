@@ -1,6 +1,5 @@
 """Linear probing: a pretrained network is frozen, and one layer on top learns to segment."""
 
-import torch
 from torch import nn
 
 from nnunetv2_muduo.errors import UnsupportedError, UserError
