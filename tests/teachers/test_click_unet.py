@@ -226,14 +226,10 @@ def test_a_million_convolutions_are_refused_before_they_are_built() -> None:
 
 def test_prompts_that_do_not_fit_are_refused(teacher: ClickUNet) -> None:
     embedding = teacher.encode(torch.zeros(2, 1, 16, 16, 16))
-    coords, labels, masks = prompts()
-    with pytest.raises(ValueError, match="nothing to decode"):
-        teacher.decode(embedding)
-    with pytest.raises(ValueError, match="come together"):
-        teacher.decode(embedding, coords)
-    with pytest.raises(ValueError, match="coords"):
-        teacher.decode(embedding, coords, labels[:, :2])
-    with pytest.raises(ValueError, match="masks"):
+    *_, masks = prompts()
+    with pytest.raises(
+        ValueError, match="masks"
+    ):  # all other misfits: tests of Sam3D, which checks with the same function
         teacher.decode(embedding, masks=masks[..., :8])
     with pytest.raises(ValueError, match="image has shape"):
         teacher.encode(torch.zeros(1, 1, 16, 16, 8))
