@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from anatomy import load_organ_map, tissues_from_organ_map
 from machine import describe_machine, write_results
 from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 from nnunetv2.preprocessing.normalization.default_normalization_schemes import ZScoreNormalization
@@ -26,7 +27,6 @@ from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnU
 from standin_pool import ORGAN_MAP_NAMES, SPACING_IN_MM
 from tqdm import tqdm
 
-from nnunetv2_muduo.datasets.anatomy import load_organ_map, tissues_from_organ_map
 from nnunetv2_muduo.datasets.body_box import body_box
 from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
 

@@ -97,8 +97,8 @@ def copy_all(files: list[Path], target: Path) -> None:
 def convert_all(source: Path, target: Path, *, copy: bool, every_voxel: bool = False) -> None:
     """One labelled and one validation case, the others unlabelled."""
     wishes = Wishes((source,), "lesions", labelled=Amount(1), validation=Amount(1), copy=copy, every_voxel=every_voxel)
-    plan = plan_conversion(wishes, target / DATASET, log=print, progress=False)
-    convert(plan, preprocessed=None, progress=False)
+    plan = plan_conversion(wishes, target / DATASET, log=print)
+    convert(plan, preprocessed=None)
 
 
 def run_command(source: Path, target: Path, *options: str) -> None:
@@ -142,7 +142,7 @@ def main() -> None:
         if arguments.release is None:
             draw_release(source, arguments.cases)
         draw = Wishes((source,), "lesions", labelled=Amount(1), validation=Amount(1))
-        plan = plan_conversion(draw, folder / "made", log=print, progress=False)
+        plan = plan_conversion(draw, folder / "made", log=print)
         files = [path for job in plan.jobs for path in job.sources.values()]
         megabytes = plan.size_in_bytes() / 1e6
         ways: dict[str, Callable[[Path], None]] = {

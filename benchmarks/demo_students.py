@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from anatomy import load_organ_map, tissues_from_organ_map
 from machine import describe_machine, write_results
 from standin_pool import ORGAN_MAP_NAMES
 from tqdm import tqdm
 
-from nnunetv2_muduo.datasets.anatomy import load_organ_map, tissues_from_organ_map
 from nnunetv2_muduo.datasets.simulated_dataset import finish_dataset, write_scan
 from nnunetv2_muduo.demo.recipe import DemoSize, run_demo, write_phantoms
 from nnunetv2_muduo.evaluation.comparison import Comparison

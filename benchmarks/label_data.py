@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anatomy import body_box, load_organ_map, tissues_from_organ_map
 from finetune_data import organ_numbers
 from label_methods import SPLITS, Size, Split, Unlabelled
 from standin_pool import ORGAN_MAP_NAMES, TARGETS
 from tqdm import tqdm
 
-from nnunetv2_muduo.datasets.anatomy import load_organ_map, tissues_from_organ_map
 from nnunetv2_muduo.datasets.difficulty import HARD
 from nnunetv2_muduo.datasets.simulated_dataset import finish_dataset, write_scan
-from nnunetv2_muduo.datasets.tissues import body_box
 from nnunetv2_muduo.files import link_or_copy, write_text
 
 TEST_MAPS, HELD_OUT_MAPS = range(52, 64), (45, 51)

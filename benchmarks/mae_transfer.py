@@ -52,9 +52,9 @@ def write_datasets(raw: Path, anatomy: Path) -> None:
 
 
 def _write_scan(folder: Path, path: Path, number: int, group: str) -> None:
-    from nnunetv2_muduo.datasets.anatomy import load_organ_map, tissues_from_organ_map
+    from anatomy import body_box, load_organ_map, tissues_from_organ_map
+
     from nnunetv2_muduo.datasets.simulated_dataset import write_scan
-    from nnunetv2_muduo.datasets.tissues import body_box
 
     def draw_tissues(rng: np.random.Generator) -> np.ndarray:
         organ_map = load_organ_map(path, spacing_in_mm=SPACING_IN_MM)

@@ -76,7 +76,7 @@ def main() -> None:
             for _ in range(arguments.repeats):
                 start = perf_counter()
                 result = segment_scan(
-                    image, teacher, modality="CT", targets=targets(number), follow=False, device=device, progress=False
+                    image, teacher, modality="CT", targets=targets(number), follow=False, device=device
                 )
                 write_image(result.labels, Path(folder) / "mask.nii.gz")
                 seconds.append(perf_counter() - start)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from anatomy import load_organ_map, tissues_from_organ_map
 from tqdm import tqdm
 
-from nnunetv2_muduo.datasets.anatomy import load_organ_map, tissues_from_organ_map
 from nnunetv2_muduo.datasets.phantom import draw_phantom
 from nnunetv2_muduo.datasets.simulation import simulate_pet_ct
 from nnunetv2_muduo.datasets.tissues import Tissue

@@ -36,12 +36,11 @@ def make_cases(
     doing: str,
     num_processes: int,
     log: Callable[[str], object],
-    progress: bool,
 ) -> list[Outcome]:
     """Make cases side by side, in any order; `log` hears of what is worth telling, `doing` names the progress bar."""
     outcomes = []
     results = run_jobs(make, jobs, num_processes=num_processes)
-    for outcome in tqdm(results, total=len(jobs), desc=doing, unit="case", disable=not (progress and jobs)):
+    for outcome in tqdm(results, total=len(jobs), desc=doing, unit="case", disable=not jobs):
         outcomes.append(outcome)
         for note in outcome.notes:
             log(f"{outcome.case}: {note}")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import replacing
 
 _SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number; its module's name depends on numpy's version
@@ -26,7 +26,6 @@ NUMPY_NUMBERS = (
     np.dtype,
     *(type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)),
 )
-_MOST_NAMES = 20  # listed of each kind of mismatch
 
 
 def read_checkpoint(path: Path, *, allowed: Iterable[Any] = ()) -> dict[str, Any]:
@@ -132,7 +131,7 @@ def mismatches(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> l
         "unexpected": [name for name in given if name not in expected],
         "of another shape": other_shapes(expected, given),
     }
-    return [f"{len(names)} tensors {kind} ({_listed(names)})" for kind, names in kinds.items() if names]
+    return [f"{len(names)} tensors {kind} ({listed(names, most=20)})" for kind, names in kinds.items() if names]
 
 
 def other_shapes(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
@@ -167,8 +166,3 @@ def _unpacks(path: Path) -> bool:
 def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(2)
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

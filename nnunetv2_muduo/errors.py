@@ -1,6 +1,7 @@
 """What a user meets instead of a traceback: a clear sentence naming the thing and the remedy."""
 
 import errno
+from collections.abc import Iterable, Mapping
 
 _MAKE_ROOM = "make room, or allow it"
 _REMEDIES = {
@@ -20,6 +21,23 @@ class UserError(Exception):
 
 class UnsupportedError(UserError, NotImplementedError):
     """What this package does not do, asked of it; told as every mistake is, with what to use instead."""
+
+
+def listed(names: Iterable[object], *, most: int = 5, separator: str = ", ") -> str:
+    """The first few names, as a sentence takes them, and how many more there are."""
+    texts = [str(name) for name in names]
+    more = f"{separator.rstrip(', ')} and {len(texts) - most} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more
+
+
+def shortened(text: str, *, most: int = 60) -> str:
+    """A text that is no longer than so many letters, cut where it was."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def listed_reasons(reasons: Mapping[str, str]) -> str:
+    """The first few names, each with the reason that there is for it, and how many more there are."""
+    return listed((f"{name} ({reason})" for name, reason in sorted(reasons.items())), separator="; ")
 
 
 def is_no_place(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, shortened
 from nnunetv2_muduo.json_files import is_number, read_json, read_table
 
 Check = Callable[[Any], bool]
@@ -20,7 +20,6 @@ _LARGEST_VALUE = 65535  # of a label map, which nnU-Net keeps in 16 bits
 _HIGHEST_ORDER = 5  # of splines
 _MOST = 1e30  # of any number in plans
 _MOST_DIGITS = 4  # of a channel's number
-_LONGEST_SHOWN = 60
 _LONGEST_ENDING = 30
 
 
@@ -151,9 +150,7 @@ def _can_be_encoded(text: str) -> bool:
 
 def _demand(value: Any, check: Check, path: Path | str, key: str, wanted: str) -> None:
     if not check(value):
-        shown = ascii(value)
-        shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 3]}..."
-        raise UserError(f"{path}: '{key}' is {shown}, but must be {wanted}; correct it.")
+        raise UserError(f"{path}: '{key}' is {shortened(ascii(value))}, but must be {wanted}; correct it.")
 
 
 def _is_text(value: Any) -> bool:

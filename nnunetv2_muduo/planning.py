@@ -20,9 +20,9 @@ from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnu
 from nnunetv2_muduo.plain_configuration import naming_bad_plans
 from nnunetv2_muduo.preset_plans import complete_folder, plans_of_their_own, refuse_mixed_data
 from nnunetv2_muduo.presets import Preset, load_preset
+from nnunetv2_muduo.setting_rules import shown
 from nnunetv2_muduo.settings import Settings, parse_assignment
 
-_LONGEST_SHOWN = 60  # characters of a value in a list of changes
 _TABLES: Mapping[str, type[Settings] | type[MAESettings]] = MappingProxyType({"muduo": Settings, "mae": MAESettings})
 
 
@@ -35,8 +35,8 @@ class Change:
     after: Any
 
     def __str__(self) -> str:
-        old = "(not set)" if self.before is None else _shown(self.before)
-        return f"{self.key}: {old} -> {_shown(self.after)}"
+        old = "(not set)" if self.before is None else shown(self.before)
+        return f"{self.key}: {old} -> {shown(self.after)}"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _kept_in_spite_of(preset: Preset, earlier: Mapping[str, Any], after: Mapping
     own = _settings_in({"muduo": preset.muduo, "mae": preset.mae})
     now = _settings_in(after)
     return [
-        f"kept from before: {key} is {_shown(value)} (the preset has {_shown(own[key]) if key in own else 'none'})"
+        f"kept from before: {key} is {shown(value)} (the preset has {shown(own[key]) if key in own else 'none'})"
         for key, value in _settings_in(earlier).items()
         if now[key] == value and (key not in own or own[key] != value)
     ]
@@ -237,8 +237,3 @@ def _changes(before: Any, after: Any, key: str = "") -> list[Change]:
             before.get(name, {} if isinstance(after.get(name), Mapping) else None), after.get(name), dotted[name]
         )
     ]
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from nnunetv2_muduo.errors import UserError
-
-_LONGEST_SHOWN = 60  # characters of a value that is refused
+from nnunetv2_muduo.errors import UserError, shortened
 
 Table = TypeVar("Table")
 
@@ -158,10 +156,9 @@ def settings_from(table: type[Table], given: Mapping[str, Any]) -> Table:
 def shown(value: Any) -> str:
     """A value the way a plans file (JSON) would show it, cut where it is long."""
     try:
-        text = json.dumps(value)
+        return shortened(json.dumps(value))
     except TypeError:
-        text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+        return shortened(repr(value))
 
 
 def _check(key: str, value: Any, *, rule: Rule, optional: bool) -> None:

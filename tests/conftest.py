@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from nnunet_variables import set_nnunet_folders
 from training_forks import trains_in_forks
 
 
@@ -19,3 +20,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the folder 'shared' beside the project")
     return folder
+
+
+@pytest.fixture
+def nnunet_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own folder, which holds the empty folders that nnU-Net's variables lead to."""
+    return set_nnunet_folders(tmp_path, monkeypatch)

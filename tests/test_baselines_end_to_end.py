@@ -22,9 +22,7 @@ USING_PROCESSES = ("nnUNetv2_extract_fingerprint", "nnUNetv2_preprocess")
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> NNUNetProject:
     project = NNUNetProject(tmp_path_factory.mktemp("nnunet"))
-    write_phantom_dataset(
-        project.raw, labelled=5, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False
-    )
+    write_phantom_dataset(project.raw, labelled=5, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM)
     project.plan_and_preprocess()
     project.muduo("plan", "-d", "221", "--preset", "tiny", "--set", *SETTINGS)
     project.train(TRAINER)

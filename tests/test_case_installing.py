@@ -147,7 +147,7 @@ def test_a_place_that_cannot_be_written_to_ends_the_run(tmp_path, number):
 def test_notes_and_reasons_are_told_case_by_case():
     told: list[str] = []
     known = {"a": Outcome("a", notes=("cut off",)), "b": Outcome("b", reason="empty"), "c": Outcome("c", reason="SUV?")}
-    made = make_cases(known.__getitem__, "abc", doing="making", num_processes=1, log=told.append, progress=False)
+    made = make_cases(known.__getitem__, "abc", doing="making", num_processes=1, log=told.append)
     assert made == list(known.values())
     assert told == ["a: cut off", "b: SKIPPED, empty.", "c: SKIPPED, SUV?"]
 

@@ -26,14 +26,6 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-@pytest.fixture
-def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable in FOLDER_VARIABLES:
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    return tmp_path
-
-
 def command_that(run) -> Command:
     return Command("try", "", "", "", add_arguments=lambda parser: None, run=run)
 
@@ -140,15 +132,15 @@ def test_whatever_the_system_says_of_a_file_is_one_sentence(
     ids=lambda words: words[0],
 )
 def test_a_file_where_a_folder_is_to_be_is_one_sentence(
-    words: list[str], variables: Path, capsys: pytest.CaptureFixture
+    words: list[str], nnunet_folders: Path, capsys: pytest.CaptureFixture
 ):
-    (variables / "file").touch()
-    (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
-    trained = variables / "nnUNet_results" / "Dataset221_Tiny" / "nnUNetTrainerMuDuo__nnUNetPlans__3d_fullres"
+    (nnunet_folders / "file").touch()
+    (nnunet_folders / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
+    trained = nnunet_folders / "nnUNet_results" / "Dataset221_Tiny" / "nnUNetTrainerMuDuo__nnUNetPlans__3d_fullres"
     (trained / "fold_0").mkdir(parents=True)
     (trained / "fold_0" / "checkpoint_final.pth").touch()
-    assert cli.main([*words, str(variables / "file")]) == 2
-    assert f"ERROR: {variables / 'file'}" in capsys.readouterr().err
+    assert cli.main([*words, str(nnunet_folders / "file")]) == 2
+    assert f"ERROR: {nnunet_folders / 'file'}" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes as shells on POSIX have them")
@@ -220,23 +212,25 @@ def test_missing_variables_are_named(no_variables: None, capsys: pytest.CaptureF
 
 
 def test_single_missing_variable_is_named(
-    variables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
-    (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
+    (nnunet_folders / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
     monkeypatch.delenv("nnUNet_preprocessed")
     assert cli.main(["preprocess-unlabelled", "-d", "221"]) == 2
     assert "nnUNet_preprocessed is not set" in capsys.readouterr().err
 
 
-def test_unknown_dataset_is_answered_with_those_there_are(variables: Path, capsys: pytest.CaptureFixture):
-    (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
+def test_unknown_dataset_is_answered_with_those_there_are(nnunet_folders: Path, capsys: pytest.CaptureFixture):
+    (nnunet_folders / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
     assert cli.main(["preprocess-unlabelled", "-d", "222"]) == 2
     assert "no dataset '222'" in (error := capsys.readouterr().err)
     assert "Dataset221_Tiny" in error
 
 
-def test_missing_plans_are_answered_with_the_command_that_makes_them(variables: Path, capsys: pytest.CaptureFixture):
-    (variables / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
+def test_missing_plans_are_answered_with_the_command_that_makes_them(
+    nnunet_folders: Path, capsys: pytest.CaptureFixture
+):
+    (nnunet_folders / "nnUNet_raw" / "Dataset221_Tiny").mkdir()
     assert cli.main(["preprocess-unlabelled", "-d", "Dataset221_Tiny"]) == 2
     assert "nnUNetv2_plan_and_preprocess -d 221" in capsys.readouterr().err
 
@@ -261,8 +255,8 @@ def test_weights_of_an_unknown_teacher_are_answered_with_the_known_ones(
     assert "did you mean sam_med3d_turbo" in capsys.readouterr().err
 
 
-def test_plan_writes_settings_given_in_one_go_or_one_by_one(variables: Path, capsys: pytest.CaptureFixture):
-    folder = variables / "nnUNet_preprocessed" / "Dataset221_Tiny"
+def test_plan_writes_settings_given_in_one_go_or_one_by_one(nnunet_folders: Path, capsys: pytest.CaptureFixture):
+    folder = nnunet_folders / "nnUNet_preprocessed" / "Dataset221_Tiny"
     folder.mkdir()
     (folder / "nnUNetPlans.json").write_text(json.dumps({"configurations": {"3d_fullres": {}}}))
     assert cli.main(["plan", "-d", "221", "--set", "points=5", "fusion=mean", "--set", "seed=1", "-o", "Ours"]) == 0
@@ -270,11 +264,11 @@ def test_plan_writes_settings_given_in_one_go_or_one_by_one(variables: Path, cap
     assert str(folder / "Ours.json") in capsys.readouterr().out
 
 
-def test_export_of_what_was_not_trained_is_one_sentence(variables: Path, capsys: pytest.CaptureFixture):
-    (variables / "nnUNet_results" / "Dataset221_Tiny").mkdir()
-    assert cli.main(["export", "-d", "221", "-o", str(variables / "out")]) == 2
+def test_export_of_what_was_not_trained_is_one_sentence(nnunet_folders: Path, capsys: pytest.CaptureFixture):
+    (nnunet_folders / "nnUNet_results" / "Dataset221_Tiny").mkdir()
+    assert cli.main(["export", "-d", "221", "-o", str(nnunet_folders / "out")]) == 2
     assert "no trained model" in capsys.readouterr().err
-    assert not (variables / "out").exists()
+    assert not (nnunet_folders / "out").exists()
 
 
 def test_a_name_that_no_terminal_can_show_is_shown_as_an_escape(monkeypatch: pytest.MonkeyPatch):

@@ -35,9 +35,7 @@ def rename_case(folder: Path, old: str, new: str) -> None:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> NNUNetProject:
     project = NNUNetProject(tmp_path_factory.mktemp("nnunet"))
-    write_phantom_dataset(
-        project.raw, labelled=5, unlabelled=3, test=1, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False
-    )
+    write_phantom_dataset(project.raw, labelled=5, unlabelled=3, test=1, seed=0, spacing_in_mm=SPACING_IN_MM)
     rename_case(project.raw / "imagesUn", "unlabelled_000", "pat 0.v1")
     rename_case(project.raw / "imagesTs", "test_000", "new pat.1")
     project.plan_and_preprocess()

@@ -35,9 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> NNUNetProject:
 @pytest.fixture(scope="module")
 def pretrained(project: NNUNetProject) -> NNUNetProject:
     """Labelled and unlabelled phantoms that nnU-Net never planned; interrupted once, then continued to the end."""
-    write_phantom_dataset(
-        project.raw, labelled=3, unlabelled=3, test=0, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False
-    )
+    write_phantom_dataset(project.raw, labelled=3, unlabelled=3, test=0, seed=0, spacing_in_mm=SPACING_IN_MM)
     project.planned = project.muduo("plan", "-d", "221", "--preset", str(project.preset))
     project.run("nnUNetv2_extract_fingerprint", "-d", "221", "-np", "1")
     project.run("nnUNetv2_preprocess", "-d", "221", "-plans_name", PLANS, "-c", "3d_fullres", "-np", "1")
@@ -109,7 +107,7 @@ def test_muduo_starts_from_the_pretraining_on_the_presets_plans_and_predicts(pre
 def test_scans_without_any_label_are_planned_and_pretrained_on_in_two_commands(project: NNUNetProject):
     name = "Dataset222_Unlabelled"
     raw = project.paths["nnUNet_raw"] / name
-    write_phantom_dataset(raw, labelled=0, unlabelled=3, test=0, seed=1, spacing_in_mm=SPACING_IN_MM, progress=False)
+    write_phantom_dataset(raw, labelled=0, unlabelled=3, test=0, seed=1, spacing_in_mm=SPACING_IN_MM)
     content = {"channel_names": {"0": "CT", "1": "PET"}, "file_ending": ".nii.gz"}
     (raw / "dataset.json").write_text(json.dumps(content))
     project.muduo("plan", "-d", "222", "--preset", str(project.preset))

@@ -1,4 +1,4 @@
-"""nnU-Net's folders, datasets and plans: found, or missed in one sentence."""
+"""nnU-Net's nnunet_folders, datasets and plans: found, or missed in one sentence."""
 
 import json
 from pathlib import Path
@@ -6,30 +6,22 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES, check_configuration, find_dataset, read_plans
+from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, read_plans
 
 
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable in FOLDER_VARIABLES:
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    return tmp_path
-
-
-def test_dataset_is_found_by_name_and_number_in_any_folder(folders: Path):
-    (folders / "nnUNet_preprocessed" / "Dataset021_Tiny").mkdir()
+def test_dataset_is_found_by_name_and_number_in_any_folder(nnunet_folders: Path):
+    (nnunet_folders / "nnUNet_preprocessed" / "Dataset021_Tiny").mkdir()
     assert find_dataset("Dataset021_Tiny") == find_dataset("21") == find_dataset("021") == "Dataset021_Tiny"
 
 
-def test_number_shared_by_two_datasets_is_refused(folders: Path):
-    (folders / "nnUNet_raw" / "Dataset021_A").mkdir()
-    (folders / "nnUNet_results" / "Dataset021_B").mkdir()
+def test_number_shared_by_two_datasets_is_refused(nnunet_folders: Path):
+    (nnunet_folders / "nnUNet_raw" / "Dataset021_A").mkdir()
+    (nnunet_folders / "nnUNet_results" / "Dataset021_B").mkdir()
     with pytest.raises(UserError, match="Dataset021_A, Dataset021_B"):
         find_dataset("21")
 
 
-def test_nonsense_is_no_dataset(folders: Path):
+def test_nonsense_is_no_dataset(nnunet_folders: Path):
     with pytest.raises(UserError, match="no dataset 'liver'"):
         find_dataset("liver")
 

@@ -13,23 +13,14 @@ from planned_dataset import DATASET, unet_plans, write_planned_dataset
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_settings import MAESettings
-from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.planning import write_muduo_plans
 from nnunetv2_muduo.presets import preset_paths
 
 NAME = "nnUNetPlansPETCTMAE"
 
 
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable in FOLDER_VARIABLES:
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    return tmp_path
-
-
-def write_unlabelled(folders: Path, *, scans: int = 2, dataset_json: dict | None = None) -> Path:
-    raw = folders / "nnUNet_raw" / DATASET
+def write_unlabelled(nnunet_folders: Path, *, scans: int = 2, dataset_json: dict | None = None) -> Path:
+    raw = nnunet_folders / "nnUNet_raw" / DATASET
     (raw / "imagesUn").mkdir(parents=True)
     content = {"channel_names": {"0": "CT", "1": "PET"}, "file_ending": ".nii.gz"}
     (raw / "dataset.json").write_text(json.dumps(dataset_json or content))
@@ -38,15 +29,15 @@ def write_unlabelled(folders: Path, *, scans: int = 2, dataset_json: dict | None
         image.SetSpacing((4.0, 4.0, 6.0))  # x, y, z
         for channel in range(2):
             SimpleITK.WriteImage(image, str(raw / "imagesUn" / f"scan{number}_{channel:04d}.nii.gz"))
-    return folders / "nnUNet_preprocessed" / DATASET
+    return nnunet_folders / "nnUNet_preprocessed" / DATASET
 
 
 def read(path: Path) -> dict:
     return json.loads(path.read_text())
 
 
-def test_the_preset_is_the_published_network_on_the_published_grid(folders):
-    write_planned_dataset(folders / "nnUNet_preprocessed")
+def test_the_preset_is_the_published_network_on_the_published_grid(nnunet_folders):
+    write_planned_dataset(nnunet_folders / "nnUNet_preprocessed")
     written = write_muduo_plans("21", preset="petct_mae")
     manager = PlansManager(str(written.path))
     configuration = manager.get_configuration("3d_fullres")
@@ -61,8 +52,8 @@ def test_the_preset_is_the_published_network_on_the_published_grid(folders):
     assert settings == MAESettings(batch_size=16)  # the defaults are the published numbers
 
 
-def test_plans_of_their_own_leave_nnunets_alone_and_share_no_data(folders):
-    folder = write_planned_dataset(folders / "nnUNet_preprocessed")
+def test_plans_of_their_own_leave_nnunets_alone_and_share_no_data(nnunet_folders):
+    folder = write_planned_dataset(nnunet_folders / "nnUNet_preprocessed")
     before = (folder / "nnUNetPlans.json").read_bytes()
     written = write_muduo_plans("21", preset="petct_mae", assignments=["mae.num_epochs=7", "points=2"])
     assert (written.path, written.plans_name) == (folder / f"{NAME}.json", NAME)
@@ -79,19 +70,19 @@ def test_plans_of_their_own_leave_nnunets_alone_and_share_no_data(folders):
 
 
 @pytest.mark.parametrize("forward", [[1, 0, 2], [2, 0, 1]])  # of sagittal and coronal slices, say
-def test_axes_that_nnunet_transposed_are_the_readers_again(folders, forward):
+def test_axes_that_nnunet_transposed_are_the_readers_again(nnunet_folders, forward):
     plans = unet_plans() | {"transpose_forward": forward, "transpose_backward": np.argsort(forward).tolist()}
     for what, medians in (("spacing", [3.0, 2.0, 4.0]), ("shape", [8, 9, 7])):
         plans[f"original_median_{what}_after_transp"] = [medians[axis] for axis in forward]
-    write_planned_dataset(folders / "nnUNet_preprocessed", plans)
+    write_planned_dataset(nnunet_folders / "nnUNet_preprocessed", plans)
     after = read(write_muduo_plans("21", preset="petct_mae").path)
     assert after["transpose_forward"] == after["transpose_backward"] == [0, 1, 2]
     assert after["original_median_spacing_after_transp"] == [3.0, 2.0, 4.0]
     assert after["configurations"]["3d_fullres"]["median_image_size_in_voxels"] == [8.0, 9.0, 14.0]
 
 
-def test_scans_without_any_label_are_planned_straight_from_the_preset(folders):
-    folder = write_unlabelled(folders)
+def test_scans_without_any_label_are_planned_straight_from_the_preset(nnunet_folders):
+    folder = write_unlabelled(nnunet_folders)
     written = write_muduo_plans("21", preset="petct_mae")
     plans = read(written.path)
     assert plans["image_reader_writer"] == "SimpleITKIO"
@@ -108,19 +99,19 @@ def test_scans_without_any_label_are_planned_straight_from_the_preset(folders):
     assert f"muduo preprocess-unlabelled -d 21 -p {NAME}" in written.summary()
 
 
-def test_labels_that_a_pool_gets_later_reach_the_trainers_when_it_is_planned_again(folders):
-    folder = write_unlabelled(folders)
+def test_labels_that_a_pool_gets_later_reach_the_trainers_when_it_is_planned_again(nnunet_folders):
+    folder = write_unlabelled(nnunet_folders)
     write_muduo_plans("21", preset="petct_mae")
     labelled = {"channel_names": {"0": "CT", "1": "PET"}, "file_ending": ".nii.gz", "numTraining": 3}
     labelled["labels"] = {"background": 0, "lesion": 1}
-    (folders / "nnUNet_raw" / DATASET / "dataset.json").write_text(json.dumps(labelled))
+    (nnunet_folders / "nnUNet_raw" / DATASET / "dataset.json").write_text(json.dumps(labelled))
     write_muduo_plans("21", preset="petct_mae")
     assert read(folder / "dataset.json") == labelled
 
 
 @pytest.mark.parametrize("raw", ["unset", "without the dataset"])
-def test_a_dataset_json_without_a_raw_one_stays(folders, monkeypatch, raw):
-    folder = write_planned_dataset(folders / "nnUNet_preprocessed")
+def test_a_dataset_json_without_a_raw_one_stays(nnunet_folders, monkeypatch, raw):
+    folder = write_planned_dataset(nnunet_folders / "nnUNet_preprocessed")
     before = (folder / "dataset.json").read_bytes()
     if raw == "unset":
         monkeypatch.delenv("nnUNet_raw")
@@ -129,24 +120,26 @@ def test_a_dataset_json_without_a_raw_one_stays(folders, monkeypatch, raw):
 
 
 @pytest.mark.parametrize("channels", [["PET"], ["CT", "PET", "CT late"]])
-def test_every_channel_is_normalised_as_the_preset_does_all(folders, channels):
-    write_unlabelled(folders, dataset_json={"channel_names": dict(enumerate(channels)), "file_ending": ".nii.gz"})
+def test_every_channel_is_normalised_as_the_preset_does_all(nnunet_folders, channels):
+    write_unlabelled(
+        nnunet_folders, dataset_json={"channel_names": dict(enumerate(channels)), "file_ending": ".nii.gz"}
+    )
     configuration = read(write_muduo_plans("21", preset="petct_mae").path)["configurations"]["3d_fullres"]
     assert configuration["normalization_schemes"] == ["ZScoreNormalization"] * len(channels)
     assert configuration["use_mask_for_norm"] == [False] * len(channels)
 
 
-def test_channels_that_a_preset_treats_differently_must_be_as_many(folders):
-    write_unlabelled(folders, dataset_json={"channel_names": {"0": "PET"}, "file_ending": ".nii.gz"})
+def test_channels_that_a_preset_treats_differently_must_be_as_many(nnunet_folders):
+    write_unlabelled(nnunet_folders, dataset_json={"channel_names": {"0": "PET"}, "file_ending": ".nii.gz"})
     preset = read(preset_paths()["petct_mae"])
     preset["configurations"]["3d_fullres"]["normalization_schemes"] = ["ZScoreNormalization", "NoNormalization"]
-    (folders / "own.json").write_text(json.dumps(preset))
+    (nnunet_folders / "own.json").write_text(json.dumps(preset))
     with pytest.raises(UserError, match=r"preset normalises 2 channels.* Dataset021_Tiny has 1"):
-        write_muduo_plans("21", preset=str(folders / "own.json"))
+        write_muduo_plans("21", preset=str(nnunet_folders / "own.json"))
 
 
-def test_settings_are_added_to_the_plans_later(folders):
-    write_unlabelled(folders)
+def test_settings_are_added_to_the_plans_later(nnunet_folders):
+    write_unlabelled(nnunet_folders)
     write_muduo_plans("21", preset="petct_mae")
     written = write_muduo_plans("21", plans_name=NAME, assignments=["mae.ratio=0.75"])
     assert written.path.name == f"{NAME}.json"
@@ -155,8 +148,8 @@ def test_settings_are_added_to_the_plans_later(folders):
     assert "mae.ratio: 0.5 -> 0.75" in written.summary()
 
 
-def test_settings_stay_when_the_preset_is_given_again(folders):
-    write_unlabelled(folders)
+def test_settings_stay_when_the_preset_is_given_again(nnunet_folders):
+    write_unlabelled(nnunet_folders)
     first = ["mae.batch_size=4", "mae.swin=base", "num_epochs=50"]
     write_muduo_plans("21", preset="petct_mae", assignments=first)
     written = write_muduo_plans("21", preset="petct_mae", assignments=["mae.num_epochs=100"])
@@ -176,22 +169,22 @@ def test_settings_stay_when_the_preset_is_given_again(folders):
     assert "mae.num_epochs: 200 -> 100" in written.summary()
 
 
-def test_the_first_time_only_what_was_set_is_told(folders):
-    write_unlabelled(folders)
+def test_the_first_time_only_what_was_set_is_told(nnunet_folders):
+    write_unlabelled(nnunet_folders)
     written = write_muduo_plans("21", preset="petct_mae", assignments=["mae.batch_size=4"])
     assert [str(change) for change in written.changes] == ["mae.batch_size: 16 -> 4"]
     assert "kept" not in written.summary()
 
 
-def test_settings_of_the_plans_that_the_preset_is_based_on_are_named_and_not_taken_over(folders):
-    write_planned_dataset(folders / "nnUNet_preprocessed", unet_plans() | {"muduo": {"points": 5, "seed": 1}})
+def test_settings_of_the_plans_that_the_preset_is_based_on_are_named_and_not_taken_over(nnunet_folders):
+    write_planned_dataset(nnunet_folders / "nnUNet_preprocessed", unet_plans() | {"muduo": {"points": 5, "seed": 1}})
     written = write_muduo_plans("21", preset="petct_mae", assignments=["seed=1"])
     assert read(written.path)["muduo"] == {"seed": 1}
     assert "not taken over from nnUNetPlans.json: points; give them with --set" in written.summary()
 
 
-def test_earlier_plans_with_something_else_for_a_table_of_settings_are_refused(folders):
-    write_unlabelled(folders)
+def test_earlier_plans_with_something_else_for_a_table_of_settings_are_refused(nnunet_folders):
+    write_unlabelled(nnunet_folders)
     path = write_muduo_plans("21", preset="petct_mae").path
     path.write_text(json.dumps(read(path) | {"mae": "0.5"}))
     with pytest.raises(UserError, match=r'plans."mae". must be a table'):
@@ -206,16 +199,16 @@ def test_earlier_plans_with_something_else_for_a_table_of_settings_are_refused(f
         ({"output_name": "nnUNetPlans"}, "not made by muduo plan"),
     ],
 )
-def test_a_refused_call_writes_nothing(folders, options, message):
-    folder = write_planned_dataset(folders / "nnUNet_preprocessed")
+def test_a_refused_call_writes_nothing(nnunet_folders, options, message):
+    folder = write_planned_dataset(nnunet_folders / "nnUNet_preprocessed")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(UserError, match=message):
         write_muduo_plans("21", preset="petct_mae", **options)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_preset_that_preprocesses_differently_into_the_same_folder_is_refused(folders, tmp_path):
-    write_planned_dataset(folders / "nnUNet_preprocessed")
+def test_a_preset_that_preprocesses_differently_into_the_same_folder_is_refused(nnunet_folders, tmp_path):
+    write_planned_dataset(nnunet_folders / "nnUNet_preprocessed")
     preset = tmp_path / "coarse.json"
     preset.write_text(json.dumps({"configurations": {"3d_fullres": {"spacing": [4, 4, 4]}}}))
     for output_name in (None, "nnUNetPlansCoarse"):
@@ -225,8 +218,8 @@ def test_a_preset_that_preprocesses_differently_into_the_same_folder_is_refused(
     write_muduo_plans("21", preset=str(preset), output_name="nnUNetPlansCoarse")
 
 
-def test_statistics_of_labels_are_not_invented(folders, tmp_path):
-    write_unlabelled(folders)
+def test_statistics_of_labels_are_not_invented(nnunet_folders, tmp_path):
+    write_unlabelled(nnunet_folders)
     preset = tmp_path / "ct.json"
     content = unet_plans()["configurations"]["3d_fullres"]
     preset.write_text(json.dumps({"plans_name": "nnUNetPlansCT", "configurations": {"3d_fullres": content}}))
@@ -234,10 +227,10 @@ def test_statistics_of_labels_are_not_invented(folders, tmp_path):
         write_muduo_plans("21", preset=str(preset))
 
 
-def test_a_dataset_without_scans_or_without_channel_names_says_so(folders):
-    write_unlabelled(folders, scans=0, dataset_json={"channel_names": {"0": "CT"}, "file_ending": ".nii.gz"})
+def test_a_dataset_without_scans_or_without_channel_names_says_so(nnunet_folders):
+    write_unlabelled(nnunet_folders, scans=0, dataset_json={"channel_names": {"0": "CT"}, "file_ending": ".nii.gz"})
     with pytest.raises(UserError, match="no scan to plan for"):
         write_muduo_plans("21", preset="petct_mae")
-    (folders / "nnUNet_raw" / DATASET / "dataset.json").write_text("{}")
+    (nnunet_folders / "nnUNet_raw" / DATASET / "dataset.json").write_text("{}")
     with pytest.raises(UserError, match='lacks "channel_names"'):
         write_muduo_plans("21", preset="petct_mae")

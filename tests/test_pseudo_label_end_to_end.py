@@ -63,7 +63,7 @@ def write_prompts(folder: Path, raw: Path) -> None:
 
 def test_stock_nnunet_trains_on_pseudo_labels_and_its_model_prompts_again(environment: dict[str, str], tmp_path: Path):
     raw = Path(environment["nnUNet_raw"]) / SOURCE
-    write_phantom_dataset(raw, labelled=5, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False)
+    write_phantom_dataset(raw, labelled=5, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM)
     write_prompts(tmp_path / "prompts", raw)
     teachers = ["--ct-teacher", "standin_ct", "--pet-teacher", "standin_pet"]
     common = ["-d", "221", *teachers, "-device", "cpu", "--no-figures"]

@@ -27,9 +27,7 @@ PRESET = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> NNUNetProject:
     project = NNUNetProject(tmp_path_factory.mktemp("nnunet"), plans="nnUNetPlansSwin")
-    write_phantom_dataset(
-        project.raw, labelled=2, unlabelled=1, test=1, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False
-    )
+    write_phantom_dataset(project.raw, labelled=2, unlabelled=1, test=1, seed=0, spacing_in_mm=SPACING_IN_MM)
     project.plan_and_preprocess()
     cases = sorted(path.name.removesuffix(".nii.gz") for path in (project.raw / "labelsTr").glob("*.nii.gz"))
     splits = [{"train": cases[:1], "val": cases[1:]}]

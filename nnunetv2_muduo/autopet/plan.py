@@ -14,7 +14,7 @@ from nnunetv2_muduo.autopet.scans import Scan, find_autopet, without_patient
 from nnunetv2_muduo.autopet.sets import Sets, draw_sets
 from nnunetv2_muduo.autopet.target import TARGETS, target_labels
 from nnunetv2_muduo.autopet.usable import Looked, label_files, look_at_headers
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed, listed_reasons
 from nnunetv2_muduo.files import file_stamp
 from nnunetv2_muduo.transfer.few_shot import Amount
 
@@ -26,7 +26,6 @@ FOLDERS: Mapping[str, tuple[str, str | None]] = {
     "unlabelled": ("imagesUn", None),
 }
 A_FIFTH = Amount(20, percent=True)
-_MOST_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -120,14 +119,13 @@ class Plan:
         return sum(path.stat().st_size for job in self.jobs for path in job.sources.values())
 
 
-def plan_conversion(wishes: Wishes, dataset: Path, *, log: Callable[[str], object], progress: bool = True) -> Plan:
+def plan_conversion(wishes: Wishes, dataset: Path, *, log: Callable[[str], object]) -> Plan:
     """Find the scans and their labels, read all headers, draw the sets.
 
     Args:
         wishes: of the user.
         dataset: folder of the dataset to be.
         log: takes a line a case that cannot be used as it should.
-        progress: show a progress bar.
 
     Raises:
         UserError: if nothing fits together or there are not enough cases.
@@ -137,11 +135,11 @@ def plan_conversion(wishes: Wishes, dataset: Path, *, log: Callable[[str], objec
     notes: list[str] = []
     maps, labels = _organs(wishes, scans, notes)  # of all scans: who has one study is not for --only to say
     scans = _wanted(scans, wishes.only, notes)
-    looked = look_at_headers(scans, maps, target=wishes.target, resample=wishes.resample, progress=progress)
+    looked = look_at_headers(scans, maps, target=wishes.target, resample=wishes.resample)
     _tell(looked, log)
     skipped |= looked.unusable | looked.unreadable
     if len(looked.in_draw) == len(looked.unreadable):
-        raise UserError(f"None of the {len(scans)} cases can be used: {_first(skipped)}.")
+        raise UserError(f"None of the {len(scans)} cases can be used: {listed_reasons(skipped)}.")
     patients = {scan.name: scan.patient for scan in looked.in_draw}
     sets = draw_sets(
         patients,
@@ -218,7 +216,7 @@ def _organs(wishes: Wishes, scans: list[Scan], notes: list[str]) -> tuple[dict[s
         return {}, target_labels(wishes.target, None)
     maps, strangers = match_organ_maps(wishes.organs, scans)
     if strangers:
-        shown = ", ".join(str(path.relative_to(wishes.organs)) for path in strangers[:_MOST_TOLD])
+        shown = listed(str(path.relative_to(wishes.organs)) for path in strangers)
         notes.append(f"{len(strangers)} organ map(s) are called like no scan and are not used: {shown}.")
     organs, named = organ_labels(wishes.organs, wishes.organ_names)
     if not named:
@@ -233,7 +231,7 @@ def _check_readable(plan: Plan) -> None:
     for name in ("labelled", "validation"):
         if not plan.cases(name):
             bad = {case: plan.skipped[case] for case in getattr(plan.sets, name)}
-            raise UserError(f"Not one {name} case can be read: {_first(bad)}.")
+            raise UserError(f"Not one {name} case can be read: {listed_reasons(bad)}.")
 
 
 def _job(
@@ -270,8 +268,3 @@ def _job(
         every_voxel=wishes.every_voxel,
         made_from=json.loads(json.dumps(made_from)),
     )
-
-
-def _first(reasons: Mapping[str, str]) -> str:
-    shown = [f"{what}: {reason}" for what, reason in list(reasons.items())[:_MOST_TOLD]]
-    return "; ".join(shown) + ("; ..." if len(reasons) > _MOST_TOLD else "")

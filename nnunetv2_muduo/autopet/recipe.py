@@ -61,7 +61,6 @@ def convert(
     num_processes: int = 1,
     overwrite: bool = False,
     log: Callable[[str], object] = tqdm.write,
-    progress: bool = True,
 ) -> Summary:
     """Make the dataset.
 
@@ -76,7 +75,6 @@ def convert(
         num_processes: cases in work at the same time; 1 works right here.
         overwrite: let finished cases change their set, and replace other splits, which are kept beside the new ones.
         log: takes a line a case that is worth telling of.
-        progress: show a progress bar.
 
     Raises:
         UserError: if there are other cases or splits in the way, there is no room, another run is at work or no case to
@@ -100,7 +98,7 @@ def convert(
         for name in gone:
             remove_case(dataset, record_file(dataset, name))
             record_file(dataset, name).unlink()
-        reasons = _make(plan, left, num_processes=num_processes, log=log, progress=progress)
+        reasons = _make(plan, left, num_processes=num_processes, log=log)
         summary = _finish(plan, kept, reasons, preprocessed, overwrite=overwrite)
         training = len(list((dataset / "imagesTr").glob(f"*_0000{ENDING}")))
         write_description(plan, described, training=training, overwrite=overwrite)
@@ -108,7 +106,7 @@ def convert(
 
 
 def _make(
-    plan: Plan, jobs: Sequence[ConversionJob], *, num_processes: int, log: Callable[[str], object], progress: bool
+    plan: Plan, jobs: Sequence[ConversionJob], *, num_processes: int, log: Callable[[str], object]
 ) -> dict[str, str]:
     """Make cases, those that no training can do without first; case -> reason for those that could not be made.
 
@@ -120,7 +118,7 @@ def _make(
     others = [job for name in ("test", "unlabelled") for job in jobs if which[job.name] == name]
     reasons: dict[str, str] = {}
     for doing, part in (("converting labelled cases", needed), ("converting the others", others)):
-        outcomes = make_cases(convert_case, part, doing=doing, num_processes=num_processes, log=log, progress=progress)
+        outcomes = make_cases(convert_case, part, doing=doing, num_processes=num_processes, log=log)
         bad = {outcome.case: outcome.reason for outcome in outcomes if outcome.reason is not None}
         for case in bad:  # what an earlier run made of it from other files
             remove_case(plan.dataset, record_file(plan.dataset, case))

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from nnunetv2_muduo.autopet.headers import ENDING
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed_reasons
 from nnunetv2_muduo.harmonising.case_finding import find_cases
 from nnunetv2_muduo.harmonising.identifiers import case_identifier, check_encoding
 from nnunetv2_muduo.harmonising.layouts import PRESETS
@@ -68,10 +68,10 @@ def find_autopet(folders: Sequence[Path]) -> tuple[list[Scan], dict[str, str]]:
         check_encoding(*(path.resolve() for path in (scan.ct, scan.pet, scan.lesions) if path is not None))
     _check_each_is_there_once(scans)
     if not scans:
-        shown = "; ".join(f"{what}: {reason}" for what, reason in list(reasons.items())[:5])
+        why = f": {listed_reasons(reasons)}" if reasons else ""
         raise UserError(
-            f"There is no scan in {', '.join(map(str, folders))}{f' ({shown})' if shown else ''}; give the folder that "
-            "holds PETCT_<patient>/<study>/, or the one that holds imagesTr."
+            f"There is no scan in {', '.join(map(str, folders))}{why}; give the folder that holds "
+            "PETCT_<patient>/<study>/, or the one that holds imagesTr."
         )
     return sorted(_patients_made_one(scans), key=lambda scan: scan.name), reasons
 

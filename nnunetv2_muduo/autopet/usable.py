@@ -43,9 +43,7 @@ class Looked:
         return self.unreadable.get(name, of_labels)
 
 
-def look_at_headers(
-    scans: Sequence[Scan], maps: Mapping[str, Path], *, target: str, resample: bool, progress: bool
-) -> Looked:
+def look_at_headers(scans: Sequence[Scan], maps: Mapping[str, Path], *, target: str, resample: bool) -> Looked:
     """Read all headers.
 
     Args:
@@ -53,10 +51,9 @@ def look_at_headers(
         maps: scan's name -> organ map.
         target: one of `TARGETS`.
         resample: whether other grids than the PET's are brought onto it.
-        progress: show a progress bar.
     """
     looked = Looked()
-    for scan in tqdm(scans, desc="reading headers", unit="case", disable=not progress):
+    for scan in tqdm(scans, desc="reading headers", unit="case"):
         _look_at(scan, label_files(scan, maps, target), looked, resample=resample)
     return looked
 

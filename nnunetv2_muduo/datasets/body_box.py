@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nnunetv2_muduo.datasets.boxes import Box, box_around
 from nnunetv2_muduo.errors import UserError
 
 BODY_THRESHOLD_IN_HU = -500.0  # halfway between air and soft tissue
 PADDING_IN_VOXELS = 3
 
 
-def body_box(ct: NDArray, *, padding: int = PADDING_IN_VOXELS) -> tuple[slice, slice, slice]:
+def body_box(ct: NDArray, *, padding: int = PADDING_IN_VOXELS) -> Box:
     """Where the largest component of CT > -500 HU lies, with a margin that ends at the scan's border.
 
     Args:
@@ -24,14 +25,10 @@ def body_box(ct: NDArray, *, padding: int = PADDING_IN_VOXELS) -> tuple[slice, s
         UserError: if no voxel exceeds the threshold.
     """
     tissue = ct > BODY_THRESHOLD_IN_HU
-    if not tissue.any():
+    box = box_around(largest_component(tissue), margin=(padding,) * 3) if tissue.any() else None
+    if box is None:
         raise UserError(f"CT shows nothing above {BODY_THRESHOLD_IN_HU:g} HU, so there is no body to crop to")
-    (found,) = ndimage.find_objects(largest_component(tissue).view(np.uint8))
-    z, y, x = (
-        slice(max(0, along.start - padding), min(size, along.stop + padding))
-        for along, size in zip(found, ct.shape, strict=True)
-    )
-    return z, y, x
+    return box
 
 
 def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -64,7 +64,6 @@ def write_phantom_dataset(
     test: int,
     seed: int,
     spacing_in_mm: tuple[float, float, float] = (8.0, 8.0, 8.0),
-    progress: bool = True,
 ) -> None:
     """Write a PET/CT dataset of phantoms in nnU-Net's raw format, channel 0 CT (HU) and channel 1 PET (SUV).
 
@@ -88,7 +87,7 @@ def write_phantom_dataset(
         for group, group_seed in zip(counts, np.random.SeedSequence(seed).spawn(len(counts)), strict=True)
         for number, case_seed in enumerate(group_seed.spawn(counts[group]))
     ]
-    for group, number, case_seed in tqdm(cases, desc="phantoms", unit="case", disable=not progress):
+    for group, number, case_seed in tqdm(cases, desc="phantoms", unit="case"):
         write_scan(
             folder,
             f"{_NAMES[group]}_{number:03d}",

@@ -5,8 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
+from nnunetv2_muduo.datasets.boxes import Box
+
 Point = tuple[float, float, float]
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 
-import numpy as np
-
 
 class Tissue(IntEnum):
     """The values of a tissue map (uint8 [Z,Y,X]); AIR is outside the body, AIRWAY and BOWEL_GAS are inside it."""
@@ -79,49 +77,3 @@ TISSUE_PROPERTIES: Mapping[Tissue, TissueProperties] = MappingProxyType(
         Tissue.BOWEL_GAS: TissueProperties(-850, 40, 40, 0, 0, 0.8, 0.30, 0.20),
     }
 )
-
-
-def body_box(tissues: np.ndarray, *, margin_in_voxels: int = 2) -> tuple[slice, slice, slice]:
-    """The index box around everything that is not AIR in a tissue map [Z,Y,X], with a margin where there is room.
-
-    The whole map where it is all air.
-    """
-    body = tissues != Tissue.AIR
-    slices = []
-    for axis, size in enumerate(tissues.shape):
-        filled = np.flatnonzero(body.any(axis=tuple(a for a in range(3) if a != axis)))
-        first, last = (int(filled[0]), int(filled[-1])) if filled.size else (0, size - 1)
-        slices.append(slice(max(0, first - margin_in_voxels), min(size, last + 1 + margin_in_voxels)))
-    return slices[0], slices[1], slices[2]
-
-
-_KEYWORDS: tuple[tuple[str, Tissue], ...] = (
-    ("background", Tissue.SOFT),
-    ("spleen", Tissue.SPLEEN),
-    ("kidney", Tissue.KIDNEY),
-    ("liver", Tissue.LIVER),
-    ("bladder", Tissue.BLADDER),
-    ("lung", Tissue.LUNG),
-    ("brain", Tissue.BRAIN),
-    ("heart", Tissue.HEART),
-    ("stomach", Tissue.STOMACH),
-    ("prostate", Tissue.PROSTATE),
-    ("gland", Tissue.GLANDS),
-    ("aorta", Tissue.AORTA),
-    ("bowel", Tissue.BOWEL),
-    ("colon", Tissue.BOWEL),
-    ("duodenum", Tissue.BOWEL),
-    ("trachea", Tissue.AIRWAY),
-    *((bone, Tissue.BONE) for bone in ("bone", "vertebra", "rib", "hip", "sacrum", "femur", "skull", "sternum")),
-)
-
-
-def tissue_named(name: str) -> Tissue | None:
-    """The tissue an organ's name speaks of (`kidney_left` -> KIDNEY; case is ignored), None where no word is known.
-
-    A gall bladder is no urinary bladder: it has no tissue here.
-    """
-    text = name.lower()
-    if "gall" in text:
-        return None
-    return next((tissue for keyword, tissue in _KEYWORDS if keyword in text), None)

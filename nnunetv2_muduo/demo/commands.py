@@ -20,7 +20,6 @@ def run_command(
     log_file: Path,
     environment: Mapping[str, str],
     steps: int = 0,
-    step_marker: str = "Epoch time",
 ) -> None:
     """Run one command to its end.
 
@@ -28,8 +27,7 @@ def run_command(
         command: program and arguments; the program is looked up beside this Python first.
         log_file: everything the command prints is appended here.
         environment: variables set on top of the present ones.
-        steps: how many lines with `step_marker` make the whole run; 0 shows no bar.
-        step_marker: what such a line contains.
+        steps: how many epochs the command trains, each told by a line of nnU-Net's; 0 shows no bar.
 
     Raises:
         UserError: if the command fails; with the end of its output.
@@ -55,7 +53,7 @@ def run_command(
         for line in process.stdout:
             log.write(line)
             tail = [*tail[1 - LINES_SHOWN_ON_FAILURE :], line]
-            if step_marker in line:
+            if "Epoch time" in line:
                 bar.update()
             elif "Prompt generator: none trained" in line:
                 bar.set_description("    training (prompt generator first)")

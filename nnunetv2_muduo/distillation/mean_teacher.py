@@ -8,16 +8,16 @@ from torch import Tensor
 _LEAST_PROBABILITY = 1e-6  # published; keeps the logarithm finite
 
 
-def clipped_noise(shape: torch.Size, *, generator: torch.Generator, std: float = 0.1, limit: float = 0.2) -> Tensor:
-    """Gaussian noise clipped to +-limit, what the averaged student's input is disturbed by (published: 0.1 and 0.2).
+def clipped_noise(shape: torch.Size, *, generator: torch.Generator) -> Tensor:
+    """What the averaged student's input is disturbed by: Gaussian noise of sd 0.1, clipped to +-0.2, as published.
+
+    In the image's own units: z-scores for an image that nnU-Net has normalised.
 
     Args:
         shape: of the image.
         generator: source of the draw; the noise is on its device.
-        std: in the image's own units: z-scores for an image that nnU-Net has normalised.
-        limit: in the same units.
     """
-    return (torch.randn(shape, generator=generator, device=generator.device) * std).clamp_(-limit, limit)
+    return (torch.randn(shape, generator=generator, device=generator.device) * 0.1).clamp_(-0.2, 0.2)
 
 
 def softmax_mse(student: Tensor, teacher: Tensor) -> Tensor:

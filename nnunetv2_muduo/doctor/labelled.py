@@ -6,26 +6,10 @@ from pathlib import Path
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.grids import grid_problem
-from nnunetv2_muduo.doctor.unlabelled import listed
-from nnunetv2_muduo.semisupervised.listed_files import listed_files
+from nnunetv2_muduo.errors import listed_reasons
+from nnunetv2_muduo.semisupervised.training_files import training_files
 
 _NAME = "labelled scans"
-
-
-def training_files(raw_folder: Path, dataset_json: Mapping) -> dict[str, list[Path]]:
-    """Case -> its channels' files and, last, its label map, which need not be there.
-
-    Args:
-        raw_folder: of the dataset.
-        dataset_json: its description; a list of files (`dataset`) stands for imagesTr and labelsTr, as in nnU-Net.
-    """
-    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-
-    if (found := listed_files(raw_folder, dataset_json)) is not None:
-        return {case: [*files.images, files.label] for case, files in found.items()}
-    images, ending = raw_folder / "imagesTr", dataset_json["file_ending"]
-    scans = find_scans(images, ending)[0] if images.is_dir() else {}
-    return {case: [*channels, raw_folder / "labelsTr" / f"{case}{ending}"] for case, channels in scans.items()}
 
 
 def check_labelled_grids(raw_folder: Path, dataset_json: Mapping, *, reader: str) -> list[Check]:
@@ -42,10 +26,10 @@ def check_labelled_grids(raw_folder: Path, dataset_json: Mapping, *, reader: str
     problems = {
         case: grid_problem(there, reader=reader)
         for case, its in files.items()
-        if (there := [file for file in its if file.is_file()])
+        if (there := [file for file in (*its.images, its.label) if file.is_file()])
     }
     bad = {case: problem for case, problem in problems.items() if problem}
     if bad:
         remedy = "see whether images and labels fit in a viewer, and resample one onto the other (muduo harmonise does)"
-        return [warn(_NAME, f"{len(bad)} of {len(files)} lie on several grids: {listed(bad)}", remedy)]
+        return [warn(_NAME, f"{len(bad)} of {len(files)} lie on several grids: {listed_reasons(bad)}", remedy)]
     return [ok(_NAME, f"{len(files)}, each on one grid")] if files else []

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.doctor.check import Check, warn
-from nnunetv2_muduo.doctor.labelled import training_files
-from nnunetv2_muduo.doctor.unlabelled import listed, sorted_scans
+from nnunetv2_muduo.doctor.unlabelled import sorted_scans
+from nnunetv2_muduo.errors import listed_reasons
 from nnunetv2_muduo.files import sha256_of
+from nnunetv2_muduo.semisupervised.training_files import training_files
 
 _SAMPLE_IN_BYTES = 4096
 
@@ -32,19 +33,15 @@ def check_twins(raw_folder: Path, preprocessed_folder: Path, dataset_json: dict)
     }
     if not twins:
         return []
-    found = f"{len(twins)} unlabelled scan(s) are the same as labelled or test ones: {listed(twins)}"
+    found = f"{len(twins)} unlabelled scan(s) are the same as labelled or test ones: {listed_reasons(twins)}"
     return [warn("twins", found, "take them out of imagesUn, if labelled and test scans are to be unseen ones")]
 
 
 def _others(raw_folder: Path, dataset_json: dict, *, unlabelled: dict[str, Path]) -> list[Path]:
     """First channels of the labelled and the test cases, but for labelled ones that are unlabelled scans by name."""
-    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-
-    labelled = training_files(raw_folder, dataset_json)
-    folder = raw_folder / "imagesTs"
-    tests = find_scans(folder, dataset_json["file_ending"])[0] if folder.is_dir() else {}
-    others = [files[0] for case, files in labelled.items() if case not in unlabelled]
-    return [file for file in (*others, *(files[0] for files in tests.values())) if file.is_file()]
+    labelled, tests = (training_files(raw_folder, dataset_json, split=split) for split in ("Tr", "Ts"))
+    others = [*(files for case, files in labelled.items() if case not in unlabelled), *tests.values()]
+    return [file for files in others for file in files.images[:1] if file.is_file()]
 
 
 def _look(file: Path) -> tuple[int, bytes]:

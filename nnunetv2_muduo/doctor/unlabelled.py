@@ -1,15 +1,13 @@
 """Are the unlabelled scans fit for use, and are they preprocessed?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
 from nnunetv2_muduo.doctor.grids import grid_problem
-from nnunetv2_muduo.errors import UserError
-
-SHOWN = 5  # names listed before "and N more"
+from nnunetv2_muduo.errors import UserError, listed_reasons
 
 
 def check_scans(raw_folder: Path, preprocessed_folder: Path, dataset_json: dict, *, reader: str) -> Check:
@@ -29,9 +27,9 @@ def check_scans(raw_folder: Path, preprocessed_folder: Path, dataset_json: dict,
         found = f"{folder} {'holds no scans' if folder.is_dir() else 'does not exist'}"
         return fail(name, found, f"put scans there as {{case}}_0000{ending}, {{case}}_0001{ending}, ...")
     if not good:
-        return fail(name, f"none of {len(bad)} can be used: {listed(bad)}", "correct or replace them")
+        return fail(name, f"none of {len(bad)} can be used: {listed_reasons(bad)}", "correct or replace them")
     if bad:
-        found = f"{len(good)} in order, {len(bad)} not: {listed(bad)}"
+        found = f"{len(good)} in order, {len(bad)} not: {listed_reasons(bad)}"
         return warn(name, found, "correct or remove these; training goes on without them")
     return ok(name, f"{len(good)} in {folder}")
 
@@ -95,10 +93,3 @@ def count_fresh(
     folder = unlabelled_folder(plans, configuration, preprocessed_folder)
     ready = sum(is_fresh(folder, case, source_stamp(files, fingerprint)) for case, files in scans.items())
     return ready, len(scans)
-
-
-def listed(reasons: Mapping[str, str]) -> str:
-    """Names with reasons, the first few of them."""
-    shown = [f"{name} ({reason})" for name, reason in sorted(reasons.items())[:SHOWN]]
-    more = len(reasons) - len(shown)
-    return "; ".join(shown) + (f"; and {more} more" if more else "")

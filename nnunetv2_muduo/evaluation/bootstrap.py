@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_DRAWS = 10_000
+_ENDS_IN_PER_CENT = (2.5, 97.5)  # of the 95 % interval
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -21,10 +24,8 @@ class Interval:
     cases: np.ndarray
 
 
-def bootstrap_means(
-    differences: np.ndarray, *, seed: int, resamples: int = 10_000, confidence: float = 0.95
-) -> Interval:
-    """Mean over cases of each organ, and the mean of these means, with percentile bootstrap intervals.
+def bootstrap_means(differences: np.ndarray, *, seed: int) -> Interval:
+    """Mean over cases of each organ, and the mean of these means, with 95 % percentile bootstrap intervals.
 
     Whole cases are drawn with replacement, so that organs of one patient stay together (Efron and Tibshirani 1993,
     chapter 13). An organ that none of the drawn cases has is left out of that draw.
@@ -32,19 +33,16 @@ def bootstrap_means(
     Args:
         differences: [N, K] one value for each case and organ; NaN where there is none.
         seed: of the draws.
-        resamples: how many draws.
-        confidence: of the two-sided interval, in (0, 1).
     """
     there = ~np.isnan(differences)
     cases = np.append(there.sum(0), there.any(1).sum())
     mean = _means(np.ones((1, len(differences))), differences)[0]
     drawn = np.random.default_rng(seed).multinomial(
-        len(differences), np.full(len(differences), 1 / len(differences)), size=resamples
+        len(differences), np.full(len(differences), 1 / len(differences)), size=_DRAWS
     )
-    tails = (50 * (1 - confidence), 50 * (1 + confidence))
     statistics = _means(drawn.astype(float), differences)
     ends = [
-        np.nanpercentile(column, tails) if count > 1 else (np.nan, np.nan)
+        np.nanpercentile(column, _ENDS_IN_PER_CENT) if count > 1 else (np.nan, np.nan)
         for column, count in zip(statistics.T, cases, strict=True)
     ]
     low, high = np.array(ends).T

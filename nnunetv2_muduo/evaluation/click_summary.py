@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from nnunetv2_muduo.evaluation.markdown import markdown_table
+
 
 @dataclass(frozen=True)
 class ClickRow:
@@ -82,9 +84,7 @@ class ClickSummary:
 
     def as_table(self) -> str:
         """Markdown: an organ a row with its number of cases, a number of clicks a column; the mean of organs last."""
-        header = [f"{n} click{'s' if n > 1 else ''}" for n in self.clicks]
-        lines = [f"| Dice | n | {' | '.join(header)} |", "|---" * (len(header) + 2) + "|"]
+        head = ["Dice", "n", *(f"{n} click{'s' if n > 1 else ''}" for n in self.clicks)]
         rows = [(organ, str(self.cases(organ)), values) for organ, values in zip(self.organs, self.dice, strict=True)]
-        for name, count, values in [*rows, ("**mean of organs**", "", self.mean)]:
-            lines.append(f"| {name} | {count} | {' | '.join(f'{value:.3f}' for value in values)} |")
-        return "\n".join(lines)
+        rows.append(("**mean of organs**", "", self.mean))
+        return markdown_table(head, [[name, count, *(f"{value:.3f}" for value in row)] for name, count, row in rows])

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from nnunetv2_muduo.evaluation.folders import evaluate_folders
+from nnunetv2_muduo.evaluation.markdown import markdown_table
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.evaluation.task import Task
 
 
@@ -26,19 +28,16 @@ class Comparison:
 
     def mean_per_organ(self, method: str) -> np.ndarray:
         """[K] mean over the cases."""
-        return np.nanmean(self.dice[method], axis=0)
+        return mean_of(self.dice[method], axis=0)
 
     def as_table(self) -> str:
         """Markdown: an organ a row, a method a column, the mean over cases; the last method against the first."""
-        methods = list(self.dice)
-        lines = [f"| Dice | {' | '.join(methods)} | difference |", "|---" * (len(methods) + 2) + "|"]
-        columns = {method: self.mean_per_organ(method) for method in methods}
-        rows = [(organ, [columns[m][k] for m in methods]) for k, organ in enumerate(self.organs)]
-        rows.append(("**mean**", [float(np.nanmean(columns[m])) for m in methods]))
-        for organ, values in rows:
-            cells = " | ".join(f"{value:.3f}" for value in values)
-            lines.append(f"| {organ} | {cells} | {values[-1] - values[0]:+.3f} |")
-        return "\n".join(lines)
+        columns = [(*means, mean_of(means)) for means in map(self.mean_per_organ, self.dice)]
+        rows = [
+            [organ, *(f"{value:.3f}" for value in values), f"{values[-1] - values[0]:+.3f}"]
+            for organ, *values in zip((*self.organs, "**mean**"), *columns, strict=True)
+        ]
+        return markdown_table(["Dice", *self.dice, "difference"], rows)
 
 
 def compare_predictions(

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from nnunetv2_muduo.evaluation.comparison import Comparison, method_colours
 from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
+from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, fullest_slice, show_slice
 
 
 @plain_style
@@ -40,18 +41,14 @@ def draw_comparison(
     figure = plt.figure(figsize=(4.2 * columns, 12), constrained_layout=True)
     grid = figure.add_gridspec(2, columns, height_ratios=(1, 1.6))
     _draw_bars(figure.add_subplot(grid[0, :]), comparison)
-    y = int((label_maps["reference"] > 0).sum(axis=(0, 2)).argmax())
+    y = fullest_slice(label_maps["reference"] > 0, 1)
     for column, (name, labels) in enumerate(label_maps.items()):
         axis = figure.add_subplot(grid[1, column])
-        axis.imshow(ct[::-1, y], cmap="gray", vmin=-160, vmax=240, aspect=aspect)
+        show_slice(axis, ct[::-1, y], "CT", aspect=aspect, title=f"{name}, case {case}")
         overlay = np.ma.masked_equal(labels[::-1, y], 0)
         axis.imshow(overlay, cmap="tab10", vmin=0, vmax=10, alpha=0.55, aspect=aspect, interpolation="nearest")
-        axis.set_title(f"{name}, case {case}")
-        axis.set_axis_off()
     axis = figure.add_subplot(grid[1, columns - 1])
-    axis.imshow(pet[::-1, y], cmap="gray_r", vmin=0, vmax=6, aspect=aspect)
-    axis.set_title("PET, SUV 0 to 6")
-    axis.set_axis_off()
+    show_slice(axis, pet[::-1, y], "PET", aspect=aspect, title="PET, SUV {1:g} to {2:g}".format(*WINDOWS["PET"]))
     save_figure(figure, path)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunetv2_muduo.evaluation.bootstrap import Interval, bootstrap_means
-from nnunetv2_muduo.evaluation.results import Evaluation, mean_of
+from nnunetv2_muduo.evaluation.means import mean_of
+from nnunetv2_muduo.evaluation.results import Evaluation
 
 _AT_BEST = {"Dice": 1.0, "IoU": 1.0, "HD95": 0.0, "ASD": 0.0}
 

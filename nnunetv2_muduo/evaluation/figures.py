@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from nnunetv2_muduo.evaluation.means import mean_of
+from nnunetv2_muduo.evaluation.scan_slices import axial_and_coronal, fullest_slice, outline, show_slice
 from nnunetv2_muduo.files import replacing
 
 SOURCE_COLOURS = {
@@ -97,20 +99,15 @@ def draw_patch(
         title: what patch this is.
         spacing_in_mm: (z, y, x).
     """
-    z, y, _ = _slices_with_most(masks, ct.shape)
-    planes = {
-        "axial": (lambda v: v[..., z, :, :], spacing_in_mm[1] / spacing_in_mm[2]),
-        "coronal": (lambda v: v[..., ::-1, y, :], spacing_in_mm[0] / spacing_in_mm[2]),
-    }
+    counts = sum((organs.any(0).astype(int) for organs in masks.values()), start=np.zeros(ct.shape, dtype=int))
+    planes = axial_and_coronal(fullest_slice(counts, 0), fullest_slice(counts, 1), spacing_in_mm)
     figure, axes = plt.subplots(2, 2, figsize=(13, 13), constrained_layout=True)
-    for row, (plane, (cut, aspect)) in enumerate(planes.items()):
-        axes[row, 0].imshow(cut(ct), cmap="gray", vmin=-160, vmax=240, aspect=aspect)
-        axes[row, 1].imshow(cut(pet), cmap="gray_r", vmin=0, vmax=6, aspect=aspect)
-        for axis, modality in zip(axes[row], ("CT", "PET"), strict=True):
-            axis.set_title(f"{modality}, {plane}")
-            axis.set_axis_off()
+    for row, (plane, (cut, aspect)) in zip(axes, planes.items(), strict=True):
+        for axis, modality, volume in zip(row, ("CT", "PET"), (ct, pet), strict=True):
+            show_slice(axis, cut(volume), modality, aspect=aspect, title=f"{modality}, {plane}")
             for name, organs in masks.items():
-                _draw_contours(axis, cut(organs), SOURCE_COLOURS[name], SOURCE_STYLES[name])
+                for mask in cut(organs):
+                    outline(axis, mask, SOURCE_COLOURS[name], style=SOURCE_STYLES[name])
     handles = [Line2D([], [], color=SOURCE_COLOURS[name], ls=SOURCE_STYLES[name], label=name) for name in masks]
     figure.legend(handles=handles, loc="outside lower center", ncols=max(1, len(handles)))
     figure.suptitle(title)
@@ -124,25 +121,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_contours(axis: Axes, organs: np.ndarray, colour: str, style: str) -> None:
-    for mask in organs:
-        if mask.any() and not mask.all():
-            axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.4)
-
-
-def _slices_with_most(masks: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """The slice along each axis that cuts the largest area of all masks together; the middle where there is none."""
-    total = sum((mask.any(0).astype(int) for mask in masks.values()), start=np.zeros(shape, dtype=int))
-    counts = [total.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
-    z, y, x = (int(count.argmax()) if count.any() else len(count) // 2 for count in counts)
-    return z, y, x
-
-
-def _mean_over_organs(values: Sequence) -> np.ndarray:
-    rows = [np.atleast_1d(np.asarray(value, dtype=float)) for value in values]
-    return np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in rows])
-
-
 def _finite(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     epochs = np.flatnonzero(np.isfinite(values))
     return epochs, values[epochs]
@@ -150,7 +128,7 @@ def _finite(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_reports(axis: Axes, logged: Mapping[str, Sequence], sources: Sequence[str]) -> None:
     for source in sources:
-        epochs, values = _finite(_mean_over_organs(logged[f"report_{source}"]))
+        epochs, values = _finite(np.array([mean_of(dice) for dice in logged[f"report_{source}"]]))
         axis.plot(epochs, values, marker="o", label=source.replace("_", " "))
     _finish(axis, "mean Dice on labelled patches", upper=1.0)
 

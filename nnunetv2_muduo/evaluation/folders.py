@@ -8,14 +8,12 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.scan_io import check_same_grid
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.evaluation.label_maps import find_cases, read_labels
 from nnunetv2_muduo.evaluation.organ_metrics import measure_case
 from nnunetv2_muduo.evaluation.results import CaseResult, Evaluation
 from nnunetv2_muduo.evaluation.task import Task
 from nnunetv2_muduo.worker_pool import run_jobs
-
-_NAMED = 5  # so many missing files are named in a message
 
 
 @dataclass(frozen=True)
@@ -80,16 +78,13 @@ def _cases(
         if len(missing) == len(references):
             raise UserError(f"No prediction in {folder} has the name of a reference in {reference_folder}.")
         if missing and not only_predicted:
-            shown = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
             raise UserError(
-                f"{folder} has no prediction of {len(missing)} case(s) ({shown}); predict them, or evaluate the others "
-                "with --chill."
+                f"{folder} has no prediction of {len(missing)} case(s) ({listed(missing)}); predict them, or evaluate "
+                "the others with --chill."
             )
         extra = sorted(predicted.difference(references))
         if extra:
-            print(
-                f"{method}: {len(extra)} prediction(s) without a reference are left out ({', '.join(extra[:_NAMED])})."
-            )
+            print(f"{method}: {len(extra)} prediction(s) without a reference are left out ({listed(extra)}).")
         cases = [case for case in cases if case in predicted]
     if not cases:
         raise UserError("There is no case that all methods have predicted; predict the same cases with each.")

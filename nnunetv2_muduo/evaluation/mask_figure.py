@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.evaluation.figures import save_figure
+from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, outline
 
-WINDOWS = {"CT": ("gray", -160.0, 240.0), "PET": ("gray_r", 0.0, 8.0)}  # HU, SUV
 _MOST_ROWS = 8  # a page of small pictures helps nobody
 _MARGIN_IN_MM = 60.0  # around the target
 _PLANES = ("axial", "coronal", "sagittal")
@@ -45,12 +45,11 @@ def draw_masks(
         for axis, (plane, panel) in enumerate(zip(_PLANES, row, strict=True)):
             across = [other for other in range(3) if other != axis]
             cut = [box[0], box[1], box[2]]
-            picture, outline = (np.take(v, middle[axis], axis)[tuple(cut[a] for a in across)] for v in (scan, mask))
+            picture, cut_mask = (np.take(v, middle[axis], axis)[tuple(cut[a] for a in across)] for v in (scan, mask))
             aspect = spacing_in_mm[across[0]] / spacing_in_mm[across[1]]
             origin = "upper" if plane == "axial" else "lower"
             panel.imshow(picture, cmap=cmap, vmin=low, vmax=high, aspect=aspect, origin=origin)
-            if outline.any() and not outline.all():
-                panel.contour(outline.astype(float), levels=[0.5], colors=["tab:red"], linewidths=1.5)
+            outline(panel, cut_mask, "tab:red")
             for *position, foreground in points.get(label, ()):
                 if abs(position[axis] - middle[axis]) <= 1.5:
                     up, along = (position[a] - cut[a].start for a in across)

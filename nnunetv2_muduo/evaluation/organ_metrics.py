@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 from scipy.ndimage import find_objects
 
+from nnunetv2_muduo.datasets.boxes import joint_box
 from nnunetv2_muduo.evaluation.lesions import untouched_voxels
 from nnunetv2_muduo.evaluation.overlap import Overlap
 from nnunetv2_muduo.evaluation.surfaces import surface_distances
@@ -14,6 +15,7 @@ from nnunetv2_muduo.evaluation.surfaces import surface_distances
 FOUND, MISSED, HALLUCINATED, ABSENT = "found", "missed", "hallucinated", "absent"
 STATUSES = (FOUND, MISSED, HALLUCINATED, ABSENT)
 _MM3_PER_ML = 1000.0
+_ONE_VOXEL = (slice(0, 1),) * 3  # stands for the box of what is nowhere
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def measure_case(
     boxes = [find_objects(labels) for labels in (prediction, reference)]
     measured = {}
     for organ, labels in organs.items():
-        box = _enclosing([found[n - 1] for found in boxes for n in labels if n <= len(found)], axes=reference.ndim)
+        there = [found[n - 1] for found in boxes for n in labels if n <= len(found) and found[n - 1] is not None]
+        box = joint_box(there or [_ONE_VOXEL])
         masks = (_mask(prediction[box], labels), _mask(reference[box], labels))
         measured[organ] = _measure(*masks, voxels=voxels, spacing_in_mm=spacing_in_mm, lesion=organ in lesions)
     return measured
@@ -112,11 +115,3 @@ def _measure(
 
 def _mask(labels: np.ndarray, wanted: tuple[int, ...]) -> np.ndarray:
     return labels == wanted[0] if len(wanted) == 1 else np.isin(labels, wanted)
-
-
-def _enclosing(boxes: Sequence[tuple[slice, ...] | None], *, axes: int) -> tuple[slice, ...]:
-    """The box around all of those that are there; one voxel where none is."""
-    there = [box for box in boxes if box is not None]
-    if not there:
-        return (slice(0, 1),) * axes
-    return tuple(slice(min(s.start for s in along), max(s.stop for s in along)) for along in zip(*there, strict=True))

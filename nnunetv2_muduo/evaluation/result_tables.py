@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nnunetv2_muduo.evaluation.differences import Difference
+from nnunetv2_muduo.evaluation.markdown import markdown_table
 from nnunetv2_muduo.evaluation.organ_metrics import FOUND, HALLUCINATED, MISSED
 from nnunetv2_muduo.evaluation.results import DISTANCES, Evaluation
 
@@ -40,7 +41,7 @@ def results_table(evaluation: Evaluation) -> str:
     ]
     rows.append(["**mean**", *(str(count.sum()) for count in counts), *(_overall(evaluation, m) for m in columns)])
     head = ["organ", "found", "missed", "made up", *(title for title, _ in columns.values())]
-    return f"{_markdown(head, rows)}\n\n{_note(evaluation)}"
+    return f"{markdown_table(head, rows)}\n\n{_note(evaluation)}"
 
 
 def difference_tables(differences: Sequence[Difference]) -> str:
@@ -56,7 +57,7 @@ def _difference_table(differences: Sequence[Difference]) -> str:
     names = (*differences[0].organs, "**mean**")
     rows = [[name, *(_interval(difference, k) for difference in differences)] for k, name in enumerate(names)]
     head = ["organ", *((_COLUMNS | _LESION_COLUMNS)[difference.metric][0] for difference in differences)]
-    return _markdown(head, rows)
+    return markdown_table(head, rows)
 
 
 def _interval(difference: Difference, k: int) -> str:
@@ -85,16 +86,4 @@ def _note(evaluation: Evaluation) -> str:
         "± over the cases' means.\n"
         f"Organs missed, or made up where the reference has none, have Dice 0 and {_RULES[evaluation.missed]} "
         f"({' and '.join(DISTANCES)} of single cases: inf)."
-    )
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Padded, so that it can be read in a terminal as well."""
-    widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "| "
-        + " | ".join(c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(line, widths, strict=True)))
-        + " |"
-        for line in lines
     )

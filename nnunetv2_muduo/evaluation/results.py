@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.evaluation.organ_metrics import ABSENT, OrganMetrics
 from nnunetv2_muduo.evaluation.task import Task
 
@@ -79,14 +80,6 @@ class Evaluation:
     def counts(self, status: str) -> np.ndarray:
         """[K] in how many cases an organ is found, missed, hallucinated or absent."""
         return np.array([sum(case.organs[organ].status == status for case in self.cases) for organ in self.task.organs])
-
-
-def mean_of(values: np.ndarray, *, axis: int) -> np.ndarray:
-    """Mean of what is not NaN; NaN, without a warning, where all is."""
-    there = ~np.isnan(values)
-    count = np.asarray(there.sum(axis))
-    total = np.asarray(np.where(there, values, 0.0).sum(axis))
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def deviation_of(values: np.ndarray) -> np.ndarray:

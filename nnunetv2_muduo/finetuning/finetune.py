@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import torch
 
 from nnunetv2_muduo.datasets.tiff_spacing import told_of_unknown_orientation
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.evaluation.teacher_progress import draw_teacher_progress
 from nnunetv2_muduo.files import clear_away_left_behind, write_text
 from nnunetv2_muduo.finetuning.case_store import StoredCases, store_cases
@@ -86,8 +86,8 @@ def finetune_teacher(
     if aside := trained_by_no_fold(plan.learning):
         log(
             f"WARNING: the splits of nnU-Net train on none of {len(aside)} of the cases to learn from "
-            f"({', '.join(aside[:3])}{', ...' if len(aside) > 3 else ''}): a student of these splits would be measured "
-            "on what its teacher has seen. Give its fold with -f."
+            f"({listed(aside)}): a student of these splits would be measured on what its teacher has seen. Give its "
+            "fold with -f."
         )
     stored = _store(plan, output / CASES, modality=job.modality, workers=workers)
     state = _train(plan, stored, output, val_crops=job.val_crops, title=name, device=device, log=log)

@@ -13,7 +13,7 @@ from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, 
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
 from nnunetv2_muduo.semisupervised.channels import find_channel
-from nnunetv2_muduo.semisupervised.listed_files import listed_files
+from nnunetv2_muduo.semisupervised.training_files import listed_files
 
 
 @dataclass(frozen=True)

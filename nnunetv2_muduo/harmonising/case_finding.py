@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.harmonising.layouts import Layout
 
 _DICOM_MARK = (128, b"DICM")
@@ -114,7 +114,7 @@ def _is_dicom(file: Path) -> bool:
 def _problem(ct: Sequence[Path], pet: Sequence[Path], label: Sequence[Path], layout: Layout) -> str | None:
     for what, found, patterns in (("CT", ct, layout.ct), ("PET", pet, layout.pet), ("label", label, layout.label)):
         if len(found) > 1:
-            names = ", ".join(path.name for path in found[:3]) + (", ..." if len(found) > 3 else "")
+            names = listed(path.name for path in found)
             remedy = "name their folder" if _is_dicom(found[0]) else "narrow the pattern, or give each case a folder"
             return f"{len(found)} files could be its {what} ({names}); {remedy}"
         if not found and what != "label":

@@ -37,7 +37,7 @@ def put_back(mask: sitk.Image, record: CaseRecord) -> sitk.Image:
 
 
 def put_all_back(
-    masks: Path, record_file: Path, output: Path, *, log: Callable[[str], object] = tqdm.write, progress: bool = True
+    masks: Path, record_file: Path, output: Path, *, log: Callable[[str], object] = tqdm.write
 ) -> tuple[Path, ...]:
     """Put back all masks of a folder that are called like a case of the record; returns what was written.
 
@@ -63,7 +63,7 @@ def put_all_back(
         log(f"{len(strangers)} file(s) are called like no case of {record_file.name}: {', '.join(strangers)}.")
     clear_away_left_behind(output)
     written = []
-    for file, record in tqdm(known.items(), desc="putting back", unit="mask", disable=not progress):
+    for file, record in tqdm(known.items(), desc="putting back", unit="mask"):
         try:
             write_image(put_back(read_image(file), record), output / file.name)
         except UserError as error:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.case_installing import make_cases
 from nnunetv2_muduo.datasets.suv import Injection
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed_reasons
 from nnunetv2_muduo.files import clear_away_left_behind
 from nnunetv2_muduo.harmonising.case import CaseJob, harmonise_case, job_options
 from nnunetv2_muduo.harmonising.case_finding import FoundCase, find_cases
@@ -29,7 +29,6 @@ from nnunetv2_muduo.harmonising.record import (
 )
 from nnunetv2_muduo.run_lock import only_run
 
-_SHOWN = 5
 _STILL_THERE = " (what an earlier run made of it is still in the dataset)"
 
 
@@ -65,7 +64,6 @@ def harmonise(
     suv_table: Mapping[str, Injection] | None = None,
     num_processes: int = 1,
     log: Callable[[str], object] = tqdm.write,
-    progress: bool = True,
 ) -> Summary:
     """Put all cases of a folder into a dataset: labelled ones into imagesTr and labelsTr, others into imagesUn.
 
@@ -82,7 +80,6 @@ def harmonise(
         suv_table: of `read_suv_table`; names cases by identifier or by folder below `source`.
         num_processes: cases in work at the same time; 1 works right here.
         log: takes a line a case that is worth telling of, and the summary.
-        progress: show a progress bar.
 
     Raises:
         UserError: if there is no case, none can be used, names collide, the labels' values are not named, another run
@@ -96,7 +93,7 @@ def harmonise(
         jobs = _jobs(cases, dataset, options, centre, suv_table)
         for unused in _unused(suv_table or {}, jobs):
             log(f"The SUV values name '{unused}', which is no case here.")
-        summary, recorded = _make(jobs, dataset, skipped, num_processes=num_processes, log=log, progress=progress)
+        summary, recorded = _make(jobs, dataset, skipped, num_processes=num_processes, log=log)
     _report(summary, log)
     if others := _made_otherwise(recorded, options):
         log(
@@ -113,7 +110,6 @@ def _make(
     *,
     num_processes: int,
     log: Callable[[str], object],
-    progress: bool,
 ) -> tuple[Summary, dict[str, CaseRecord]]:
     """Make the cases that are not finished, and dataset.json; the records are those of the whole dataset."""
     records = records_of_cases(dataset.folder)
@@ -122,9 +118,7 @@ def _make(
     kept = {job.case for job in usable if is_finished(dataset.folder, records.get(job.case), job.made_from)}
     left = [job for job in usable if job.case not in kept]
     try:
-        outcomes = make_cases(
-            harmonise_case, left, doing="harmonising", num_processes=num_processes, log=log, progress=progress
-        )
+        outcomes = make_cases(harmonise_case, left, doing="harmonising", num_processes=num_processes, log=log)
     finally:
         clear_away_left_behind(dataset.folder)
         recorded = gather_records(dataset.folder)
@@ -152,7 +146,8 @@ def _found_cases(
         raise UserError(f"{source} lies within the dataset itself; name the folder with the original scans.")
     found, skipped = find_cases(source, layout)
     if not found:
-        raise UserError(f"There is no case with CT and PET in {source}{_first_reasons(skipped)}.")
+        bad = f": {listed_reasons(skipped)}" if skipped else ""
+        raise UserError(f"There is no case with CT and PET in {source}{bad}.")
     if not with_labels:
         found = [replace(case, label=None) for case in found]
     _check_labels_are_named(found, dataset)
@@ -236,11 +231,6 @@ def _there_under_other_names(jobs: Sequence[CaseJob], records: Mapping[str, Case
                     f"or take {other} out, with {RECORDS}/{other}.json"
                 )
     return twice
-
-
-def _first_reasons(skipped: Mapping[str, str]) -> str:
-    shown = [f"{folder}: {reason}" for folder, reason in list(skipped.items())[:_SHOWN]]
-    return f" ({'; '.join(shown)}{'; ...' if len(skipped) > _SHOWN else ''})" if shown else ""
 
 
 def _report(summary: Summary, log: Callable[[str], object]) -> None:

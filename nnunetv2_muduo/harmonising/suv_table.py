@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_muduo.datasets.suv import F18_HALF_LIFE_IN_S, Injection
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, shortened
 from nnunetv2_muduo.json_files import parse_json
 
 _COLUMNS = (
@@ -26,7 +26,6 @@ _COLUMNS = (
 )
 _SAME = 1e-3  # relative difference of what is given twice, and its least in seconds
 _ALIKE = 0.8  # of names of columns: one was meant
-_LONGEST_SHOWN = 40  # of what stands where a number should
 
 
 def read_suv_table(path: Path) -> dict[str, Injection]:
@@ -147,8 +146,9 @@ def _number(row: Mapping[str, Any], name: str) -> float | None:
             raise ValueError
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
-        shown = str(value)[:_LONGEST_SHOWN]
-        raise ValueError(f"{name} is '{shown}', which is no number; mind the decimal point") from error
+        raise ValueError(
+            f"{name} is '{shortened(str(value), most=40)}', which is no number; mind the decimal point"
+        ) from error
 
 
 def _elapsed(row: Mapping[str, Any]) -> float | None:

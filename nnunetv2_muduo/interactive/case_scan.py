@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.boxes import box_around, middle_of
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.click_summary import ClickRow
 from nnunetv2_muduo.interactive.click_settings import ClickSettings
 from nnunetv2_muduo.interactive.clicked_dice import ClickSession, clicked_dice, clicks_generator
 from nnunetv2_muduo.interactive.dataset_scans import DatasetCase, read_channel, read_labels
-from nnunetv2_muduo.interactive.one_window import OneWindowSession, middle_of, part_in_window
+from nnunetv2_muduo.interactive.one_window import OneWindowSession, part_in_window
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.teachers import PromptableTeacher
 from nnunetv2_muduo.teachers.intensity import CLAMP
@@ -51,11 +52,12 @@ class CaseScan:
     def measure(self, organ: str, value: int, settings: ClickSettings) -> list[ClickRow]:
         """A row for each number of clicks; none if the organ is absent, or (crop) outside its own window."""
         truth = torch.from_numpy(np.equal(self.labels, value))
-        if not truth.any():
+        box = box_around(truth.numpy())
+        if box is None:
             return []
         counted = None if self.ignore is None else torch.from_numpy(np.not_equal(self.labels, self.ignore))
         if settings.protocol == "crop":
-            windows = self.windows_around(middle_of(truth))
+            windows = self.windows_around(middle_of(box))
             within = torch.zeros_like(truth)
             within[part_in_window(windows)] = True
             counted = within if counted is None else counted & within

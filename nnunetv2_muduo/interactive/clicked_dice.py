@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.datasets.boxes import box_around, box_within, joint_box
 from nnunetv2_muduo.evaluation.overlap import dice_score
 from nnunetv2_muduo.teachers.clicks import first_click, next_click
 from nnunetv2_muduo.teachers.mosaic import Window
@@ -72,9 +73,10 @@ def clicked_dice(
         ValueError: if there is no voxel of the target that counts.
     """
     truth = truth if counted is None else truth & counted
-    if not truth.any():
+    box = box_around(truth.numpy())  # whole scans are large, and all but a box of them is right anyway
+    if box is None:
         raise ValueError("there is no voxel of the target to click on")
-    box = wrong_in = box_around(truth)  # whole scans are large, and all but a box of them is right anyway
+    wrong_in = box
     inside, mask = truth[box], torch.zeros_like(truth[box])
     coords, labels = first_click(inside[None], generator=generator)
     session, seconds, results = begin(_positions(coords, wrong_in)[0]), 0.0, []
@@ -86,9 +88,9 @@ def clicked_dice(
             session.click(_positions(coords, wrong_in), labels)
             logits, part = session.result()
             seconds += perf_counter() - started
-            wrong_in = _union(box, part)
+            wrong_in = joint_box([box, part])
             inside, mask = truth[wrong_in], torch.zeros_like(truth[wrong_in])
-            mask[_within(wrong_in, part)] = logits > 0
+            mask[box_within(wrong_in, part)] = logits > 0
             mask &= True if counted is None else counted[wrong_in]
         if number in clicks:
             dice = dice_score(mask.numpy(), inside.numpy())
@@ -96,26 +98,9 @@ def clicked_dice(
     return results
 
 
-def box_around(mask: Tensor) -> tuple[slice, ...]:
-    """The smallest box that holds a mask [Z, Y, X] that is not empty."""
-    along = [mask.any(2).any(1), mask.any(2).any(0), mask.any(1).any(0)]
-    ends = [where.nonzero()[[0, -1], 0].tolist() for where in along]
-    return tuple(slice(first, last + 1) for first, last in ends)
-
-
 def _positions(coords: Tensor, box: Sequence[slice]) -> Tensor:
     """Voxels [N, 3] of a box -> their centres in the scan, where the first voxel's lies at 0.5."""
     return coords + torch.tensor([along.start for along in box]) + 0.5
-
-
-def _union(first: Sequence[slice], second: Sequence[slice]) -> tuple[slice, ...]:
-    """The smallest box that holds two boxes."""
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
-
-
-def _within(outer: Sequence[slice], inner: Sequence[slice]) -> tuple[slice, ...]:
-    """Where a box lies in another one that holds it."""
-    return tuple(slice(b.start - a.start, b.stop - a.start) for a, b in zip(outer, inner, strict=True))
 
 
 def clicks_generator(seed: int, case: str, organ: str) -> torch.Generator:

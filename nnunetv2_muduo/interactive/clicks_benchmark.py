@@ -36,7 +36,6 @@ def run_clicks(
     channel: int | None = None,
     settings: ClickSettings | None = None,
     device: torch.device | None = None,
-    progress: bool = True,
 ) -> ClickSummary:
     """Click on the organs of a dataset's cases; what `output` holds already is not measured again.
 
@@ -52,7 +51,6 @@ def run_clicks(
         channel: number of the input channel, where its name does not tell.
         settings: what is measured.
         device: where the teacher computes; None: the CPU.
-        progress: show a progress bar.
 
     Returns:
         Everything in `output`.
@@ -71,7 +69,7 @@ def run_clicks(
         tqdm.write(f"Not as they were when they were clicked on, so measured anew: {', '.join(record.changed)}")
     if isinstance(teacher, nn.Module):
         teacher.to(device)
-    _click_on_all(plan, teacher, record, settings=settings, device=device, progress=progress)
+    _click_on_all(plan, teacher, record, settings=settings, device=device)
     if not record.rows:
         raise UserError(
             f"None of the labels {', '.join(plan.organs)} is in any of the {len(plan.cases)} case(s) of {folder}."
@@ -141,10 +139,9 @@ def _click_on_all(
     *,
     settings: ClickSettings,
     device: torch.device,
-    progress: bool,
 ) -> None:
     """Measure every organ of every case that has no row yet."""
-    with tqdm(total=len(plan.cases) * len(plan.organs), unit="organ", disable=not progress) as bar:
+    with tqdm(total=len(plan.cases) * len(plan.organs), unit="organ") as bar:
         for case in plan.cases:
             missing = [organ for organ in plan.organs if (case.name, organ) not in record.finished]
             bar.update(len(plan.organs) - len(missing))

@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_intensities
 from nnunetv2_muduo.datasets.turning import Turn
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import file_stamp
 from nnunetv2_muduo.nnunet_files import single_label
-from nnunetv2_muduo.semisupervised.listed_files import listed_files
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-
-_MOST_NAMES = 10
+from nnunetv2_muduo.semisupervised.training_files import training_files
 
 
 @dataclass(frozen=True)
@@ -43,19 +40,15 @@ def find_cases(folder: Path, dataset_json: Mapping, *, split: str) -> dict[str, 
     Raises:
         UserError: if there is none.
     """
-    if split == "Tr" and (listed := listed_files(folder, dataset_json)) is not None:
-        return {name: DatasetCase(name, *files) for name, files in listed.items()}
-    images, labels = folder / f"images{split}", folder / f"labels{split}"
-    ending = dataset_json["file_ending"]
-    scans = find_scans(images, ending)[0] if images.is_dir() else {}
-    cases = [DatasetCase(name, files, labels / f"{name}{ending}") for name, files in sorted(scans.items())]
-    labelled = {case.name: case for case in cases if case.label.is_file()}
-    if not labelled:
+    are_listed = split == "Tr" and "dataset" in dataset_json
+    found = training_files(folder, dataset_json, split=split)
+    cases = {name: DatasetCase(name, *files) for name, files in found.items() if are_listed or files.label.is_file()}
+    if not cases:
         raise UserError(
-            f"{folder} has no labelled case in {images.name} and {labels.name}; add the label maps, or choose "
+            f"{folder} has no labelled case in images{split} and labels{split}; add the label maps, or choose "
             f"--split {'Ts' if split == 'Tr' else 'Tr'}."
         )
-    return labelled
+    return cases
 
 
 def choose(wanted: Sequence[str] | None, known: Mapping, *, what: str) -> list[str]:
@@ -66,9 +59,7 @@ def choose(wanted: Sequence[str] | None, known: Mapping, *, what: str) -> list[s
     """
     unknown = sorted(set(wanted or ()) - set(known))
     if unknown:
-        names = list(known)
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        raise UserError(f"There is no {what} {', '.join(unknown)}; there are: {', '.join(names[:_MOST_NAMES])}{more}.")
+        raise UserError(f"There is no {what} {', '.join(unknown)}; there are: {listed(known, most=10)}.")
     return [name for name in known if wanted is None or name in wanted]
 
 

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.interactive.clicked_dice import box_around
 from nnunetv2_muduo.teachers.mosaic import Window
 from nnunetv2_muduo.teachers.windows import ScanWindows
 
@@ -37,11 +36,6 @@ class OneWindowSession:
     def result(self) -> tuple[Tensor, tuple[slice, slice, slice]]:
         """Logits [z, y, x] of the part of the scan that the window covers, and which part."""
         return self.scan.to_scan(self.logits)
-
-
-def middle_of(mask: Tensor) -> tuple[float, ...]:
-    """The middle (z, y, x) of the box around a mask [Z, Y, X] that is not empty; the first voxel's centre is 0.5."""
-    return tuple((along.start + along.stop) / 2 for along in box_around(mask))
 
 
 def part_in_window(scan: ScanWindows) -> tuple[slice, ...]:

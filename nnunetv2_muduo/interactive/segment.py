@@ -70,7 +70,6 @@ def segment_scan(
     follow: bool = True,
     most_windows: int = 64,
     device: torch.device | None = None,
-    progress: bool = True,
 ) -> Segmentation:
     """Segment targets of a scan, in any orientation and spacing.
 
@@ -88,7 +87,6 @@ def segment_scan(
         follow: follow masks beyond the first cube.
         most_windows: of one target.
         device: where the teacher computes; it is moved there. None: the CPU.
-        progress: show a progress bar.
 
     Raises:
         UserError: for neither points nor masks, a point outside the scan, a target with neither a mask nor a foreground
@@ -99,7 +97,7 @@ def segment_scan(
     windows = _windows(image, turn, teacher, centre=jobs[0].centre, modality=modality, device=device)
     labels = LabelMap(tuple(windows.volume.shape), several=len(jobs) > 1)
     asked = {}
-    with tqdm(total=len(jobs), desc="targets", unit="target", disable=not progress) as bar:
+    with tqdm(total=len(jobs), desc="targets", unit="target") as bar:
         for job in jobs:
             tell = partial(_tell, bar, job.name)
             session = PromptSession(windows, follow=follow, most_windows=most_windows, on_window=tell)

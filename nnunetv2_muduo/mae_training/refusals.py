@@ -5,7 +5,7 @@ from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_muduo.errors import UnsupportedError, UserError
+from nnunetv2_muduo.errors import UnsupportedError, UserError, listed
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
 from nnunetv2_muduo.semisupervised.freshness import PREPROCESSING_KEYS
@@ -79,7 +79,7 @@ def refuse_changed_cases(before: dict[str, str], now: dict[str, str]) -> None:
         "moved between training and validation": [case for case in now if before.get(case, now[case]) != now[case]],
     }
     if any(told.values()):
-        changed = "; ".join(f"{what}: {_some(cases)}" for what, cases in told.items() if cases)
+        changed = "; ".join(f"{what}: {listed(cases)}" for what, cases in told.items() if cases)
         raise UserError(
             f"Cannot continue: the cases are not those that this pretraining began with ({changed}); put them back as "
             f"they were, or {_START_ANEW}."
@@ -106,7 +106,3 @@ def _what_shapes_it(plans: dict, configuration: str) -> dict[str, Any]:
 
 def _where(key: str) -> str:
     return "with muduo plan" if key.startswith("mae.") else "in the plans file"
-
-
-def _some(cases: list[str]) -> str:
-    return ", ".join(cases[:5]) + f" and {len(cases) - 5} more" * (len(cases) > 5)

@@ -18,7 +18,7 @@ from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_c
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.stored_orientations import told_lying_differently
 from nnunetv2_muduo.datasets.turning import Turn
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.evaluation.reconstruction_figure import draw_reconstruction
 from nnunetv2_muduo.files import clear_away_left_behind
 from nnunetv2_muduo.mae_settings import MAESettings
@@ -173,7 +173,7 @@ class MAETrainer(nnUNetTrainer):
         self.print_plans()
         self.print_to_log_file(
             f"Pretraining on {len(self.cases.training)} cases, validation loss on {len(self.cases.held_out)} others "
-            f"({', '.join(case.name for case in self.cases.held_out[:5])}{', ...' * (len(self.cases.held_out) > 5)}), "
+            f"({listed(case.name for case in self.cases.held_out)}), "
             f"{self.batch_size} patches a step, seed {self.seed}"
         )
         if told := told_lying_differently(self.stored_orientations, mirrored=False):  # as its patches are not

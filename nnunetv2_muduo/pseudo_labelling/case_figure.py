@@ -1,6 +1,6 @@
 """A picture of a pseudo-labelled case: CT and PET, what was prompted and what came out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
+from nnunetv2_muduo.evaluation.scan_slices import axial_and_coronal, fullest_slice, outline, show_slice
 from nnunetv2_muduo.pseudo_labelling.case_quality import ABSENT, DROP, MISSING
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
 
@@ -46,20 +47,13 @@ def draw_case(
     volumes = [turn.there(volume) for volume in (ct, pet, prompts, labels)]
     spacing = turn.spacing(geometry.spacing[::-1])
     labelled = volumes[3] > 0 if labels.any() else volumes[2] > 0
-    z, y = _most(labelled, 0), _most(labelled, 1)
-    planes: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
-        "axial": (lambda volume: volume[z], spacing[1] / spacing[2]),
-        "coronal": (lambda volume: volume[::-1, y], spacing[0] / spacing[2]),
-    }
+    planes = axial_and_coronal(fullest_slice(labelled, 0), fullest_slice(labelled, 1), spacing)
     styles = {label: "--" if suggestions[organ] in (DROP, MISSING) else "-" for organ, label in organs.items()}
     figure, axes = plt.subplots(2, 2, figsize=(13, 13), constrained_layout=True)
-    for row, (plane, (cut, aspect)) in enumerate(planes.items()):
-        shown_ct, shown_pet, prompted, came_out = (cut(volume) for volume in volumes)
-        axes[row, 0].imshow(shown_ct, cmap="gray", vmin=-160, vmax=240, aspect=aspect)
-        axes[row, 1].imshow(shown_pet, cmap="gray_r", vmin=0, vmax=6, aspect=aspect)
-        for axis, modality in zip(axes[row], ("CT", "PET"), strict=True):
-            axis.set_title(f"{modality}, {plane}")
-            axis.set_axis_off()
+    for row, (plane, (cut, aspect)) in zip(axes, planes.items(), strict=True):
+        *scans, prompted, came_out = (cut(volume) for volume in volumes)
+        for axis, modality, scan in zip(row, ("CT", "PET"), scans, strict=True):
+            show_slice(axis, scan, modality, aspect=aspect, title=f"{modality}, {plane}")
             _draw(axis, prompted, dict.fromkeys(styles, ":"), width=1.0)
             _draw(axis, came_out, styles, width=1.6)
     figure.legend(handles=_legend(suggestions), loc="outside lower center", ncols=4)
@@ -67,18 +61,9 @@ def draw_case(
     save_figure(figure, path)
 
 
-def _most(mask: np.ndarray, axis: int) -> int:
-    """The slice along an axis with most voxels; the middle one where there is none."""
-    counts = mask.sum(axis=tuple(other for other in range(3) if other != axis))
-    return int(counts.argmax()) if counts.any() else len(counts) // 2
-
-
 def _draw(axis: Axes, labels: np.ndarray, styles: Mapping[int, str], *, width: float) -> None:
     for index, (organ, style) in enumerate(styles.items()):
-        mask = labels == organ
-        if mask.any() and not mask.all():
-            colour = _COLOURS[index % len(_COLOURS)]
-            axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=[style], linewidths=width)
+        outline(axis, labels == organ, _COLOURS[index % len(_COLOURS)], style=style, width=width)
 
 
 def _legend(suggestions: Mapping[str, str]) -> Sequence[Line2D]:

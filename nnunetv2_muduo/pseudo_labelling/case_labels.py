@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import generate_binary_structure
 from scipy.ndimage import label as connected_components
 
+from nnunetv2_muduo.datasets.boxes import box_within, joint_box
 from nnunetv2_muduo.datasets.turning import Part, Turn
 from nnunetv2_muduo.distillation import both_streams, soft_iou
 from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality
@@ -143,22 +144,15 @@ def _opinions(
         parts = [one[1] for one in found if one is not None]
         if not parts:
             continue
-        whole = _union(parts)
+        whole = joint_box(parts)
         p_ct, p_pet = (None if one is None else _placed(*one, whole) for one in found)
         yield organ, _Opinion(whole, p_ct, p_pet)
-
-
-def _union(parts: Sequence[Part]) -> Part:
-    """The smallest box that holds all parts."""
-    z, y, x = (slice(min(a.start for a in along), max(a.stop for a in along)) for along in zip(*parts, strict=True))
-    return z, y, x
 
 
 def _placed(values: np.ndarray, part: Part, whole: Part) -> np.ndarray:
     """Values of a part as a larger part has them, 0 where they are not known."""
     placed = np.zeros([along.stop - along.start for along in whole], np.float32)
-    inner = tuple(slice(a.start - w.start, a.stop - w.start) for a, w in zip(part, whole, strict=True))
-    placed[inner] = values
+    placed[box_within(whole, part)] = values
     return placed
 
 

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from nnunetv2_muduo.evaluation.markdown import markdown_table
+
 ABSENT, KEEP, DROP, MISSING = "absent", "keep", "drop", "missing"
 
 
@@ -115,7 +117,8 @@ def quality_csv(qualities: Iterable[OrganQuality], thresholds: Thresholds) -> st
 
 def summary_table(qualities: Sequence[OrganQuality], thresholds: Thresholds) -> str:
     """Markdown: an organ a row, how often it was found and kept, and medians over the cases where it was found."""
-    lines = ["| organ | found | keep | teachers' IoU | IoU with prompt | agreement | ml |", "|---" * 7 + "|"]
+    head = ["organ", "found", "keep", "teachers' IoU", "IoU with prompt", "agreement", "ml"]
+    rows = []
     for organ in dict.fromkeys(quality.organ for quality in qualities):
         found = [quality for quality in qualities if quality.organ == organ and quality.prompt_ml > 0]
         kept = sum(thresholds.judge(quality)[0] == KEEP for quality in found)
@@ -125,8 +128,8 @@ def summary_table(qualities: Sequence[OrganQuality], thresholds: Thresholds) -> 
             for name in ("teacher_iou", "prompt_iou", "mean_agreement", "fused_ml")
         ]
         cells = ["-" if np.isnan(m) else f"{m:.{digits}f}" for m, digits in zip(medians, (2, 2, 2, 0), strict=True)]
-        lines.append(f"| {organ} | {len(found)} of {cases} | {kept} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([organ, f"{len(found)} of {cases}", str(kept), *cells])
+    return markdown_table(head, rows)
 
 
 def never_kept(qualities: Iterable[OrganQuality], thresholds: Thresholds) -> tuple[str, ...]:

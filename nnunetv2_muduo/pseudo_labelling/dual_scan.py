@@ -1,12 +1,13 @@
 """Both teachers at one whole scan, each at its own spacing and turned to its own axes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 
+from nnunetv2_muduo.datasets.boxes import box_around, middle_of
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels, Stream, fuse_case
 from nnunetv2_muduo.pseudo_labelling.coverage import Answers, ask_with_masks, ask_with_points
@@ -108,27 +109,18 @@ class DualScan:
     ) -> Stream:
         turn = Turn.of(geometry.direction, teacher.spec.orientation)
         labels = torch.from_numpy(turn.there(prompts))
+        prompted = box_around(labels.numpy() > 0) or [slice(0, length) for length in labels.shape]
         scan = ScanWindows(
             teacher,
             torch.from_numpy(turn.there(image)),
             turn.spacing(geometry.spacing[::-1]),
-            centre=_middle(labels),
+            centre=middle_of(prompted),
             clamp=clamp,
             device=self.device,
             bfloat16=computes_in_bfloat16(self.device),
             remembered=1,  # a window is asked about all organs at once and never again
         )
         return Stream(scan, turn, ask(scan, labels))
-
-
-def _middle(labels: torch.Tensor) -> Sequence[float]:
-    """The middle of the box around everything prompted, in voxels; the scan's own where there is nothing."""
-    middle = []
-    for axis in range(3):
-        others = [other for other in range(3) if other != axis]
-        along = (labels > 0).any(others[1]).any(others[0]).nonzero().flatten().tolist() or [0, labels.shape[axis] - 1]
-        middle.append((along[0] + along[-1] + 1) / 2)
-    return middle
 
 
 def _seed(case: str, seed: int | None) -> int:

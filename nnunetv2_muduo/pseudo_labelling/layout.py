@@ -27,6 +27,8 @@ from nnunetv2_muduo.pseudo_labelling.new_dataset import (
 )
 from nnunetv2_muduo.pseudo_labelling.recipe import PseudoLabels, plain_organs
 
+_LEAST_AGREEMENT = CERTAIN // 2  # per cent; what the teachers agree about less is in doubt
+
 
 def masked_labels(
     labels: np.ndarray,
@@ -35,7 +37,6 @@ def masked_labels(
     *,
     dropped: Sequence[int],
     ignore: int,
-    min_agreement: float = 0.5,
     background_known: bool = True,
 ) -> np.ndarray:
     """A label map whose doubtful voxels carry the ignore label: none is trained on, as an organ or as background.
@@ -49,13 +50,12 @@ def masked_labels(
         claims: of all organs.
         dropped: labels of the dropped organs.
         ignore: the ignore label.
-        min_agreement: less, in [0, 1], is in doubt.
         background_known: False where an organ lies somewhere in what passes for background: all of that is in doubt.
 
     Returns:
         [Z, Y, X], uint8 where it suffices, else uint16.
     """
-    doubtful = claims.of(dropped, labels.shape) | np.isin(labels, dropped) | (agreement < min_agreement * CERTAIN)
+    doubtful = claims.of(dropped, labels.shape) | np.isin(labels, dropped) | (agreement < _LEAST_AGREEMENT)
     if not background_known:
         doubtful |= labels == 0
     return np.where(doubtful, ignore, labels).astype(np.uint8 if ignore < 256 else np.uint16)
@@ -70,7 +70,6 @@ def lay_out(
     incomplete: str = "ignore",
     with_labelled: bool = True,
     copy: bool = False,
-    min_agreement: float = 0.5,
     overwrite: bool = False,
 ) -> PseudoDataset:
     """Write nnUNet_raw/DatasetYYY_Name: pseudo-labelled and labelled cases, for stock planning and training.
@@ -89,7 +88,6 @@ def lay_out(
             "keep" teaches that the organ is not there. A case of which nothing is left to learn is left out, too.
         with_labelled: add the source's own cases.
         copy: copy images instead of linking them.
-        min_agreement: voxels with less agreement carry the ignore label.
         overwrite: see `check_target`.
 
     Raises:
@@ -103,7 +101,7 @@ def lay_out(
     lacking = _incomplete_cases(result, thresholds)
     _check_cases(result, lacking, incomplete, with_labelled=bool(labelled))
     folder = claim_folder(raw, dataset_name(target, source), overwrite=overwrite)
-    masking = _Masking(labels["ignore"], thresholds, min_agreement, incomplete)
+    masking = _Masking(labels["ignore"], thresholds, incomplete)
     written = _write_pseudo_labels(result, folder, masking)
     scans = {case: result.scans[case] for case in written}
     place_images(scans, labelled, folder, file_ending=result.output.file_ending, copy=copy)
@@ -146,7 +144,6 @@ class _Masking:
 
     ignore: int
     thresholds: Thresholds
-    min_agreement: float
     incomplete: str
 
     def masked(self, case: str, rows: Sequence[OrganQuality], output: OutputFolder) -> sitk.Image | None:
@@ -162,7 +159,6 @@ class _Masking:
             Claims.load(output.claims(case)),
             dropped=[label for label, word in words.items() if word in (DROP, MISSING)],
             ignore=self.ignore,
-            min_agreement=self.min_agreement,
             background_known=complete or self.incomplete == "keep",
         )
         return None if (masked == self.ignore).all() else image_like(masked, image)

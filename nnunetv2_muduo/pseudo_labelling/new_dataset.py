@@ -9,12 +9,11 @@ from pathlib import Path
 
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, sha256_of, write_text
 from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.nnunet_files import is_plain_name, read_splits
-from nnunetv2_muduo.semisupervised.listed_files import ListedFiles, listed_files
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+from nnunetv2_muduo.semisupervised.training_files import ListedFiles, training_files
 
 _RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other, and files of ours from those changed by hand
 _PARTS = ("imagesTr", "labelsTr")
@@ -77,15 +76,8 @@ def labelled_cases(source: Path, dataset_json: Mapping) -> dict[str, LabelledCas
     Raises:
         UserError: if files are listed that do not end as the dataset's do.
     """
-    ending, images = dataset_json["file_ending"], source / "imagesTr"
-    if (listed := listed_files(source, dataset_json)) is not None:
-        cases = {name: _as_imagestr(name, files, ending, source) for name, files in listed.items()}
-    else:
-        scans = find_scans(images, ending)[0] if images.is_dir() else {}
-        cases = {
-            case: LabelledCase({file.name: file for file in files}, source / "labelsTr" / f"{case}{ending}")
-            for case, files in scans.items()
-        }
+    ending, found = dataset_json["file_ending"], training_files(source, dataset_json)
+    cases = {name: _as_imagestr(name, files, ending, source) for name, files in found.items()}
     return {name: case for name, case in cases.items() if case.label_map.is_file()}
 
 
@@ -113,9 +105,7 @@ def cases_to_keep(
         if next(iter(labelled[case].images.values())).samefile(scans[case][0]):
             del labelled[case]
     if others := [case for case in twice if case in labelled]:
-        raise UserError(
-            f"Labelled and pseudo-labelled cases share the name(s) {', '.join(others[:5])}; rename the scans."
-        )
+        raise UserError(f"Labelled and pseudo-labelled cases share the name(s) {listed(others)}; rename the scans.")
     return labelled
 
 

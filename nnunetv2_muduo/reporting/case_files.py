@@ -15,7 +15,7 @@ from nnunetv2_muduo.evaluation.label_maps import read_labels
 from nnunetv2_muduo.reporting.training import Training
 from nnunetv2_muduo.reporting.validation import CaseScore
 from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
-from nnunetv2_muduo.semisupervised.listed_files import ListedFiles, listed_files
+from nnunetv2_muduo.semisupervised.training_files import ListedFiles, listed_files
 
 _MOST_CHANNELS = 2  # side by side
 

@@ -15,7 +15,7 @@ from scipy.ndimage import find_objects
 
 from nnunetv2_muduo.datasets.body_box import BODY_THRESHOLD_IN_HU, PADDING_IN_VOXELS, largest_component
 from nnunetv2_muduo.evaluation.figures import plain_style
-from nnunetv2_muduo.evaluation.mask_figure import WINDOWS
+from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, axial_and_coronal, fullest_slice, outline
 from nnunetv2_muduo.reporting.case_files import LoadedCase
 
 REFERENCE_COLOUR = "#00c853"
@@ -34,11 +34,8 @@ def draw_case(case: LoadedCase, organs: Sequence[Sequence[int]], *, focus: Seque
         colour: of the prediction.
     """
     z, y = chosen_slices(case.reference, case.prediction, focus)
-    spacing = case.spacing_in_mm
-    planes: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
-        "axial": (around_body(case, lambda volume: volume[z]), spacing[1] / spacing[2]),
-        "coronal": (around_body(case, lambda volume: volume[::-1, y]), spacing[0] / spacing[2]),
-    }
+    whole = axial_and_coronal(z, y, case.spacing_in_mm)
+    planes = {plane: (around_body(case, cut), aspect) for plane, (cut, aspect) in whole.items()}
     heights = [_height(cut(case.reference).shape, aspect) for cut, aspect in planes.values()]
     width = _INCHES / 2
     figure, axes = plt.subplots(
@@ -54,8 +51,8 @@ def draw_case(case: LoadedCase, organs: Sequence[Sequence[int]], *, focus: Seque
             _show(axis, cut(volume), case.modalities[name], volume, aspect)
             axis.set_title(f"{name}, {plane}", fontsize=13)
             for labels in organs:
-                _outline(axis, mask_of(cut(case.reference), labels), REFERENCE_COLOUR, "-")
-                _outline(axis, mask_of(cut(case.prediction), labels), colour, "-")
+                outline(axis, mask_of(cut(case.reference), labels), REFERENCE_COLOUR)
+                outline(axis, mask_of(cut(case.prediction), labels), colour)
     handles = [
         Line2D([], [], color=c, lw=2, label=w) for c, w in ((REFERENCE_COLOUR, "reference"), (colour, "predicted"))
     ]
@@ -73,8 +70,8 @@ def chosen_slices(reference: np.ndarray, prediction: np.ndarray, focus: Sequence
     masks = (mask_of(reference, focus), mask_of(prediction, focus))
     for mask in (masks[0] ^ masks[1], masks[0] | masks[1], (reference > 0) | (prediction > 0)):
         if mask.any():
-            return int(mask.sum((1, 2)).argmax()), int(mask.sum((0, 2)).argmax())
-    return reference.shape[0] // 2, reference.shape[1] // 2
+            break
+    return fullest_slice(mask, 0), fullest_slice(mask, 1)
 
 
 def around_body(case: LoadedCase, cut: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -106,11 +103,6 @@ def _show(axis: Axes, picture: np.ndarray, modality: str | None, volume: np.ndar
         grey, (low, high) = "gray", np.percentile(volume, (1.0, 99.5))
     axis.imshow(picture, cmap=grey, vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
     axis.set_axis_off()
-
-
-def _outline(axis: Axes, mask: np.ndarray, colour: str, style: str) -> None:
-    if mask.any() and not mask.all():
-        axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.3)
 
 
 def _rendered(figure) -> Image.Image:

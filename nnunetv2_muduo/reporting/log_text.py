@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
+from nnunetv2_muduo.evaluation.means import mean_of
 
 _STAMPED = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?): ?(.*)$")
 _EPOCH = re.compile(r"^Epoch (\d+)$")
@@ -103,14 +103,9 @@ def _as_logged(epochs: list[dict[str, Any]]) -> dict[str, list]:
     keys = dict.fromkeys(key for values in epochs for key in values)
     logged = {key: [values.get(key, float("nan")) for values in epochs] for key in keys}
     if "dice_per_class_or_region" in logged:
-        means = [_mean(dice) for dice in logged["dice_per_class_or_region"]]
+        means = [float(mean_of(dice)) for dice in logged["dice_per_class_or_region"]]
         moving: list[float] = []
         for mean in means:
             moving.append(moving[-1] * _MOVING + mean * (1 - _MOVING) if moving else mean)
         logged |= {"mean_fg_dice": means, "ema_fg_dice": moving}
     return logged
-
-
-def _mean(dice: Any) -> float:
-    values = np.atleast_1d(np.asarray(dice, dtype=float))
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.reporting.panels import spoken_key
 from nnunetv2_muduo.reporting.validation import Scores
 
@@ -162,7 +163,7 @@ def case_table(scores: Mapping[str, Scores | None]) -> Table | None:
     if not cases:
         return None
     rows = [(case, [by_case.get(name, {}).get(case, np.nan) for name in scores]) for case in cases]
-    rows.sort(key=lambda row: np.nanmean(row[1]) if np.isfinite(row[1]).any() else np.inf)
+    rows.sort(key=lambda row: np.nan_to_num(mean_of(row[1]), nan=np.inf))
     compact = tuple((case, compared(values, DICE)) for case, values in rows)
     return Table("Mean Dice of each case, worst first", tuple(scores), compact, corner="case", has_mean=False)
 
@@ -172,7 +173,7 @@ def source_table(caption: str, dice: Mapping[str, Sequence[float]], organs: Sequ
     names = list(organs) if all(len(v) == len(organs) for v in dice.values()) else []
     names = names or [f"output {k + 1}" for k in range(max(map(len, dice.values())))]
     rows = [(name, [float(v[k]) if k < len(v) else np.nan for v in dice.values()]) for k, name in enumerate(names)]
-    means = [float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for v in dice.values()]
+    means = [float(mean_of(v)) for v in dice.values()]
     cells = tuple((name, compared(values, DICE, differences=False)) for name, values in [*rows, ("mean", means)])
     return Table(caption, tuple(map(spoken_key, dice)), cells)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.json_files import is_number
 
 
@@ -75,8 +76,7 @@ def as_number(value: Any) -> float:
 
 def mean_of_finite(values: Any) -> float:
     """Mean of the finite ones; NaN where there is none."""
-    finite = [float(value) for value in values if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else float("nan")
+    return float(mean_of([value for value in values if np.isfinite(value)]))
 
 
 def _case(entry: Mapping[str, Any], organs: Mapping[str, str], file_ending: str) -> CaseScore:

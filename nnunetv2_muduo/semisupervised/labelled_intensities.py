@@ -48,7 +48,6 @@ def labelled_raw_intensities(
     preprocessed_folder: Path,
     num_processes: int = 1,
     log: Callable[[str], object] = print,
-    progress: bool = True,
 ) -> dict[str, list[ScaleAndShift]]:
     """(scale, shift) of each channel of labelled cases: raw = normalised * scale + shift (HU, SUV).
 
@@ -64,7 +63,6 @@ def labelled_raw_intensities(
         preprocessed_folder: of the dataset.
         num_processes: scans in work at the same time.
         log: takes what is worth telling.
-        progress: show a progress bar.
 
     Raises:
         UserError: for a normalisation that cannot be undone, a case that is not preprocessed, a missing raw scan.
@@ -88,15 +86,15 @@ def labelled_raw_intensities(
         jobs = [
             _CaseJob(case, *files[case], properties_file(preprocessed, case), plans, configuration) for case in missing
         ]
-        for case, undone in _undo_cases(jobs, num_processes=num_processes, progress=progress):
+        for case, undone in _undo_cases(jobs, num_processes=num_processes):
             cache[case] = {"stamp": stamps[case], "raw_intensity": undone}
         write_text(cache_file, json.dumps(cache, indent=1) + "\n")
     return {case: [(scale, shift) for scale, shift in cache[case]["raw_intensity"]] for case in identifiers}
 
 
-def _undo_cases(jobs: Sequence[_CaseJob], *, num_processes: int, progress: bool) -> Iterable:
+def _undo_cases(jobs: Sequence[_CaseJob], *, num_processes: int) -> Iterable:
     results = run_jobs(_undo_case, jobs, num_processes=num_processes)
-    return tqdm(results, total=len(jobs), desc="Reading labelled scans", disable=not progress)
+    return tqdm(results, total=len(jobs), desc="Reading labelled scans")
 
 
 def _undo_case(job: _CaseJob) -> tuple[str, list[ScaleAndShift]]:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed
 
 ENTRY = "muduo_trained_on"  # of a checkpoint
-_MOST_NAMES = 5  # listed of each kind of difference
 
 
 @dataclass(frozen=True)
@@ -65,23 +64,17 @@ def _differences(before: PromptOrigin, now: PromptOrigin) -> dict[str, str]:
     differences = {}
     if before.cases != now.cases:
         more, fewer = sorted({*before.cases} - {*now.cases}), sorted({*now.cases} - {*before.cases})
-        phrases = ([f"also on {_listed(more)}"] if more else []) + ([f"without {_listed(fewer)}"] if fewer else [])
+        phrases = ([f"also on {listed(more)}"] if more else []) + ([f"without {listed(fewer)}"] if fewer else [])
         differences[f"on other cases than this fold has now ({', '.join(phrases)})"] = "the split"
     if before.pet_channel != now.pet_channel:
         found = f"on input channel {before.pet_channel} where PET is channel {now.pet_channel} now"
         differences[found] = "the channels (channel_names of dataset.json, setting 'pet_channel')"
     if before.labels != now.labels:
         changed = {name for name, _ in _items(before.labels) ^ _items(now.labels)}
-        differences[f"on other labels ({_listed(sorted(changed))})"] = "the labels of dataset.json"
+        differences[f"on other labels ({listed(sorted(changed))})"] = "the labels of dataset.json"
     return differences
 
 
 def _items(labels: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Pairs that can be compared, whatever dataset.json has for a label."""
     return {(name, str(label)) for name, label in labels.items()}
-
-
-def _listed(names: Collection[str]) -> str:
-    shown = [*names][:_MOST_NAMES]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")

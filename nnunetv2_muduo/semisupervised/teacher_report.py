@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.evaluation.markdown import markdown_table
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, organ_masks
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 
@@ -27,8 +29,7 @@ class TeacherReport:
 
     def mean(self, source: str) -> float:
         """Mean Dice of a source over the organs that were seen."""
-        values = self.dice[source]
-        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+        return float(mean_of(self.dice[source]))
 
     def reliability(self) -> np.ndarray:
         """[K] weights in [0, 1]: the share of the student's error that the fused teachers remove; 0 where they do not.
@@ -50,14 +51,13 @@ class TeacherReport:
 
     def as_table(self) -> str:
         """Markdown, a row per source, and a line below where there was nothing to measure."""
-        header = "| Dice on labelled patches | " + " | ".join(self.organs) + " | mean |"
-        rows = [header, "|---" * (len(self.organs) + 2) + "|"]
-        for source in SOURCES:
-            cells = " | ".join(map(_told, [*self.dice[source], self.mean(source)]))
-            rows.append(f"| {source.replace('_', ' ')} | {cells} |")
+        rows = [
+            [source.replace("_", " "), *map(_told, [*self.dice[source], self.mean(source)])] for source in SOURCES
+        ]
+        table = markdown_table(["Dice on labelled patches", *self.organs, "mean"], rows)
         if any(np.isnan(dice).any() for dice in self.dice.values()):
-            rows += ["", "-: none of the patches shows the organ (`report_patches` takes more), or nobody was asked."]
-        return "\n".join(rows)
+            table += "\n\n-: none of the patches shows the organ (`report_patches` takes more), or nobody was asked."
+        return table
 
 
 def _told(dice: float) -> str:

@@ -17,6 +17,7 @@ from nnunetv2_muduo.datasets.sides import left_and_right
 from nnunetv2_muduo.datasets.stored_orientations import told_lying_differently
 from nnunetv2_muduo.distillation import consistency_weight
 from nnunetv2_muduo.evaluation.figures import draw_progress
+from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
 from nnunetv2_muduo.semisupervised.channels import find_channels
@@ -252,7 +253,7 @@ class SemiSupervisedTrainer(EmaTrainer):
             values = np.asarray(outputs[key], dtype=float)
             if self.is_ddp:
                 values = np.concatenate(_gathered(values))
-            self.log_epoch(key, _mean_over_steps(values))
+            self.log_epoch(key, mean_of(values, axis=0))
         self.log_epoch("consistency_weights", self.consistency_weight_now() or 0.0)
 
     def on_epoch_end(self) -> None:
@@ -305,13 +306,6 @@ class _StepLoss:
             consistency = self.trainer.consistency(full_resolution[self.labelled :].float(), self.unlabelled)
         self.log = {"supervised_losses": float(supervised.detach()), **consistency.log}
         return supervised + self.weight * consistency.loss
-
-
-def _mean_over_steps(values: np.ndarray) -> float | np.ndarray:
-    """Mean over the first axis without NaN, NaN where there is nothing else."""
-    seen = np.isfinite(values).any(0)
-    mean = np.nanmean(np.where(seen, values, 0.0), axis=0)
-    return np.where(seen, mean, np.nan)
 
 
 def _gathered(values: np.ndarray) -> list[np.ndarray]:

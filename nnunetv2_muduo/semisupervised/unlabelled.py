@@ -58,7 +58,6 @@ def preprocess_unlabelled(
     preprocessed_folder: Path,
     num_processes: int,
     log: Callable[[str], object] = print,
-    progress: bool = True,
 ) -> UnlabelledSummary:
     """Bring the preprocessed unlabelled cases up to date with imagesUn and the plans.
 
@@ -76,7 +75,6 @@ def preprocess_unlabelled(
         preprocessed_folder: of the dataset; cases go to its {data_identifier}_unlabelled.
         num_processes: scans in work at the same time; 1 works right here.
         log: takes what is worth telling.
-        progress: show a progress bar.
 
     Raises:
         UserError: where there is nothing to preprocess, no scan is good, the plans cannot be used, a worker died.
@@ -105,7 +103,7 @@ def preprocess_unlabelled(
                 )
                 for case, files in stale.items()
             ]
-            bad |= _run(jobs, num_processes=num_processes, progress=progress)
+            bad |= _run(jobs, num_processes=num_processes)
     for case in bad.keys() & scans.keys():
         remove_case(folder, case)
     good = [case for case in scans if case not in bad]
@@ -209,10 +207,10 @@ def _labelled_cases(raw_folder: Path, dataset_json: dict) -> set[str]:
     return {*map(str, present), *dangling_scans(images, ending)}
 
 
-def _run(jobs: list[CaseJob], *, num_processes: int, progress: bool) -> dict[str, str]:
+def _run(jobs: list[CaseJob], *, num_processes: int) -> dict[str, str]:
     """Name -> reason of the scans that turned out bad."""
     outcomes = run_jobs(preprocess_case, jobs, num_processes=num_processes)
-    shown = tqdm(outcomes, total=len(jobs), desc="Preprocessing unlabelled scans", disable=not (progress and jobs))
+    shown = tqdm(outcomes, total=len(jobs), desc="Preprocessing unlabelled scans", disable=not jobs)
     return {outcome.case: outcome.reason for outcome in shown if outcome.reason is not None}
 
 

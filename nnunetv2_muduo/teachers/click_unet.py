@@ -16,6 +16,7 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from torch import Tensor, nn
 
 from nnunetv2_muduo.teachers.config_fields import refuse_impossible
+from nnunetv2_muduo.teachers.prompt_shapes import check_prompts, check_shape
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 
 FOREGROUND, BACKGROUND, MASK = range(3)  # kinds of prompts: clicks of either label, a mask
@@ -140,9 +141,7 @@ class ClickUNet(nn.Module):
         Raises:
             ValueError: if the image is not a batch of one-channel S-cubes.
         """
-        size = self.spec.cube_size
-        if image.ndim != 5 or tuple(image.shape[1:]) != (1, size, size, size):
-            raise ValueError(f"expected an image [B, 1, {size}, {size}, {size}], got {list(image.shape)}")
+        check_shape("image", image, (None, 1, *3 * (self.spec.cube_size,)))
         return unfold_cells(self.network(torch.asinh(image)), self.cell)  # asinh keeps air and hot spots in range
 
     def encode(self, image: Tensor) -> Tensor:
@@ -175,8 +174,9 @@ class ClickUNet(nn.Module):
         Raises:
             ValueError: if neither points nor masks are given, or shapes do not fit.
         """
-        batch, targets = _check_prompts(embedding, coords, labels, masks, mask_size=self.spec.mask_size)
-        at_once = max(1, PROMPTS_PER_PASS // batch)
+        targets = check_prompts(coords, labels, masks, images=len(embedding), mask_size=self.spec.mask_size)
+        masks = None if masks is None else masks.expand(-1, targets, -1, -1, -1)
+        at_once = max(1, PROMPTS_PER_PASS // len(embedding))
         parts = []
         for start in range(0, targets, at_once):
             some = slice(start, start + at_once)
@@ -299,30 +299,3 @@ def fold_cells(maps: Tensor, edge: int) -> Tensor:
     count, channels, x, y, z = maps.shape
     split = maps.view(count, channels, x // edge, edge, y // edge, edge, z // edge, edge)
     return split.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(count, -1, x // edge, y // edge, z // edge)
-
-
-def _check_prompts(
-    embedding: Tensor, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None, *, mask_size: int
-) -> tuple[int, int]:
-    """The numbers (B, K) of images and targets.
-
-    Raises:
-        ValueError: if neither points nor masks are given, or shapes do not fit.
-    """
-    if (coords is None) != (labels is None):
-        raise ValueError("points need both coords and labels")
-    given = masks if coords is None else coords
-    if given is None:
-        raise ValueError("give points (coords and labels), masks, or both")
-    batch, targets = len(embedding), given.shape[1]
-    if coords is not None and labels is not None:
-        expected = (batch, targets, coords.shape[2], 3) if coords.ndim == 4 else (batch, targets, -1, 3)
-        if tuple(coords.shape) != expected or labels.shape != coords.shape[:3]:
-            raise ValueError(
-                f"expected coords [{batch}, K, N, 3] and labels [{batch}, K, N], "
-                f"got {list(coords.shape)} and {list(labels.shape)}"
-            )
-    if masks is not None and tuple(masks.shape) != (batch, targets, mask_size, mask_size, mask_size):
-        expected_masks = [batch, targets, mask_size, mask_size, mask_size]
-        raise ValueError(f"expected mask prompts {expected_masks}, got {list(masks.shape)}")
-    return batch, targets

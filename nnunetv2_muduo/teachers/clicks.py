@@ -7,6 +7,8 @@ Randomness comes from the generator passed in; None uses torch's own.
 import torch
 from torch import Tensor
 
+_CANDIDATES = 32  # random voxels of a target that points far apart are chosen from
+
 
 def random_voxels(masks: Tensor, count: int = 1, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
     """Voxels drawn uniformly, with replacement, from each mask.
@@ -52,21 +54,18 @@ def next_click(
     return coords, torch.where(found, missed.long(), -1)
 
 
-def spread_clicks(
-    targets: Tensor, points: int, *, candidates: int = 32, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor]:
+def spread_clicks(targets: Tensor, points: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
     """Several clicks inside each target, far apart: farthest-point sampling among random candidate voxels.
 
     Args:
         targets: bool [P, X, Y, Z].
         points: clicks for each target.
-        candidates: random voxels of the target that the points are chosen from.
         generator: source of randomness.
 
     Returns:
         coords [P, points, 3] and labels [P, points] (1; -1 for an empty target).
     """
-    pool, found = random_voxels(targets, max(candidates, points), generator=generator)
+    pool, found = random_voxels(targets, max(_CANDIDATES, points), generator=generator)
     chosen = [pool[:, 0]]
     distance = torch.full(pool.shape[:2], float("inf"), device=pool.device)
     prompt = torch.arange(len(pool), device=pool.device)

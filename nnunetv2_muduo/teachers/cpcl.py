@@ -11,7 +11,7 @@ from torch import Tensor
 
 READINGS = ("complement", "ensemble", "confident")
 PUBLISHED_RECTIFIED_SHARE = 1 / 3  # (2 L(given) + L(rectified)) / 3
-DOUBT_MARGIN = 0.3  # keeps most good labels with a teacher of Dice 0.7 (benchmarks/cpcl_labels.py)
+DOUBT_MARGIN = 0.3  # of soft Dice; keeps most good labels with a teacher of Dice 0.7 (benchmarks/cpcl_labels.py)
 
 
 @dataclass
@@ -69,8 +69,8 @@ def uncertain_voxels(variance: Tensor, known: Tensor | None = None) -> Tensor:
     return known & (variance > mean + 1e-6)
 
 
-def doubtful_targets(given: Tensor, mean: Tensor, *, margin: float = DOUBT_MARGIN) -> Tensor:
-    """Targets whose answers agree with one another by `margin` of soft Dice better than with the given label.
+def doubtful_targets(given: Tensor, mean: Tensor) -> Tensor:
+    """Targets whose answers agree with one another by `DOUBT_MARGIN` of soft Dice better than with the given label.
 
     How well the answers agree with one another is the soft Dice of their mean with its own decision (> 0.5): 1 where
     all say the same, less where they waver.
@@ -78,12 +78,11 @@ def doubtful_targets(given: Tensor, mean: Tensor, *, margin: float = DOUBT_MARGI
     Args:
         given: bool [..., X, Y, Z].
         mean: of the answers' probabilities, same shape.
-        margin: in soft Dice.
 
     Returns:
         bool [...].
     """
-    return _soft_dice(mean, mean > 0.5) - _soft_dice(mean, given) > margin
+    return _soft_dice(mean, mean > 0.5) - _soft_dice(mean, given) > DOUBT_MARGIN
 
 
 def _soft_dice(probabilities: Tensor, mask: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Linear probing: a pretrained network is frozen, and one layer on top learns to segment."""
 
-import torch
 from torch import nn
 
 from nnunetv2_muduo.errors import UnsupportedError, UserError
@@ -15,17 +14,7 @@ class LinearProbeTrainer(DownstreamTrainer):
     """
 
     schedule = ("iterations_per_epoch", "optimizer", "initial_lr")  # but not num_epochs: it may go on for longer
-
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int | str,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net's signature)
-    ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        self.has_weights = False
+    has_weights = False  # whether any were loaded
 
     def output_layer(self) -> nn.Module:
         """The layer that is trained.

@@ -26,8 +26,8 @@ def make(folder: Path, *, copy: bool) -> None:
         (folder / "source",), "lesions", labelled=Amount(2), validation=Amount(1), test=Amount(1), copy=copy
     )
     dataset = folder / "Dataset221_AutoPET"
-    plan = plan_conversion(wishes, dataset, log=lambda _: None, progress=False)
-    convert(plan, preprocessed=folder / "preprocessed", log=lambda _: None, progress=False)
+    plan = plan_conversion(wishes, dataset, log=lambda _: None)
+    convert(plan, preprocessed=folder / "preprocessed", log=lambda _: None)
 
 
 def killed(work: Callable[[], None], *, after: int) -> bool:

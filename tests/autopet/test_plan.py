@@ -16,7 +16,7 @@ from nnunetv2_muduo.transfer.few_shot import Amount
 @pytest.mark.parametrize("which", ["labelled", "test", "unlabelled"])
 @pytest.mark.parametrize("role", ["PET", "lesions"])
 def test_a_case_that_cannot_be_read_keeps_its_place_until_it_is_repaired(release, which, role):
-    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append, progress=False)
+    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append)
     case = getattr(plan.sets, which)[0]
     folder, _, _ = case.partition("_" + STUDY if case.endswith(STUDY) else "_s2")
     name = "SUV" if role == "PET" else "SEG"
@@ -38,7 +38,7 @@ def test_a_case_that_cannot_be_read_keeps_its_place_until_it_is_repaired(release
 
 
 def test_nothing_is_made_where_all_labelled_cases_cannot_be_read(release):
-    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append, progress=False)
+    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append)
     for job in plan.jobs:
         if job.name in plan.sets.validation:
             job.sources["CT"].write_bytes(job.sources["CT"].read_bytes()[:99])
@@ -70,7 +70,6 @@ def test_only_does_not_mind_how_letters_are_composed(challenge):
         replace(challenge.wishes, only=unicodedata.normalize("NFD", "*Ganzkörper*"), labelled=Amount(1)),
         challenge.dataset,
         log=challenge.lines.append,
-        progress=False,
     )
     assert len(plan.patients) == 8
 
@@ -81,7 +80,6 @@ def test_a_map_called_like_a_patient_of_two_studies_is_of_neither_though_only_ta
         replace(challenge.wishes, target="organs", organs=maps, only="*KM-1.2", labelled=None, test=None),
         challenge.dataset,
         log=challenge.lines.append,
-        progress=False,
     )
     assert f"fdg_1_{STUDY}" in plan.sets.unlabelled
     assert "1 organ map(s) are called like no scan and are not used: 1.nii.gz" in plan.notes[0]

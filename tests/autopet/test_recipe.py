@@ -227,7 +227,7 @@ def test_a_bad_case_is_told_and_the_split_names_those_that_are_there(release):
 
 @pytest.mark.parametrize("which", ["labelled", "validation"])
 def test_without_one_good_case_to_train_or_validate_on_no_other_is_converted(release, which):
-    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append, progress=False)
+    plan = plan_conversion(release.wishes, release.dataset, log=release.lines.append)
     bad = [job for job in plan.jobs if job.name in getattr(plan.sets, which)]
     for job in bad:
         sitk.WriteImage(a_label(PET_GRID, value=7), str(job.sources["lesions"]))
@@ -292,7 +292,7 @@ def test_this_command_and_harmonise_never_work_on_one_dataset_at_once(release, m
 
     def harmonise_into_it(*_, **__):
         dataset = open_dataset(release.dataset.name, labels={"background": 0, "lesion": 1})
-        harmonise(release.folder / "source", dataset, layout=PRESETS["autopet"], options=Options(), progress=False)
+        harmonise(release.folder / "source", dataset, layout=PRESETS["autopet"], options=Options())
 
     for outer, its_work, inner in (
         (release.run, "nnunetv2_muduo.autopet.recipe.make_cases", harmonise_into_it),

@@ -3,15 +3,11 @@ from evaluated_folders import write_study
 from trained_folders import write_fold
 
 from nnunetv2_muduo import cli
-from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch):
-    for variable in FOLDER_VARIABLES:
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    return tmp_path / "nnUNet_results"
+def results(nnunet_folders):
+    return nnunet_folders / "nnUNet_results"
 
 
 def test_trainings_are_found_by_dataset_and_trainers(results, tmp_path, capsys):

@@ -20,7 +20,7 @@ from nnunetv2_muduo.harmonising.dataset import parse_labels
 from nnunetv2_muduo.harmonising.layouts import chosen_layout
 from nnunetv2_muduo.harmonising.record import is_body_cropped
 from nnunetv2_muduo.mae_settings import MAESettings
-from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES, read_plans
+from nnunetv2_muduo.nnunet_folders import read_plans
 from nnunetv2_muduo.presets import load_preset
 from nnunetv2_muduo.settings import Settings, parse_assignment
 
@@ -112,20 +112,20 @@ def test_a_harmonising_that_does_not_say_what_files_are_called_would_be_noticed(
         check_harmonising(arguments)
 
 
-def test_the_route_of_pretraining_can_be_gone_up_to_its_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for variable in FOLDER_VARIABLES:
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.chdir(tmp_path)
-    write_case(tmp_path / "scans" / "one")
-    write_case(tmp_path / "labelled_scans" / "two", label=True)
+def test_the_route_of_pretraining_can_be_gone_up_to_its_trainings(
+    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(nnunet_folders)
+    write_case(nnunet_folders / "scans" / "one")
+    write_case(nnunet_folders / "labelled_scans" / "two", label=True)
     said = [words for words in commands_in(text_of(ROOT / "docs" / "pretraining.md")) if words[0] == "muduo"]
     preparing = [words[1:] for words in said if words[1] in ("harmonise", "plan")]
     assert len(preparing) == 7
     for words in preparing:
         assert cli.main([*words, *(["-np", "1"] if words[0] == "harmonise" else [])]) == 0, words
     for dataset in ("Dataset500_Pool", "Dataset221_AutoPET"):
-        assert is_body_cropped(tmp_path / "nnUNet_raw" / dataset)
-        plans = read_plans(tmp_path / "nnUNet_preprocessed" / dataset, "nnUNetPlansPETCTMAE")
+        assert is_body_cropped(nnunet_folders / "nnUNet_raw" / dataset)
+        plans = read_plans(nnunet_folders / "nnUNet_preprocessed" / dataset, "nnUNetPlansPETCTMAE")
         assert plans["mae"]["swin"] == "base"
 
 

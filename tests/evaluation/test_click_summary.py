@@ -22,11 +22,11 @@ def test_means_are_taken_over_cases_then_over_organs():
 
 def test_table_has_an_organ_a_row_and_the_mean_last():
     assert SUMMARY.as_table().splitlines() == [
-        "| Dice | n | 1 click | 3 clicks |",
-        "|---|---|---|---|",
-        "| spleen | 1 | 0.200 | 0.400 |",
-        "| liver | 2 | 0.600 | 0.800 |",
-        "| **mean of organs** |  | 0.400 | 0.600 |",
+        "| Dice               | n | 1 click | 3 clicks |",
+        "| ------------------ | - | ------- | -------- |",
+        "| spleen             | 1 |   0.200 |    0.400 |",
+        "| liver              | 2 |   0.600 |    0.800 |",
+        "| **mean of organs** |   |   0.400 |    0.600 |",
     ]
 
 

@@ -76,12 +76,6 @@ def test_patient_stands_upright_in_true_proportions(tmp_path: Path, monkeypatch)
         assert_coronal(panel(caught[0], f"{modality}, coronal"), volume, 5)
 
 
-def test_slices_go_through_the_largest_area():
-    mask = np.zeros((1, 6, 9, 7), bool)
-    mask[0, 2, 3:8, 5] = True
-    assert figures._slices_with_most({"student": mask}, (6, 9, 7)) == (2, 3, 5)
-
-
 def test_nnunets_change_of_style_does_not_reach_our_figures(tmp_path: Path):
     import matplotlib
 

@@ -12,7 +12,6 @@ from tiny_teachers import CLICK_UNET, SAM3D
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.checkpoint_files import read_checkpoint
-from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.teachers import training
 from nnunetv2_muduo.teachers.checkpoint import save_teacher
 from nnunetv2_muduo.teachers.click_unet import ClickUNet
@@ -28,18 +27,15 @@ def _one_thread() -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with dataset 301 (good labels), 302 (doubtful ones) and a configuration of each architecture."""
-    for variable in FOLDER_VARIABLES:
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "weights"))
-    write_dataset(tmp_path / "nnUNet_raw", "Dataset301_Good")
-    write_dataset(tmp_path / "nnUNet_raw", "Dataset302_Doubtful", cases=2, seed=5)
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(nnunet_folders / "weights"))
+    write_dataset(nnunet_folders / "nnUNet_raw", "Dataset301_Good")
+    write_dataset(nnunet_folders / "nnUNet_raw", "Dataset302_Doubtful", cases=2, seed=5)
     for architecture, config in CONFIGURATIONS.items():
         content = {"architecture": architecture, "config": config.to_dict()}
-        (tmp_path / f"{architecture}.json").write_text(json.dumps(content))
-    return tmp_path
+        (nnunet_folders / f"{architecture}.json").write_text(json.dumps(content))
+    return nnunet_folders
 
 
 def finetune(place: Path, *more: str, out: str = "tiny", data: tuple[str, ...] = ("-d", "301"), **changes: str) -> int:

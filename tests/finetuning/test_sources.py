@@ -12,12 +12,9 @@ from nnunetv2_muduo.semisupervised.channels import find_channel
 
 
 @pytest.fixture
-def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed"):
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    write_dataset(tmp_path / "nnUNet_raw", "Dataset301_Good", cases=2)
-    return tmp_path / "nnUNet_raw"
+def raw(nnunet_folders: Path) -> Path:
+    write_dataset(nnunet_folders / "nnUNet_raw", "Dataset301_Good", cases=2)
+    return nnunet_folders / "nnUNet_raw"
 
 
 def called(*names: str) -> list[CaseSource]:

@@ -101,9 +101,7 @@ def predicted(tmp_path) -> Path:
 
 def test_a_folder_of_predictions_is_put_back_by_name(predicted):
     told: list[str] = []
-    written = put_all_back(
-        predicted / "masks", predicted / "harmonised.json", predicted / "out", log=told.append, progress=False
-    )
+    written = put_all_back(predicted / "masks", predicted / "harmonised.json", predicted / "out", log=told.append)
     assert written == (predicted / "out" / "case v1.2.nii.gz",)
     np.testing.assert_array_equal(
         sitk.GetArrayFromImage(sitk.ReadImage(str(written[0]))), sitk.GetArrayFromImage(a_scan(1)[2])
@@ -118,13 +116,13 @@ def test_what_a_killed_run_left_is_cleared_away_after_a_day(predicted):
     for left in (old, young):
         left.mkdir(parents=True)
     os.utime(old, (0, 0))
-    put_all_back(predicted / "masks", predicted / "harmonised.json", predicted / "out", log=str, progress=False)
+    put_all_back(predicted / "masks", predicted / "harmonised.json", predicted / "out", log=str)
     assert [left.exists() for left in (old, young)] == [False, True]
 
 
 def test_one_file_will_do(predicted):
     file = predicted / "masks" / "case v1.2.nii.gz"
-    assert put_all_back(file, predicted / "harmonised.json", predicted / "out", progress=False)
+    assert put_all_back(file, predicted / "harmonised.json", predicted / "out")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +138,7 @@ def test_one_file_will_do(predicted):
 )
 def test_mistakes_are_told(predicted, masks, record, output, words):
     with pytest.raises(UserError, match=words):
-        put_all_back(predicted / masks, predicted / record, predicted / output, log=lambda _: None, progress=False)
+        put_all_back(predicted / masks, predicted / record, predicted / output, log=lambda _: None)
 
 
 def test_a_mask_without_changes_keeps_its_values():

@@ -42,7 +42,7 @@ def north(tmp_path: Path) -> Path:
 def run(source: Path, *, told: list[str] | None = None, options: Options = PLAIN, **others) -> Summary:
     dataset = open_dataset("Dataset230_X", labels=LABELS)
     log = (told if told is not None else []).append
-    return harmonise(source, dataset, layout=PRESETS["autopet"], options=options, log=log, progress=False, **others)
+    return harmonise(source, dataset, layout=PRESETS["autopet"], options=options, log=log, **others)
 
 
 def test_labelled_and_unlabelled_cases_go_where_nnunet_and_muduo_look_for_them(raw, north):
@@ -118,7 +118,7 @@ def test_while_one_run_is_at_work_on_a_dataset_another_is_refused(raw, north, tm
             refused.append(line)
 
     dataset = open_dataset("Dataset230_X", labels=LABELS)
-    harmonise(north, dataset, layout=PRESETS["autopet"], options=PLAIN, log=start_another, progress=False)
+    harmonise(north, dataset, layout=PRESETS["autopet"], options=PLAIN, log=start_another)
     assert len(refused) == 1
     assert run(tmp_path / "south", centre="south").done == ("south_p1",)
 
@@ -241,7 +241,7 @@ def test_what_a_killed_run_left_is_cleared_away_after_a_day(raw, north):
 def test_nothing_to_do_is_one_sentence(raw, tmp_path):
     (tmp_path / "empty" / "p1").mkdir(parents=True)
     (tmp_path / "empty" / "p1" / "SUV.nii.gz").touch()
-    with pytest.raises(UserError, match=r"no case with CT and PET.*p1: it holds no CT"):
+    with pytest.raises(UserError, match=r"no case with CT and PET.*p1 \(it holds no CT"):
         run(tmp_path / "empty")
     with pytest.raises(UserError, match="lies within the dataset itself"):
         run(raw / "Dataset230_X" / "imagesTr")

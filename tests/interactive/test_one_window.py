@@ -4,7 +4,7 @@ import pytest
 import torch
 from bright_teacher import BrightTeacher
 
-from nnunetv2_muduo.interactive.one_window import OneWindowSession, middle_of, part_in_window
+from nnunetv2_muduo.interactive.one_window import OneWindowSession, part_in_window
 from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig, normalise_for_teacher
 from nnunetv2_muduo.teachers.windows import ScanWindows
 
@@ -57,9 +57,3 @@ def test_part_in_window_is_what_the_windows_logits_cover(spacing, centre):
     session = OneWindowSession(scan)
     session.click(torch.tensor([centre]), torch.tensor([1]))
     assert part_in_window(scan) == session.result()[1]
-
-
-def test_middle_is_that_of_the_box_around_the_mask():
-    mask = torch.zeros(9, 9, 9, dtype=torch.bool)
-    mask[2, 3, 4] = mask[5, 3, 8] = True
-    assert middle_of(mask) == (4.0, 3.5, 6.5)

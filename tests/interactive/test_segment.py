@@ -30,7 +30,7 @@ def a_scan(shape=(30, 32, 40), boxes=(BOX,), spacing=(4.0, 4.0, 4.0)) -> sitk.Im
 
 
 def segment(image, targets, teacher=None, **options):
-    return segment_scan(image, teacher or BrightTeacher(), modality="PET", targets=targets, progress=False, **options)
+    return segment_scan(image, teacher or BrightTeacher(), modality="PET", targets=targets, **options)
 
 
 class HalfwayTeacher(BrightTeacher):
@@ -57,7 +57,7 @@ def test_ct_is_clamped_and_pet_is_not(monkeypatch: pytest.MonkeyPatch, modality:
         return normalise_for_teacher(raw, clamp)
 
     monkeypatch.setattr(windows, "normalise_for_teacher", note)
-    segment_scan(a_scan(), BrightTeacher(), modality=modality, targets=[Target("box", [Point(MIDDLE)])], progress=False)
+    segment_scan(a_scan(), BrightTeacher(), modality=modality, targets=[Target("box", [Point(MIDDLE)])])
     assert clamps == {expected}
 
 

@@ -38,15 +38,12 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainingDatas
 
 
 @pytest.fixture
-def without_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainingDataset:
+def without_labels(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainingDataset:
     """Three scans in imagesUn and nothing else."""
     monkeypatch.setattr(gathering, "default_num_processes", 1)
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / name).mkdir()
-        monkeypatch.setenv(name, str(tmp_path / name))
-    raw, preprocessed = tmp_path / "nnUNet_raw" / DATASET, tmp_path / "nnUNet_preprocessed" / DATASET
-    write_phantom_dataset(raw, labelled=0, unlabelled=3, test=0, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False)
+    raw, preprocessed = nnunet_folders / "nnUNet_raw" / DATASET, nnunet_folders / "nnUNet_preprocessed" / DATASET
+    write_phantom_dataset(raw, labelled=0, unlabelled=3, test=0, seed=0, spacing_in_mm=SPACING_IN_MM)
     dataset_json = {"channel_names": {"0": "CT", "1": "PET"}, "labels": {"background": 0}, "file_ending": ".nii.gz"}
     (raw / "dataset.json").write_text(json.dumps(dataset_json))
     plans = unet_plans(patch_size=PATCH, features=4)

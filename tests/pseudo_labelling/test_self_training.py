@@ -17,11 +17,9 @@ NEW = "Dataset022_TinyPseudo"
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PseudoProject:
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "no weights"))
-    return write_project(tmp_path)
+def project(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> PseudoProject:
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(nnunet_folders / "no weights"))
+    return write_project(nnunet_folders)
 
 
 def lay_out(project: PseudoProject, *more: str) -> int:

@@ -14,7 +14,6 @@ from tiny_teachers import CLICK_UNET, SAM3D, small_sam, small_unet
 from trainable_dataset import TrainableDataset
 
 from nnunetv2_muduo import cli
-from nnunetv2_muduo.nnunet_folders import FOLDER_VARIABLES
 from nnunetv2_muduo.teachers.weights import save_teacher
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 
@@ -22,15 +21,12 @@ CONFIGURATIONS = {"ClickUNet": CLICK_UNET, "Sam3D": SAM3D}
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folders(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """nnU-Net's folders, and two teachers."""
-    for variable in FOLDER_VARIABLES:
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.setenv("MUDUO_WEIGHTS", str(tmp_path / "weights"))
-    save_teacher(small_unet(), tmp_path / "weights" / "ClickUNet.pth")
-    save_teacher(small_sam(), tmp_path / "weights" / "Sam3D.pth")
-    return tmp_path
+    monkeypatch.setenv("MUDUO_WEIGHTS", str(nnunet_folders / "weights"))
+    save_teacher(small_unet(), nnunet_folders / "weights" / "ClickUNet.pth")
+    save_teacher(small_sam(), nnunet_folders / "weights" / "Sam3D.pth")
+    return nnunet_folders
 
 
 def labels_of(path: Path) -> np.ndarray:
@@ -40,22 +36,8 @@ def labels_of(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("teacher", ["standin_ct", "Sam3D"])
 def test_segment(folders: Path, teacher: str):
     scan = write_clickable_dataset(folders / "nnUNet_raw") / "imagesTr" / "box_0_0000.nii.gz"
-    command = [
-        "segment",
-        str(scan),
-        "--teacher",
-        teacher,
-        "--modality",
-        "CT",
-        "--point",
-        "5",
-        "8",
-        "7",
-        "--point",
-        "2",
-        "3",
-        "4:0",
-    ]
+    words = "--modality CT --point 5 8 7 --point 2 3 4:0 --most-windows 2"  # random weights would go on and on
+    command = ["segment", str(scan), "--teacher", teacher, *words.split()]
     assert cli.main([*command, "-o", str(folders / "cpu.nii.gz"), "-device", "cpu"]) == 0
     with second_device():
         assert cli.main([*command, "-o", str(folders / "cuda.nii.gz"), "-device", "cuda"]) == 0

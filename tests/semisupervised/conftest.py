@@ -89,7 +89,7 @@ class TinyDataset:
         return arrays
 
     def preprocess(self, **options) -> UnlabelledSummary:
-        arguments = {"num_processes": 1, "log": lambda message: None, "progress": False, **options}
+        arguments = {"num_processes": 1, "log": lambda message: None, **options}
         return preprocess_unlabelled("Dataset900_Tiny", **self.arguments(), **arguments)
 
     def arguments(self) -> dict:

@@ -36,7 +36,7 @@ def labelled(tiny_dataset):
 
 
 def undo(dataset, cases=("a", "pat 1.v2"), **options):
-    arguments = {"log": lambda message: None, "progress": False, **options}
+    arguments = {"log": lambda message: None, **options}
     return labelled_raw_intensities(cases, **dataset.arguments(), **arguments)
 
 

@@ -351,9 +351,9 @@ def test_plans_and_dataset_are_not_changed(tiny_dataset):
     assert tiny_dataset.dataset_json == dataset_json
 
 
-def test_progress_is_shown_on_request(tiny_dataset, capsys):
+def test_progress_is_shown(tiny_dataset, capsys):
     tiny_dataset.write_scan("a")
-    tiny_dataset.preprocess(progress=True)
+    tiny_dataset.preprocess()
     assert "Preprocessing unlabelled scans: 100%" in capsys.readouterr().err
 
 

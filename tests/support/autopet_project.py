@@ -29,9 +29,9 @@ class Project:
 
     def run(self, **changed) -> Summary:
         options = {key: changed.pop(key) for key in ("overwrite", "num_processes") if key in changed}
-        plan = plan_conversion(replace(self.wishes, **changed), self.dataset, log=self.lines.append, progress=False)
+        plan = plan_conversion(replace(self.wishes, **changed), self.dataset, log=self.lines.append)
         self.plan = plan
-        return convert(plan, preprocessed=self.preprocessed, log=self.lines.append, progress=False, **options)
+        return convert(plan, preprocessed=self.preprocessed, log=self.lines.append, **options)
 
     def files(self, folder: str) -> list[str]:
         place = self.dataset / folder

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nnunet_variables import set_nnunet_folders
 from planned_dataset import DATASET_JSON, unet_plans, write_planned_dataset
 from torch import Tensor
 
@@ -29,9 +30,7 @@ class nnUNetTrainerPull(SemiSupervisedTrainer):  # noqa: N801
 
 def trainers_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SemiSupervisedTrainer]:
     """Makes initialised trainers of fold 0 on the CPU, with settings; nnU-Net's folders are below `tmp_path`."""
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
+    set_nnunet_folders(tmp_path, monkeypatch)
     folder = write_planned_dataset(tmp_path / "nnUNet_preprocessed")
     (folder / "nnUNetPlans_3d_fullres").mkdir()
     (folder / "nnUNetPlans_3d_fullres" / "case.b2nd").touch()  # tells nnU-Net which class of data set it is

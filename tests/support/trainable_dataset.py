@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from nnunet_variables import set_nnunet_folders
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -43,16 +44,12 @@ class TrainableDataset:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
-        for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-            (folder / name).mkdir()
-            monkeypatch.setenv(name, str(folder / name))
+        set_nnunet_folders(folder, monkeypatch)
         monkeypatch.setenv("nnUNet_n_proc_DA", "0")
         monkeypatch.setattr(semisupervised_trainer, "default_num_processes", 1)  # worker processes start too slowly
         self.raw = folder / "nnUNet_raw" / DATASET
         self.preprocessed = folder / "nnUNet_preprocessed" / DATASET
-        write_phantom_dataset(
-            self.raw, labelled=2, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False
-        )
+        write_phantom_dataset(self.raw, labelled=2, unlabelled=2, test=0, seed=0, spacing_in_mm=SPACING_IN_MM)
         self.dataset_json = json.loads((self.raw / "dataset.json").read_text())
         self.plans = unet_plans(patch_size=PATCH, features=4)
         self.plans["configurations"]["3d_fullres"]["spacing"] = list(SPACING_IN_MM)
@@ -85,7 +82,6 @@ class TrainableDataset:
             preprocessed_folder=self.preprocessed,
             num_processes=1,
             log=lambda message: None,
-            progress=False,
         )
 
     def _preprocess_labelled(self) -> None:

@@ -19,14 +19,11 @@ TRAINER = "nnUNetTrainerPETCTSwin"
 
 
 @pytest.fixture
-def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+def plans(nnunet_folders: Path) -> dict:
     """Of a dataset of CT and PET, planned below `tmp_path`."""
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
     plans = unet_plans(patch_size=(32, 32, 64), features=2)
     plans["configurations"]["3d_fullres"]["normalization_schemes"] = ["ZScoreNormalization"] * 2
-    write_planned_dataset(tmp_path / "nnUNet_preprocessed", plans)
+    write_planned_dataset(nnunet_folders / "nnUNet_preprocessed", plans)
     return json.loads(json.dumps(plans))
 
 

@@ -226,17 +226,25 @@ def test_a_million_convolutions_are_refused_before_they_are_built() -> None:
 
 def test_prompts_that_do_not_fit_are_refused(teacher: ClickUNet) -> None:
     embedding = teacher.encode(torch.zeros(2, 1, 16, 16, 16))
-    coords, labels, masks = prompts()
-    with pytest.raises(ValueError, match="give points"):
-        teacher.decode(embedding)
-    with pytest.raises(ValueError, match="both coords and labels"):
-        teacher.decode(embedding, coords)
-    with pytest.raises(ValueError, match="coords"):
-        teacher.decode(embedding, coords, labels[:, :2])
-    with pytest.raises(ValueError, match="mask prompts"):
+    *_, masks = prompts()
+    with pytest.raises(
+        ValueError, match="masks"
+    ):  # all other misfits: tests of Sam3D, which checks with the same function
         teacher.decode(embedding, masks=masks[..., :8])
-    with pytest.raises(ValueError, match="expected an image"):
+    with pytest.raises(ValueError, match="image has shape"):
         teacher.encode(torch.zeros(1, 1, 16, 16, 8))
+
+
+def test_one_mask_for_all_targets_is_each_targets_mask(teacher: ClickUNet) -> None:
+    embedding = teacher.encode(torch.randn(2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0)))
+    coords, labels, masks = prompts()
+    shared = masks[:, :1]
+    for answer, expected in zip(
+        teacher.decode(embedding, coords, labels, shared),
+        teacher.decode(embedding, coords, labels, shared.expand_as(masks)),
+        strict=True,
+    ):
+        assert torch.equal(answer, expected)
 
 
 def test_expected_iou_is_one_for_a_sure_mask_and_lower_for_an_unsure_one() -> None:

@@ -18,11 +18,8 @@ LAYER = "decoder.seg_layers.4"
 
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    folder = write_planned_dataset(tmp_path / "nnUNet_preprocessed")
+def make(nnunet_folders: Path):
+    folder = write_planned_dataset(nnunet_folders / "nnUNet_preprocessed")
     (folder / "nnUNetPlans_3d_fullres").mkdir()
     (folder / "nnUNetPlans_3d_fullres" / "case.b2nd").touch()  # tells nnU-Net which class of data set it is
 

@@ -48,10 +48,8 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    return Project(tmp_path)
+def project(nnunet_folders: Path) -> Project:
+    return Project(nnunet_folders)
 
 
 def test_a_copy_beside_the_images_is_kept_equal_as_nnunets_planner_demands(project: Project):

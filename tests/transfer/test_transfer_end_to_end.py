@@ -55,9 +55,7 @@ class Project(NNUNetProject):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("nnunet"))
-    write_phantom_dataset(
-        project.raw, labelled=4, unlabelled=0, test=1, seed=0, spacing_in_mm=SPACING_IN_MM, progress=False
-    )
+    write_phantom_dataset(project.raw, labelled=4, unlabelled=0, test=1, seed=0, spacing_in_mm=SPACING_IN_MM)
     project.plan_and_preprocess()
     project.muduo("plan", "-d", "221", "--preset", "tiny", "--set", "num_epochs=1", "iterations_per_epoch=3")
     project.muduo("split", "-d", "221", "--labelled", "1", "--validation", "1", "--rest-unlabelled")

@@ -22,10 +22,8 @@ PATCH = (16, 16, 16)
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    return Project(tmp_path)
+def project(nnunet_folders: Path) -> Project:
+    return Project(nnunet_folders)
 
 
 @pytest.fixture(scope="module")

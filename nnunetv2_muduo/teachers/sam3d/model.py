@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from nnunetv2_muduo.teachers.prompt_shapes import check_prompts, check_shape
 from nnunetv2_muduo.teachers.protocol import TeacherSpec
 from nnunetv2_muduo.teachers.sam3d.config import Sam3DConfig
 from nnunetv2_muduo.teachers.sam3d.image_encoder import EncoderBlock, ImageEncoder, PatchEmbedding
@@ -50,7 +51,7 @@ class Sam3D(nn.Module):
         Raises:
             ValueError: if the image is not a cube of one channel and the model's size.
         """
-        _check_shape("image", image, (None, 1, *3 * (self.spec.cube_size,)))
+        check_shape("image", image, (None, 1, *3 * (self.spec.cube_size,)))
         return self.image_encoder(image)
 
     def decode(
@@ -79,7 +80,8 @@ class Sam3D(nn.Module):
         Raises:
             ValueError: if neither points nor masks are given, or shapes do not fit.
         """
-        self._check_prompts(embedding, coords, labels, masks)
+        check_shape("embedding", embedding, (None, self.config.prompt_width, *3 * (self.config.grid_size,)))
+        check_prompts(coords, labels, masks, images=len(embedding), mask_size=self.spec.mask_size)
         tokens, usable = None, None
         if coords is not None and labels is not None:
             tokens, usable = self.prompt_encoder.embed_points(coords, labels)
@@ -92,33 +94,6 @@ class Sam3D(nn.Module):
             prompt_tokens=tokens,
             usable=usable,
         )
-
-    def _check_prompts(
-        self, embedding: Tensor, coords: Tensor | None, labels: Tensor | None, masks: Tensor | None
-    ) -> None:
-        batch, grid, cube = len(embedding), 3 * (self.config.grid_size,), 3 * (self.spec.mask_size,)
-        _check_shape("embedding", embedding, (batch, self.config.prompt_width, *grid))
-        if coords is None and labels is None and masks is None:
-            raise ValueError("nothing to decode: give coords and labels, or masks, or both")
-        if (coords is None) != (labels is None):
-            raise ValueError("coords and labels come together: one of them is missing")
-        if masks is not None:
-            _check_shape("masks", masks, (batch, None, *cube))
-        if coords is not None and labels is not None:
-            _check_shape("labels", labels, (batch, None, None))
-            _check_shape("coords", coords, (*labels.shape, 3))
-            if masks is not None and masks.shape[1] not in (1, labels.shape[1]):
-                raise ValueError(f"masks are for {masks.shape[1]} targets, points for {labels.shape[1]}")
-
-
-def _check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> None:
-    """Compare the shape with the expected one, where None stands for any length."""
-    fits = len(tensor.shape) == len(expected) and all(
-        length in (None, actual) for length, actual in zip(expected, tensor.shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join("any" if length is None else str(length) for length in expected)
-        raise ValueError(f"{name} has shape {list(tensor.shape)}; expected [{wanted}]")
 
 
 def _build_image_encoder(config: Sam3DConfig) -> ImageEncoder:

@@ -1,4 +1,4 @@
-"""Training cases whose files dataset.json lists one by one (`dataset`), nnU-Net's other way of naming them."""
+"""The files of training cases: in imagesTr and labelsTr, or as dataset.json lists them one by one (`dataset`)."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 
 class ListedFiles(NamedTuple):
@@ -34,3 +36,18 @@ def listed_files(raw_folder: Path, dataset_json: Mapping) -> dict[str, ListedFil
         str(case): ListedFiles(tuple(map(Path, files["images"])), Path(files["label"]))
         for case, files in sorted(found.items())
     }
+
+
+def training_files(raw_folder: Path, dataset_json: Mapping, *, split: str = "Tr") -> dict[str, ListedFiles]:
+    """Case -> its files, in the order of names, be they listed or not; a label map need not be there.
+
+    Args:
+        raw_folder: of the dataset.
+        dataset_json: its description.
+        split: "Tr", or "Ts" for the cases of imagesTs and labelsTs, which are never listed.
+    """
+    if split == "Tr" and (listed := listed_files(raw_folder, dataset_json)) is not None:
+        return listed
+    images, labels, ending = raw_folder / f"images{split}", raw_folder / f"labels{split}", dataset_json["file_ending"]
+    scans = find_scans(images, ending)[0] if images.is_dir() else {}
+    return {case: ListedFiles(files, labels / f"{case}{ending}") for case, files in sorted(scans.items())}

@@ -1,10 +1,10 @@
-"""Files that dataset.json lists are found where nnU-Net finds them."""
+"""Files of training cases are found where nnU-Net finds them, be they listed in dataset.json or not."""
 
 from pathlib import Path
 
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
-from nnunetv2_muduo.semisupervised.listed_files import listed_files
+from nnunetv2_muduo.semisupervised.training_files import listed_files, training_files
 
 
 def described(store: Path) -> dict:
@@ -37,3 +37,17 @@ def test_the_description_is_left_as_it_is(tmp_path: Path):
 
 def test_without_a_list_the_folders_count(tmp_path: Path):
     assert listed_files(tmp_path, {"file_ending": ".nii.gz"}) is None
+
+
+def test_without_a_list_scans_and_label_maps_are_found_by_their_names(tmp_path: Path):
+    for name in ("b_0000.nii.gz", "b_0001.nii.gz", "a_0000.nii.gz"):
+        (tmp_path / "imagesTs").mkdir(exist_ok=True)
+        (tmp_path / "imagesTs" / name).touch()
+    found = training_files(tmp_path, described(tmp_path), split="Ts")
+    assert {case: [file.name for file in files.images] for case, files in found.items()} == {
+        "a": ["a_0000.nii.gz"],
+        "b": ["b_0000.nii.gz", "b_0001.nii.gz"],
+    }
+    assert found["a"].label == tmp_path / "labelsTs" / "a.nii.gz"
+    assert training_files(tmp_path, {"file_ending": ".nii.gz"}) == {}
+    assert list(training_files(tmp_path, described(tmp_path))) == ["a", "b"]

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import SimpleITK
+from anatomy import body_box, load_organ_map, organ_tissues, tissue_named, tissues_from_organ_map
 from scipy import ndimage
 
-from nnunetv2_muduo.datasets.anatomy import load_organ_map, organ_tissues, tissues_from_organ_map
 from nnunetv2_muduo.datasets.phantom import draw_phantom
 from nnunetv2_muduo.datasets.simulated_dataset import organ_labels
 from nnunetv2_muduo.datasets.tissues import Tissue
@@ -126,3 +126,30 @@ def test_real_anatomy_gets_a_body_with_all_its_organs(shared, case):
     labels = load_organ_map(path, spacing_in_mm=COARSE)
     tissues = body_around(labels, case, AUTOPET_NAMES)
     check_body(tissues, organ_tissues(labels, names=AUTOPET_NAMES))
+
+
+@pytest.mark.parametrize(
+    ("name", "tissue"),
+    [
+        ("kidney_left", Tissue.KIDNEY),
+        ("Urinary bladder", Tissue.BLADDER),
+        ("lung_upper_lobe_right", Tissue.LUNG),
+        ("head glands", Tissue.GLANDS),
+        ("vertebrae_L1", Tissue.BONE),
+        ("gallbladder", None),
+        ("teapot", None),
+    ],
+)
+def test_organ_names_are_understood(name, tissue):
+    assert tissue_named(name) is tissue
+
+
+def test_body_box_holds_the_body_with_its_margin_inside_the_map():
+    tissues = np.zeros((6, 9, 12), np.uint8)
+    tissues[1:3, 4, 5:8] = Tissue.SOFT
+    assert body_box(tissues) == (slice(0, 5), slice(2, 7), slice(3, 10))
+
+
+def test_body_box_of_air_is_everything():
+    air = np.zeros((2, 3, 4), np.uint8)
+    assert air[body_box(air)].shape == air.shape

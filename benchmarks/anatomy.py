@@ -7,10 +7,11 @@ import numpy as np
 import SimpleITK
 from scipy import ndimage
 
+from nnunetv2_muduo.datasets.boxes import Box, box_around
 from nnunetv2_muduo.datasets.fields import Grid, smooth_field
 from nnunetv2_muduo.datasets.scaffold import draw_habitus, draw_scaffold
-from nnunetv2_muduo.datasets.shapes import Box, Frame, Point
-from nnunetv2_muduo.datasets.tissues import Tissue, tissue_named
+from nnunetv2_muduo.datasets.shapes import Frame, Point
+from nnunetv2_muduo.datasets.tissues import Tissue
 from nnunetv2_muduo.errors import UserError
 
 # Organs the standard body is fitted to, and their centres (z, y) in it, in mm; the liver only stands in for lungs and
@@ -27,6 +28,26 @@ _HALF_RANGE: Mapping[Tissue, tuple[float, float]] = {Tissue.LUNG: (83, 119), Tis
 _MUSCLE_IN_MM = 10.0  # between every organ and the fat layer
 _ROOM_IN_MM = (np.inf, 130.0, 220.0)  # (z, y, x) around the organs: as much as a body with arms can take
 _UPPER_THIGH_IN_MM = 20.0  # in standard coordinates: what is kept below the hips
+_MARGIN_IN_VOXELS = 2  # around the body
+_KEYWORDS: tuple[tuple[str, Tissue], ...] = (
+    ("background", Tissue.SOFT),
+    ("spleen", Tissue.SPLEEN),
+    ("kidney", Tissue.KIDNEY),
+    ("liver", Tissue.LIVER),
+    ("bladder", Tissue.BLADDER),
+    ("lung", Tissue.LUNG),
+    ("brain", Tissue.BRAIN),
+    ("heart", Tissue.HEART),
+    ("stomach", Tissue.STOMACH),
+    ("prostate", Tissue.PROSTATE),
+    ("gland", Tissue.GLANDS),
+    ("aorta", Tissue.AORTA),
+    ("bowel", Tissue.BOWEL),
+    ("colon", Tissue.BOWEL),
+    ("duodenum", Tissue.BOWEL),
+    ("trachea", Tissue.AIRWAY),
+    *((bone, Tissue.BONE) for bone in ("bone", "vertebra", "rib", "hip", "sacrum", "femur", "skull", "sternum")),
+)
 
 
 def load_organ_map(path: Path, *, spacing_in_mm: tuple[float, float, float]) -> np.ndarray:
@@ -90,6 +111,25 @@ def tissues_from_organ_map(
     tissues = np.full(organs.shape, Tissue.AIR, np.uint8)
     tissues[room] = _draw_body(organs[room], spacing_in_mm, rng)
     return tissues
+
+
+def body_box(tissues: np.ndarray) -> Box:
+    """The index box around everything that is not AIR in a tissue map [Z,Y,X], with a margin where there is room.
+
+    The whole map where it is all air.
+    """
+    return box_around(tissues != Tissue.AIR, margin=(_MARGIN_IN_VOXELS,) * 3) or (slice(None),) * 3
+
+
+def tissue_named(name: str) -> Tissue | None:
+    """The tissue an organ's name speaks of (`kidney_left` -> KIDNEY; case is ignored), None where no word is known.
+
+    A gall bladder is no urinary bladder: it has no tissue here.
+    """
+    text = name.lower()
+    if "gall" in text:
+        return None
+    return next((tissue for keyword, tissue in _KEYWORDS if keyword in text), None)
 
 
 def _draw_body(organs: np.ndarray, spacing_in_mm: tuple[float, float, float], rng: np.random.Generator) -> np.ndarray:
@@ -209,10 +249,8 @@ def _distance_around(
 
 def _box_around(mask: np.ndarray, reach_in_mm: Point, spacing_in_mm: tuple[float, float, float]) -> Box:
     """The index box around a mask [Z,Y,X] reaching so far (z, y, x) beyond it where there is room; empty if it is."""
-    slices = []
-    for axis, (size, spacing, reach) in enumerate(zip(mask.shape, spacing_in_mm, reach_in_mm, strict=True)):
-        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = int(np.ceil(min(reach, size * spacing) / spacing))
-        first, last = (int(filled[0]) - margin, int(filled[-1]) + margin) if filled.size else (0, -1)
-        slices.append(slice(max(0, first), min(size, last + 1)))
-    return slices[0], slices[1], slices[2]
+    margin = [
+        int(np.ceil(min(reach, size * spacing) / spacing))
+        for size, spacing, reach in zip(mask.shape, spacing_in_mm, reach_in_mm, strict=True)
+    ]
+    return box_around(mask, margin=margin) or (slice(0),) * 3
