@@ -11,9 +11,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
-from nnunetv2_muduo.datasets.nifti_header import nifti_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.datasets.scan_header import text_header_problem
+from nnunetv2_muduo.datasets.scan_header import place_problem, text_header_problem
 from nnunetv2_muduo.datasets.slice_places import check_slices
 from nnunetv2_muduo.datasets.slice_tags import (
     MODALITY,
@@ -70,8 +69,7 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         raise UserError(f"{path} is no 3d image of one channel but {size} with {what}; give one scan.")
     if path.suffix.lower() in TIFF:
         image.SetSpacing(tiff_spacing(path))
-    grid = ScanGrid.of(image)
-    if problem := grid.problem() or nifti_problem(path, grid):
+    if problem := place_problem(path, ScanGrid.of(image)):
         raise UserError(f"{path} cannot be trusted: {problem}; correct its header, or write it again from its source.")
     return image
 
