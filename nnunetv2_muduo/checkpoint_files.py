@@ -154,6 +154,13 @@ def other_kinds(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> 
     ]
 
 
+def are_weights(content: Any) -> bool:
+    """Whether something is a table of tensors by name."""
+    return isinstance(content, Mapping) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    )
+
+
 def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     """Names of the tensors that hold NaN or infinity."""
     return [name for name, tensor in weights.items() if not tensor.isfinite().all()]

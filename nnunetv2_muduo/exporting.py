@@ -14,7 +14,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, not_finite, other_kinds, read_checkpoint
+from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, are_weights, not_finite, other_kinds, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, replacing, replacing_folder, take_back, write_text
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY as PRETRAINING_STATE_KEY
@@ -168,7 +168,7 @@ def _write_model(
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     content = read_checkpoint(path, allowed=NUMPY_NUMBERS)
     weights, arguments = content.get("network_weights"), content.get("init_args")
-    if not isinstance(weights, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
+    if not are_weights(weights):
         raise UserError(f"{path} holds no network_weights, so it is no checkpoint of nnU-Net's; train again.")
     if not isinstance(arguments, Mapping) or not isinstance(arguments.get("configuration"), str):
         raise UserError(f"{path} does not say in init_args which configuration it is of; train again.")

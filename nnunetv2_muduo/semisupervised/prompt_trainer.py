@@ -1,7 +1,7 @@
 """Trains the prompt generator: a PET-only network on the labelled cases, later frozen to prompt the teachers."""
 
 import copy
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,14 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
-from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, mismatches, not_finite, read_checkpoint, refuse_damaged
+from nnunetv2_muduo.checkpoint_files import (
+    NUMPY_NUMBERS,
+    are_weights,
+    mismatches,
+    not_finite,
+    read_checkpoint,
+    refuse_damaged,
+)
 from nnunetv2_muduo.environment import without_wandb
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.channels import find_channels
@@ -166,9 +173,7 @@ def _fill(network: nn.Module, weights: Any) -> None:
         UserError: for what is no network, or one whose training diverged.
         RuntimeError: for another network's.
     """
-    if not isinstance(weights, Mapping) or not all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in weights.items()
-    ):
+    if not are_weights(weights):
         raise UserError("It holds no network_weights.")
     if differing := mismatches(network.state_dict(), weights):
         raise RuntimeError("; ".join(differing))

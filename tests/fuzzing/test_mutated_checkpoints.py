@@ -19,6 +19,7 @@ from nnunetv2_muduo.exporting import export_model
 from nnunetv2_muduo.reporting.training import read_training
 from nnunetv2_muduo.semisupervised import configured, prompt_trainer
 from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
+from nnunetv2_muduo.teachers.best_weights import BEST, keep_weights, load_kept
 from nnunetv2_muduo.teachers.weights import load_teacher, modality_of, save_teacher
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 
@@ -95,6 +96,21 @@ def test_a_teachers_checkpoint(path: Path):
     assert wrong == []
     assert done
     assert refused
+
+
+def test_the_best_weights_of_a_fine_tuning(tmp_path: Path):
+    """Nothing in them is refused: what is not whole counts as not kept, and leaves the teacher as it is."""
+    teacher: nn.Module = small_unet()
+    keep_weights(tmp_path, teacher, step=5)
+    expected = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+
+    def read(path: Path) -> str:
+        load_kept(path.parent, teacher, step=5)
+        return differences(teacher.state_dict(), expected)
+
+    wrong, done, refused = wrongly_read(torch.load(tmp_path / BEST), "model_state_dict", tmp_path / BEST, read)
+    assert (wrong, refused) == ([], 0)
+    assert done
 
 
 def test_a_models_checkpoint_for_its_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
