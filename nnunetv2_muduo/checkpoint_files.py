@@ -125,11 +125,12 @@ def without_prefixes(weights: Mapping[str, Tensor], prefixes: Iterable[str]) -> 
 
 
 def mismatches(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
-    """What is missing, unexpected or of another shape, one phrase for each kind that occurs; many names are cut."""
+    """What is missing, unexpected, of another shape or of numbers of another kind; many names are cut."""
     kinds = {
         "missing": [name for name in expected if name not in given],
         "unexpected": [name for name in given if name not in expected],
         "of another shape": other_shapes(expected, given),
+        "of another kind": other_kinds(expected, given),
     }
     return [f"{len(names)} tensors {kind} ({listed(names, most=20)})" for kind, names in kinds.items() if names]
 
@@ -141,6 +142,27 @@ def other_shapes(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) ->
         for name, tensor in expected.items()
         if name in given and given[name].shape != tensor.shape
     ]
+
+
+def other_kinds(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    """One phrase for each tensor of whole or complex numbers for fractions, or the reverse; torch converts them."""
+    return [
+        f"{name} of {given[name].dtype} instead of {tensor.dtype}"
+        for name, tensor in expected.items()
+        if name in given and given[name].is_floating_point() != tensor.is_floating_point()
+    ]
+
+
+def are_weights(content: Any) -> bool:
+    """Whether something is a table of tensors by name."""
+    return isinstance(content, Mapping) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    )
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
+    """Names of the tensors that hold NaN or infinity."""
+    return [name for name, tensor in weights.items() if not tensor.isfinite().all()]
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -14,12 +14,12 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
+from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, are_weights, not_finite, other_kinds, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, replacing, replacing_folder, take_back, write_text
 from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY as PRETRAINING_STATE_KEY
 from nnunetv2_muduo.nnunet_files import read_dataset_json, read_plans_file
-from nnunetv2_muduo.nnunet_folders import check_configuration, find_dataset, nnunet_folder
+from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.plain_configuration import naming_bad_plans
 
 PLAIN_TRAINER = "nnUNetTrainer"
@@ -153,7 +153,7 @@ def _write_model(
     for fold in folds:
         log(f"Fold {fold}: {checkpoint}")
         content = _read_checkpoint(source / f"fold_{fold}" / checkpoint)
-        _check_network(content, plans, dataset_json, trainer)
+        _check_network(content, source / f"fold_{fold}" / checkpoint, plans, dataset_json, trainer)
         _copy([f"fold_{fold}/{name}" for name in _FOLD_FILES], source, target)
         (target / f"fold_{fold}").mkdir(exist_ok=True)
         with replacing(target / f"fold_{fold}" / checkpoint) as partial:
@@ -168,14 +168,16 @@ def _write_model(
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     content = read_checkpoint(path, allowed=NUMPY_NUMBERS)
     weights, arguments = content.get("network_weights"), content.get("init_args")
-    if not isinstance(weights, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
+    if not are_weights(weights):
         raise UserError(f"{path} holds no network_weights, so it is no checkpoint of nnU-Net's; train again.")
     if not isinstance(arguments, Mapping) or not isinstance(arguments.get("configuration"), str):
         raise UserError(f"{path} does not say in init_args which configuration it is of; train again.")
+    if not isinstance(arguments.get("plans", {}), Mapping):
+        raise UserError(f"{path} holds plans in init_args that are no table; train again.")
     return content
 
 
-def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dict, trainer: str) -> None:
+def _check_network(checkpoint: Mapping[str, Any], path: Path, plans: dict, dataset_json: dict, trainer: str) -> None:
     """Refuse weights that the network stock nnU-Net builds from the plans would not take, or that do not segment."""
     if PRETRAINING_STATE_KEY in checkpoint:  # with as many labels as channels all shapes would fit
         raise UserError(
@@ -183,7 +185,8 @@ def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dic
             "with -pretrained_weights, and export what is trained from it."
         )
     name = checkpoint["init_args"]["configuration"]
-    check_configuration(plans, name)
+    if name not in plans["configurations"]:
+        raise UserError(f"{path} is of the configuration '{name[:60]}', which plans.json does not have; train again.")
     with naming_bad_plans(plans, name), torch.device("meta"):  # shapes only: no memory, no initialisation
         plans_manager = PlansManager(plans)
         configuration = plans_manager.get_configuration(name)
@@ -199,16 +202,19 @@ def _check_network(checkpoint: Mapping[str, Any], plans: dict, dataset_json: dic
         shapes = [tuple(weights[name].shape) if name in weights else "missing" for weights in (planned, given)]
         if shapes[0] != shapes[1]:
             raise UserError(
-                f"{trainer} trains another network than the plans' ({name}: planned {shapes[0]}, trained {shapes[1]}), "
+                f"{path} holds another network than the plans' ({name}: planned {shapes[0]}, trained {shapes[1]}), "
                 f"which nnU-Net alone cannot build; predict with nnUNetv2_predict -tr {trainer} instead."
             )
+    if odd := other_kinds(planned, given):
+        raise UserError(f"{path} holds {odd[0]}, which nnU-Net would convert without a word; train again.")
+    if broken := not_finite(given):
+        raise UserError(f"{path} holds NaN or infinity in {broken[0]}: its training diverged; name another checkpoint.")
 
 
 def _plain_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     plain = {key: checkpoint[key] for key in _CHECKPOINT_ENTRIES if key in checkpoint}
     init_args = dict(plain["init_args"])
-    plans = init_args.get("plans")
-    init_args["plans"] = {key: value for key, value in dict(plans or {}).items() if key != "muduo"}
+    init_args["plans"] = {key: value for key, value in init_args.get("plans", {}).items() if key != "muduo"}
     return plain | {"init_args": init_args, "trainer_name": PLAIN_TRAINER}
 
 

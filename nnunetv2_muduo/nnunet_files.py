@@ -215,7 +215,7 @@ def _is_channels(value: Any) -> bool:
     return (
         _is_table(value)
         and bool(value)
-        and all(key.isdecimal() and len(key) <= _MOST_DIGITS for key in value)
+        and all(isinstance(key, str) and key.isdecimal() and len(key) <= _MOST_DIGITS for key in value)
         and all(map(_is_text, value.values()))
     )
 

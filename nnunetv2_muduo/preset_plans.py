@@ -12,6 +12,7 @@ import numpy as np
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from tqdm import tqdm
 
+from nnunetv2_muduo.datasets.scan_header import header_problem
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.json_files import read_json, table_or_nothing
@@ -201,10 +202,12 @@ def _measure(scans: Sequence[Sequence[Path]], reader: Any) -> _Measured:
     spacings, shapes = [], []
     evenly = np.linspace(0, len(scans) - 1, min(len(scans), _MEASURED_SCANS)).round().astype(int)
     for index in tqdm(evenly, desc="Measuring scans"):
+        if header_problem(scans[index][0]):
+            continue  # preprocessing tells of it by name
         try:
             image, properties = reader.read_images((str(scans[index][0]),))
         except (RuntimeError, OSError, ValueError):
-            continue  # preprocessing tells of it by name
+            continue
         spacings.append(properties["spacing"])
         shapes.append(image.shape[1:])
     if not shapes:

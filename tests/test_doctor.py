@@ -145,7 +145,7 @@ def test_bad_scans_are_named_with_their_reason_and_do_not_stop_the_good_ones(tin
     assert "lonely (1 channel(s) instead of 2)" in check.found
     assert "shifted (imagesUn/shifted_0001.nii.gz and shifted_0000.nii.gz differ in spacing" in check.found
     assert "smaller (imagesUn/smaller_0001.nii.gz and smaller_0000.nii.gz differ in size" in check.found
-    assert "text (a file cannot be read)" in check.found
+    assert "text (imagesUn/text_0000.nii.gz cannot be read)" in check.found
 
 
 def test_channels_that_the_reader_turns_alike_lie_on_one_grid(tiny: Tiny):

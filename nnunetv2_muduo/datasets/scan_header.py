@@ -7,8 +7,10 @@ from typing import Any
 import SimpleITK as sitk
 
 from nnunetv2_muduo.datasets.metaimage_header import metaimage_problem
+from nnunetv2_muduo.datasets.nifti_header import nifti_problem
 from nnunetv2_muduo.datasets.nrrd_header import nrrd_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
+from nnunetv2_muduo.datasets.tiff_spacing import TIFF
 
 _TURNED_TO = "RAS"  # by nnU-Net's readers; which way makes no difference to comparisons
 
@@ -35,6 +37,30 @@ def text_header_problem(file: Path, *, unpack: bool) -> str | None:
         unpack: look at compressed voxels, too, as `metaimage_problem` does.
     """
     return (metaimage_problem(file, unpack=unpack) or nrrd_problem(file)) if file.is_file() else None
+
+
+def place_problem(file: Path, grid: ScanGrid) -> str | None:
+    """Why a header cannot be trusted about where voxels lie and what they are, in words; None where it can.
+
+    Args:
+        file: of any format.
+        grid: of its three axes, as SimpleITK read it.
+    """
+    return grid.problem() or nifti_problem(file, grid)
+
+
+def header_problem(file: Path) -> str | None:
+    """As `place_problem`, without reading voxels; None, too, for what SimpleITK cannot open or has not three axes.
+
+    nnU-Net's readers choose one of the things that such a header says, without a word.
+    """
+    if file.suffix.lower() in TIFF:  # whose header does not say it
+        return None
+    try:
+        grid = ScanGrid.of(open_header(file))
+    except RuntimeError:
+        return None
+    return place_problem(file, grid) if len(grid.size) == 3 else None
 
 
 def header_grid(file: Path, *, reader: str = "") -> ScanGrid | None:

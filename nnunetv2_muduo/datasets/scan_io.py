@@ -11,9 +11,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
-from nnunetv2_muduo.datasets.nifti_header import nifti_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.datasets.scan_header import text_header_problem
+from nnunetv2_muduo.datasets.scan_header import place_problem, text_header_problem
+from nnunetv2_muduo.datasets.slice_pixels import BITS, check_pixels
 from nnunetv2_muduo.datasets.slice_places import check_slices
 from nnunetv2_muduo.datasets.slice_tags import (
     MODALITY,
@@ -70,8 +70,7 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
         raise UserError(f"{path} is no 3d image of one channel but {size} with {what}; give one scan.")
     if path.suffix.lower() in TIFF:
         image.SetSpacing(tiff_spacing(path))
-    grid = ScanGrid.of(image)
-    if problem := grid.problem() or nifti_problem(path, grid):
+    if problem := place_problem(path, ScanGrid.of(image)):
         raise UserError(f"{path} cannot be trusted: {problem}; correct its header, or write it again from its source.")
     return image
 
@@ -219,6 +218,7 @@ def _read_series(files: list[str]) -> sitk.Image:
     reader.MetaDataDictionaryArrayUpdateOn()  # no file is opened a second time for its tags
     image = reader.Execute()
     _refuse_frames(_tag_of_slices(reader, _FRAMES, len(files)), folder)
+    check_pixels(files, size=image.GetSize()[:2], bits=_tag_of_slices(reader, BITS, len(files)))
     if len(files) > 1:  # one slice is no volume, which is told elsewhere
         tags = {tag: _tag_of_slices(reader, tag, len(files)) for tag in TAGS}
         check_tags(tags, modality=modality, spacing=image.GetSpacing(), folder=folder)

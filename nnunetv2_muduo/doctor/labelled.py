@@ -1,4 +1,4 @@
-"""Does each labelled case lie on one grid? nnU-Net goes on where only origin or direction differ."""
+"""Does each labelled case lie on one grid? nnU-Net goes on where origin, direction or what a header says differ."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +30,10 @@ def check_labelled_grids(raw_folder: Path, dataset_json: Mapping, *, reader: str
     }
     bad = {case: problem for case, problem in problems.items() if problem}
     if bad:
-        remedy = "see whether images and labels fit in a viewer, and resample one onto the other (muduo harmonise does)"
-        return [warn(_NAME, f"{len(bad)} of {len(files)} lie on several grids: {listed_reasons(bad)}", remedy)]
+        remedy = (
+            "copy what is truncated again and correct headers; where images and labels do not fit in a viewer, "
+            "resample one onto the other (muduo harmonise does); then plan and preprocess again"
+        )
+        found = f"{len(bad)} of {len(files)} do not lie on one grid, or not for sure: {listed_reasons(bad)}"
+        return [warn(_NAME, found, remedy)]
     return [ok(_NAME, f"{len(files)}, each on one grid")] if files else []

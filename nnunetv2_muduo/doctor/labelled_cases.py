@@ -12,8 +12,7 @@ from nnunetv2_muduo.datasets.scan_io import FORMATS, read_image, read_intensitie
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.labelled import training_files
 from nnunetv2_muduo.doctor.organ_places import OrganPlace, odd_cases, organ_places
-from nnunetv2_muduo.doctor.unlabelled import listed
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.errors import UserError, listed_reasons
 from nnunetv2_muduo.nnunet_files import single_label
 
 _NAME = "labelled cases"
@@ -45,7 +44,7 @@ def check_labelled_cases(raw_folder: Path, dataset_json: Mapping, *, channels: t
     told = {case: "; ".join(reasons) for case, reasons in odd.items() if reasons}
     if not told:
         return [ok(_NAME, f"{len(files)} looked at, none is unlike the others")]
-    found = f"{len(told)} of {len(files)} look odd: {listed(told)}"
+    found = f"{len(told)} of {len(files)} look odd: {listed_reasons(told)}"
     return [warn(_NAME, found, "open these in a viewer with their labels; correct them, or take them out of the split")]
 
 

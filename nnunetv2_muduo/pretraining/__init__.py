@@ -4,7 +4,6 @@ from nnunetv2_muduo.pretraining.imported_weights import (
     input_tensors,
     misfits,
     network_weights,
-    not_finite,
     with_input_channels,
 )
 from nnunetv2_muduo.pretraining.losses import reconstruction_loss
@@ -32,7 +31,6 @@ __all__ = [
     "input_tensors",
     "misfits",
     "network_weights",
-    "not_finite",
     "obstacles",
     "reconstruction_loss",
     "size_before_zoom",

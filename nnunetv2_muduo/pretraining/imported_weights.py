@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.checkpoint_files import other_shapes, without_prefixes
+from nnunetv2_muduo.checkpoint_files import other_kinds, other_shapes, without_prefixes
 
 HEAD = ".seg_layers."  # nnU-Net's load_pretrained_weights leaves such tensors alone, and demands all others
 _STATE_KEYS = ("network_weights", "model_state_dict", "state_dict")
@@ -80,14 +80,10 @@ def misfits(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list
     wanted, known = _without_copies(expected), _without_copies(given)
     return [
         *other_shapes(wanted, known),
+        *other_kinds(wanted, known),
         *(f"{name} {list(tensor.shape)} is missing" for name, tensor in wanted.items() if name not in known),
         *(f"{name} {list(tensor.shape)} has no place" for name, tensor in known.items() if name not in wanted),
     ]
-
-
-def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
-    """Names of the tensors that hold NaN or infinity."""
-    return [name for name, tensor in weights.items() if not tensor.isfinite().all()]
 
 
 def _with_both_encoders(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,18 +9,18 @@ from typing import Any
 from nnunetv2_muduo.evaluation.means import mean_of
 
 _STAMPED = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?): ?(.*)$")
-_EPOCH = re.compile(r"^Epoch (\d+)$")
+_EPOCH = re.compile(r"^Epoch (\d{1,9})$")
 _VALUES = {
     "lrs": re.compile(r"^Current learning rate: (\S+)"),
     "train_losses": re.compile(r"^train_loss (\S+)"),
     "val_losses": re.compile(r"^val_loss (\S+)"),
 }
-_SECONDS = re.compile(r"^Epoch time: ([\d.]+) s")
+_SECONDS = re.compile(r"^Epoch time: (\d{1,9}(?:\.\d+)?) s")
 _DICE = re.compile(r"^Pseudo dice \[(.*)\]")
 _NUMBER = re.compile(r"nan|-?\d+\.?\d*(?:e-?\d+)?(?![\d(])")
-_SPLIT = re.compile(r"^This split has (\d+) training and (\d+) validation cases")
-_UNLABELLED = re.compile(r"^Unlabelled scans: (\d+) ready")
-_PRETRAINING = re.compile(r"^Pretraining on (\d+) cases, validation loss on (\d+)")
+_SPLIT = re.compile(r"^This split has (\d{1,9}) training and (\d{1,9}) validation cases")
+_UNLABELLED = re.compile(r"^Unlabelled scans: (\d{1,9}) ready")
+_PRETRAINING = re.compile(r"^Pretraining on (\d{1,9}) cases, validation loss on (\d{1,9})")
 _MOVING = 0.9  # nnU-Net's moving average of the Dice keeps so much of what it was
 
 

@@ -48,11 +48,11 @@ def understood_dataset(dataset_json: Any, name: str, notes: list[str]) -> dict[s
 
 
 def _checked(content: Any, check: Any, name: str, notes: list[str]) -> dict[str, Any]:
-    if not content:
-        return {}
     try:
-        if not isinstance(content, Mapping):
+        if not isinstance(content, Mapping | None):
             raise UserError(f"{name} is no table.")
+        if not content:
+            return {}
         check(content, name)
     except UserError as error:
         notes.append(str(error))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from tqdm import tqdm
@@ -65,7 +66,8 @@ def labelled_raw_intensities(
         log: takes what is worth telling.
 
     Raises:
-        UserError: for a normalisation that cannot be undone, a case that is not preprocessed, a missing raw scan.
+        UserError: for a normalisation that cannot be undone, a case that is not preprocessed, a missing raw scan, one
+            that nnU-Net's reader finds NaN or infinite voxels in.
     """
     plans_manager = PlansManager(plans)
     configuration_manager = plans_manager.get_configuration(configuration)
@@ -108,6 +110,11 @@ def _undo_case(job: _CaseJob) -> tuple[str, list[ScaleAndShift]]:
         raise UserError(f"The labelled scan {job.case} cannot be read: {error}") from error
     if len(image) != len(configuration.normalization_schemes):
         raise UserError(_missing(f"A channel beside {job.images[0]}", job.case))
+    if odd := int(image.size - np.count_nonzero(np.isfinite(image))):
+        raise UserError(
+            f"The labelled scan {job.case} holds {odd} voxel(s) that are NaN or infinite, which spoil all that nnU-Net "
+            "made of it; replace them in the raw scan and run nnUNetv2_plan_and_preprocess again."
+        )
     bounding_box = read_properties(job.properties.parent, job.case)["bbox_used_for_cropping"]
     cropped, outside = crop_as_nnunet_does(image, labels, bounding_box, plans, configuration)
     return job.case, raw_intensities_of_case(cropped, outside, plans, configuration)

@@ -9,6 +9,7 @@ from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.errors import UserError, listed
 
 ENTRY = "muduo_trained_on"  # of a checkpoint
+_KEYS = ("cases", "pet_channel", "labels")
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,26 @@ class PromptOrigin:
 
 
 def stored_origin(checkpoint: Path) -> PromptOrigin | None:
-    """What a checkpoint, known to be whole, was trained on; None for one that was made before this was kept."""
+    """What a checkpoint, known to be whole, was trained on; None for one that was made before this was kept.
+
+    Raises:
+        UserError: naming the file, where what it says of it is something else.
+    """
     entry = read_checkpoint(checkpoint, allowed=NUMPY_NUMBERS).get(ENTRY)
-    return None if entry is None else PromptOrigin(**{**entry, "cases": tuple(entry["cases"])})
+    if entry is None:
+        return None
+    told: list[Any] = [entry.get(key) if isinstance(entry, Mapping) else None for key in _KEYS]
+    cases, channel, labels = told
+    is_told = isinstance(cases, list) and all(isinstance(case, str) for case in cases)
+    are_labels = isinstance(labels, Mapping) and all(
+        isinstance(name, str) and isinstance(label, int | list | tuple) for name, label in labels.items()
+    )
+    if not (is_told and type(channel) is int and are_labels):
+        raise UserError(
+            f"The prompt generator {checkpoint} does not tell what it was trained on ({ENTRY} is damaged); move the "
+            f"folder {checkpoint.parent} away to have it trained again."
+        )
+    return PromptOrigin(tuple(cases), channel, labels)
 
 
 def refuse_other_origin(checkpoint: Path, before: PromptOrigin, now: PromptOrigin) -> None:

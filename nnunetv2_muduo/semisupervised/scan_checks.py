@@ -13,6 +13,7 @@ from nnunetv2.utilities.utils import create_paths_fn, get_identifiers_from_split
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti
+from nnunetv2_muduo.datasets.scan_header import header_problem, text_header_problem
 
 # Grids written by different tools differ by rounding; what exceeds these is a different grid.
 _TOLERANCES = {"spacing": 1e-4, "origin": 0.05, "direction": 1e-3}  # relative; voxels; absolute
@@ -79,11 +80,16 @@ def read_scan(
         The image [C, Z, Y, X] and nnU-Net's properties of its first channel.
 
     Raises:
-        BadScanError: naming what is wrong: channels missing or too many, unreadable or truncated, channels on
-            different grids, NaN or infinite voxels, a channel that is the same everywhere.
+        BadScanError: naming what is wrong: channels missing or too many, unreadable or truncated, headers that say
+            two things, channels on different grids, NaN or infinite voxels, a channel that is the same everywhere.
     """
     _check_channel_numbers(files, channels, file_ending)
     read = [read_file(file, reader) for file in files]
+    for file in files:
+        if problem := header_problem(file):
+            raise BadScanError(
+                f"{file.name} cannot be trusted: {problem}; correct its header, or write it again from its source"
+            )
     found = sum(len(image) for image, _ in read)
     if found != len(channels):
         missing = ", ".join(f"{i} ({name})" for i, name in enumerate(channels) if i >= found)
@@ -111,10 +117,12 @@ def read_file(file: Path, reader: BaseReaderWriter) -> tuple[NDArray, dict]:
     """One file, image [C, Z, Y, X] and nnU-Net's properties.
 
     Raises:
-        BadScanError: where it is truncated, unreadable, or holds NaN or infinite voxels.
+        BadScanError: where it is truncated, damaged or unreadable, or holds NaN or infinite voxels.
     """
     if is_truncated_nifti(file):
         raise BadScanError(f"{file.name} is truncated; copy it again")
+    if problem := text_header_problem(file, unpack=True):
+        raise BadScanError(f"{file.name} cannot be read: {problem}; copy it again, or write it from its source")
     try:
         image, properties = reader.read_images((str(file),))
     except MemoryError:
@@ -122,6 +130,8 @@ def read_file(file: Path, reader: BaseReaderWriter) -> tuple[NDArray, dict]:
     except Exception as error:  # readers raise whatever their library raises
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise BadScanError(f"{file.name} cannot be read: {lines[-1].strip()[:200]}") from error
+    if not image.size:
+        raise BadScanError(f"{file.name} has no voxels")
     non_finite = int(image.size - np.count_nonzero(np.isfinite(image))) or count_non_finite_in_nifti(file)
     if non_finite:
         raise BadScanError(f"{non_finite} voxel(s) of {file.name} are NaN or infinite")

@@ -51,9 +51,7 @@ class TeacherReport:
 
     def as_table(self) -> str:
         """Markdown, a row per source, and a line below where there was nothing to measure."""
-        rows = [
-            [source.replace("_", " "), *map(_told, [*self.dice[source], self.mean(source)])] for source in SOURCES
-        ]
+        rows = [[source.replace("_", " "), *map(_told, [*self.dice[source], self.mean(source)])] for source in SOURCES]
         table = markdown_table(["Dice on labelled patches", *self.organs, "mean"], rows)
         if any(np.isnan(dice).any() for dice in self.dice.values()):
             table += "\n\n-: none of the patches shows the organ (`report_patches` takes more), or nobody was asked."

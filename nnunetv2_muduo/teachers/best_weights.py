@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnunetv2_muduo.checkpoint_files import read_checkpoint
+from nnunetv2_muduo.checkpoint_files import are_weights, mismatches, not_finite, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 
@@ -37,9 +37,10 @@ def load_kept(folder: Path, teacher: nn.Module, *, step: int) -> bool:
         damaged, or an earlier version of this package made that validation.
     """
     weights = _kept(folder, step)
-    if weights is not None:
-        teacher.load_state_dict(weights)
-    return weights is not None
+    if weights is None or mismatches(teacher.state_dict(), weights) or not_finite(weights):
+        return False
+    teacher.load_state_dict(weights)
+    return True
 
 
 def _kept(folder: Path, step: int) -> dict[str, Any] | None:
@@ -47,4 +48,5 @@ def _kept(folder: Path, step: int) -> dict[str, Any] | None:
         kept = read_checkpoint(folder / BEST) if (folder / BEST).is_file() else {}
     except UserError:
         return None
-    return kept["model_state_dict"] if kept.get("step") == step else None
+    weights, made_at = kept.get("model_state_dict"), kept.get("step")
+    return weights if type(made_at) is int and made_at == step and are_weights(weights) else None

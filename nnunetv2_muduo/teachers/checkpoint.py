@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_muduo.checkpoint_files import mismatches, without_prefixes
+from nnunetv2_muduo.checkpoint_files import mismatches, not_finite, without_prefixes
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.registry import check_teacher, find_architecture
@@ -68,7 +68,7 @@ def build_teacher(checkpoint: Mapping[str, Any], path: Path) -> nn.Module:
     problems = mismatches(_shapes(model, config) or built(model, config, path).state_dict(), weights)
     if problems:
         raise UserError(f"{path} does not fit {architecture}: {'; '.join(problems)}; use a file made for it.")
-    if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
+    if broken := not_finite(weights):
         raise UserError(f"{path} holds NaN or infinity in {broken[0]}: its training diverged; use another file.")
     teacher = built(model, config, path)
     check_teacher(teacher)

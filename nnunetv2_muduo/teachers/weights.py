@@ -129,7 +129,8 @@ def _own_modality(name: str, checkpoint: Mapping[str, Any]) -> str | None:
     if name in KNOWN_TEACHERS:
         return KNOWN_TEACHERS[name].modality
     info = checkpoint.get("info")
-    return info.get("modality") if isinstance(info, dict) else None
+    said = info.get("modality") if isinstance(info, dict) else None
+    return next((modality for modality in ("CT", "PET") if modality == said), None)
 
 
 def _own_file(name: str, folder: Path) -> Path:
@@ -149,4 +150,4 @@ def _provenance(name: str, info: object) -> str:
     if teacher is not None and teacher.shipped:
         return f" This is a stand-in trained on simulated images; it is not {teacher.title}."
     what = info.get("what") if isinstance(info, dict) else None
-    return f" It describes itself as: {what}." if what else ""
+    return f" It describes itself as: {what}." if isinstance(what, str) and what else ""

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
+from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, not_finite, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind_of, replacing, sha256_of
 from nnunetv2_muduo.nnunet_files import check_dataset_json, check_plans
 from nnunetv2_muduo.nnunet_folders import check_configuration
 from nnunetv2_muduo.plain_configuration import naming_bad_plans
 from nnunetv2_muduo.plans_provenance import plain_channel_name, provenance_of_plans
-from nnunetv2_muduo.pretraining.imported_weights import misfits, network_weights, not_finite, with_input_channels
+from nnunetv2_muduo.pretraining.imported_weights import misfits, network_weights, with_input_channels
 from nnunetv2_muduo.pretraining.provenance import (
     NOT_PRETRAINED,
     PROVENANCE_KEY,

@@ -10,7 +10,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIOWithReorient
 
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.datasets.scan_header import chosen_reader, header_grid
+from nnunetv2_muduo.datasets.scan_header import chosen_reader, header_grid, header_problem
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 
 
@@ -58,3 +58,17 @@ def test_of_axes_that_are_none_nothing_is_told_where_they_are_to_be_turned(tmp_p
     assert axes in file.read_bytes()
     file.write_bytes(file.read_bytes().replace(axes, b"TransformMatrix = 1 0 0 1 0 0 0 0 1"))
     assert header_grid(file, reader="SimpleITKIOWithReorient") is None
+
+
+def test_what_a_header_says_of_its_place_is_told_where_it_cannot_be_and_nothing_of_formats_that_say_none(
+    tmp_path: Path,
+):
+    file = written(tmp_path / "scan.mha", "LPS")
+    assert header_problem(file) is None
+    file.write_bytes(file.read_bytes().replace(b"ElementSpacing = 1 2 3.5", b"ElementSpacing = 1 2 3e9"))
+    assert header_problem(file) == "its voxels measure 1 x 2 x 3e+09 mm"
+    tiff = tmp_path / "scan.tif"
+    image = sitk.Image(4, 3, 2, sitk.sitkFloat32)
+    image.SetSpacing((1e6, 1e6, 1e6))
+    sitk.WriteImage(image, str(tiff))
+    assert header_problem(tiff) is None

@@ -1,5 +1,7 @@
 """The doctor finds labelled cases whose files nnU-Net would lay on each other where they do not lie so."""
 
+import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +38,8 @@ def test_a_file_that_is_stored_mirrored_to_its_ct_is_told_of(raw: Path, file: st
     write(raw, file, "RPS")
     (check,) = check_grids(raw)
     assert mark_of(check) is Mark.WARN
-    told = (
-        f"1 of 2 lie on several grids: b ({file}.nii.gz and b_0000.nii.gz differ in origin (4, 0, 0) against (0, 0, 0)"
-    )
-    assert check.found.startswith(told)
+    told = f"b ({file}.nii.gz and b_0000.nii.gz differ in origin (4, 0, 0) against (0, 0, 0)"
+    assert check.found.startswith(f"1 of 2 do not lie on one grid, or not for sure: {told}")
     assert "direction" in check.found
 
 
@@ -48,7 +48,7 @@ def test_a_file_that_is_stored_mirrored_to_its_ct_is_told_of(raw: Path, file: st
 def test_what_the_reader_turns_alike_is_one_grid_and_what_lies_elsewhere_is_not(raw: Path, orientation, reader):
     write(raw, "imagesTr/a_0001", orientation)
     write(raw, "labelsTr/a", orientation)
-    assert "1 of 2 lie on several grids" in check_grids(raw)[0].found
+    assert "1 of 2 do not lie on one grid, or not for sure" in check_grids(raw)[0].found
     (check,) = check_grids(raw, reader=reader)
     assert (mark_of(check), check.found) == (Mark.OK, "2, each on one grid")
     write(raw, "labelsTr/b", orientation, moved_in_mm=2.0)
@@ -66,9 +66,24 @@ def test_one_grid_but_for_rounding_is_in_order_and_missing_labels_are_no_matter_
 def test_a_file_that_cannot_be_read_is_named_and_nothing_is_said_where_there_is_nothing_to_read(raw: Path):
     (raw / "imagesTr" / "a_0001.nii.gz").write_bytes(b"no image")
     (check,) = check_grids(raw)
-    assert "a (a file cannot be read)" in check.found
+    assert "a (imagesTr/a_0001.nii.gz cannot be read)" in check.found
     assert check_grids(raw / "none") == []
     assert check_grids(raw, DATASET_JSON | {"file_ending": ".tif"}) == []
+
+
+def test_a_header_that_says_two_things_and_a_file_that_was_cut_are_told_of_before_nnunet_takes_them(raw: Path):
+    """nnU-Net takes the spacing of pixdim, whatever the affine says, and zeros for voxels that are not there."""
+    for file in ("imagesTr/a_0000", "imagesTr/a_0001", "labelsTr/a"):  # all of a case alike
+        uncompressed = gzip.decompress((raw / f"{file}.nii.gz").read_bytes())
+        changed = bytearray(uncompressed)
+        struct.pack_into("<f", changed, 76 + 3 * 4, 2.5)
+        (raw / f"{file}.nii.gz").write_bytes(gzip.compress(bytes(changed)))
+    (raw / "labelsTr" / "b.nii.gz").write_bytes(gzip.compress(uncompressed[:-1]))
+    (check,) = check_grids(raw)
+    assert mark_of(check) is Mark.WARN
+    assert check.found.startswith("2 of 2 do not lie on one grid, or not for sure: a (imagesTr/a_0000.nii.gz cannot be")
+    assert "sform, qform and pixdim say different things" in check.found
+    assert "b (labelsTr/b.nii.gz is truncated)" in check.found
 
 
 def test_files_that_dataset_json_lists_are_looked_at_wherever_they_lie(raw: Path):
@@ -79,4 +94,4 @@ def test_files_that_dataset_json_lists_are_looked_at_wherever_they_lie(raw: Path
     assert (mark_of(check), check.found) == (Mark.OK, "1, each on one grid")
     write(raw, "elsewhere/a_0001", "RPS")
     (check,) = check_grids(raw, listed)
-    assert "1 of 1 lie on several grids: patient 1 (elsewhere/a_0001.nii.gz" in check.found
+    assert "1 of 1 do not lie on one grid, or not for sure: patient 1 (elsewhere/a_0001.nii.gz" in check.found

@@ -5,11 +5,11 @@ import torch
 from pretrained_files import pretrained_network
 from torch import Tensor, nn
 
+from nnunetv2_muduo.checkpoint_files import not_finite
 from nnunetv2_muduo.pretraining.imported_weights import (
     input_tensors,
     misfits,
     network_weights,
-    not_finite,
     with_input_channels,
 )
 

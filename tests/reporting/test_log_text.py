@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from trained_folders import log_text
@@ -62,3 +64,22 @@ def test_a_line_at_a_moment_that_no_clock_shows_is_passed_over():
     text = "2026-01-02 03:00:00: Epoch 0\n2026-01-02 03:00:71: train_loss 8\n2026-01-02 03:00:02: train_loss 1\n"
     log = read_log_texts([text + "2026-01-02 03:00:09: Epoch time: 9.0 s"])
     assert log.logged["train_losses"] == [1.0]
+
+
+@pytest.mark.parametrize(
+    "junk", ["", "-1", "nan", "1e999", "1.2.3", ".", "9" * 5000, "\u0661", "\x00", "[[", "0x10", "1_0"]
+)
+def test_whatever_stands_for_a_number_in_a_damaged_log_is_read_or_passed_over(junk: str):
+    lines = [
+        "Unlabelled scans: 5 ready",
+        "This split has 4 training and 1 validation cases.",
+        "Pretraining on 4 cases, validation loss on 1",
+        *("Epoch 0", "Current learning rate: 0.01", "train_loss -0.1", "Pseudo dice [0.5, nan]", "Epoch time: 12.5 s"),
+        *("Epoch 1", "train_loss -0.2", "Epoch time: 1 s", "Training done."),
+    ]
+    for at, line in enumerate(lines):
+        for number in re.finditer(r"[\d.]+|nan", line):
+            changed = [*lines[:at], line[: number.start()] + junk + line[number.end() :], *lines[at + 1 :]]
+            log = read_log_texts(["\n".join(f"2026-01-02 03:04:05: {line}" for line in changed)])
+            assert log.done
+            assert len(log.logged["train_losses"]) in (1, 2)

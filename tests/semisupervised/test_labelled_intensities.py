@@ -115,3 +115,19 @@ def test_a_scheme_that_cannot_be_undone_is_refused(labelled):
     dataset.set_schemes("CTNormalization", "RGBTo01Normalization")
     with pytest.raises(UserError, match=r"1.*PET.*RGBTo01Normalization"):
         undo(dataset)
+
+
+def test_a_labelled_scan_with_nan_of_which_nnunet_made_nothing_else_is_refused(labelled):
+    """nnU-Net's readers with nibabel hand NaN on, and a z-score of an image with one is NaN everywhere."""
+    dataset, arrays = labelled
+    dataset.plans["image_reader_writer"] = "NibabelIO"
+    broken = arrays["a"][1].copy()
+    broken[0, 0, 0] = np.nan
+    dataset.write_channel(broken, dataset.raw / "imagesTr" / "a_0001.nii.gz")
+    for file in ("a.b2nd", "a_seg.b2nd"):
+        (dataset.preprocessed / "nnUNetPlans_3d_fullres" / file).unlink()
+    preprocess_labelled(dataset, "a")
+    data = nnUNetDatasetBlosc2(str(dataset.preprocessed / "nnUNetPlans_3d_fullres"))
+    assert np.isnan(data.load_case("a")[0][1]).all()
+    with pytest.raises(UserError, match=r"scan a holds 1 voxel\(s\) that are NaN or infinite"):
+        undo(dataset)
