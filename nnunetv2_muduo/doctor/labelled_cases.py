@@ -1,6 +1,6 @@
 """Which labelled case is odd? Each is read whole: its intensities, and its organs beside those of the others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -10,10 +10,10 @@ from nnunetv2_muduo.datasets.lesion_names import is_lesion
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_io import FORMATS, read_image, read_intensities
 from nnunetv2_muduo.doctor.check import Check, ok, warn
-from nnunetv2_muduo.doctor.labelled import training_files
 from nnunetv2_muduo.doctor.organ_places import OrganPlace, odd_cases, organ_places
 from nnunetv2_muduo.errors import UserError, listed_reasons
 from nnunetv2_muduo.nnunet_files import single_label
+from nnunetv2_muduo.semisupervised.training_files import training_files
 
 _NAME = "labelled cases"
 
@@ -35,8 +35,8 @@ def check_labelled_cases(raw_folder: Path, dataset_json: Mapping, *, channels: t
     places: dict[str, dict[str, OrganPlace]] = {}
     for case, its in tqdm(files.items(), desc="looking at labelled cases", unit="case"):
         try:
-            odd[case] = _intensity_problems(its[:-1], channels)
-            places[case] = organ_places(read_image(its[-1]), organs)
+            odd[case] = _intensity_problems(its.images, channels)
+            places[case] = organ_places(read_image(its.label), organs)
         except UserError as error:
             odd[case] = [*odd.get(case, []), str(error).rstrip(".")]
     for case, reasons in odd_cases(places, organs=[name for name in organs if not is_lesion(name)]).items():
@@ -48,7 +48,7 @@ def check_labelled_cases(raw_folder: Path, dataset_json: Mapping, *, channels: t
     return [warn(_NAME, found, "open these in a viewer with their labels; correct them, or take them out of the split")]
 
 
-def _intensity_problems(images: list[Path], channels: tuple[int, int]) -> list[str]:
+def _intensity_problems(images: Sequence[Path], channels: tuple[int, int]) -> list[str]:
     problems = []
     for modality, channel in zip(("CT", "PET"), channels, strict=True):
         if channel >= len(images):

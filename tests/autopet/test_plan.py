@@ -94,6 +94,5 @@ def test_organ_maps_of_no_scan_are_told_with_their_folders(challenge):
         replace(challenge.wishes, target="organs", organs=maps, labelled=None, test=None),
         challenge.dataset,
         log=challenge.lines.append,
-        progress=False,
     )
     assert f"are not used: {Path('PETCT_0f', '2005', 'organs.nii.gz')}." in plan.notes[0]
