@@ -75,12 +75,18 @@ def _add_training_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--accumulate", type=int, metavar="N", help="batches added up before a step")
     group.add_argument("--validate-every", type=int, metavar="N", help="steps")
     group.add_argument("--save-every", type=int, metavar="N", help="steps")
-    group.add_argument("--bfloat16", action=BooleanOptionalAction, default=None, help="mixed precision (default: CUDA)")
+    group.add_argument(
+        "--bfloat16",
+        action=BooleanOptionalAction,
+        default=None,
+        help="mixed precision (default: on GPUs with instructions for it)",
+    )
     group.add_argument("--seed", type=int, metavar="N")
 
 
 def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.finetuning import FineTuning, finetune_teacher
+    from nnunetv2_muduo.teachers.precision import is_gpu_with_bfloat16
 
     device = chosen_device(arguments.device)
     training = {name: getattr(arguments, name) for name in _TRAINING if getattr(arguments, name) is not None}
@@ -101,7 +107,7 @@ def _run(arguments: Namespace) -> None:
             min_voxels=arguments.min_voxels,
         ),
         arguments.o,
-        training={"bfloat16": device.type == "cuda", **training},
+        training={"bfloat16": is_gpu_with_bfloat16(device), **training},
         export=arguments.export,
         name=arguments.name,
         overwrite=arguments.overwrite,

@@ -21,6 +21,7 @@ from nnunetv2_muduo.interactive.one_window import OneWindowSession, part_in_wind
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.teachers import PromptableTeacher
 from nnunetv2_muduo.teachers.intensity import CLAMP
+from nnunetv2_muduo.teachers.precision import is_gpu_with_bfloat16
 from nnunetv2_muduo.teachers.windows import ScanWindows
 
 
@@ -113,5 +114,5 @@ class CaseScan:
             centre=centre,
             clamp=CLAMP[self.modality],
             device=self.device,
-            bfloat16=self.device.type == "cuda",
+            bfloat16=is_gpu_with_bfloat16(self.device),
         )

@@ -19,6 +19,7 @@ from nnunetv2_muduo.interactive.prompts import Point, Target
 from nnunetv2_muduo.interactive.session import PromptSession
 from nnunetv2_muduo.teachers import PromptableTeacher
 from nnunetv2_muduo.teachers.intensity import CLAMP
+from nnunetv2_muduo.teachers.precision import is_gpu_with_bfloat16
 from nnunetv2_muduo.teachers.windows import ScanWindows
 
 
@@ -138,7 +139,7 @@ def _windows(
         centre=centre,
         clamp=CLAMP[modality],
         device=device,
-        bfloat16=device.type == "cuda",
+        bfloat16=is_gpu_with_bfloat16(device),
     )
 
 
