@@ -77,7 +77,7 @@ def test_organs_are_now_and_then_missing_and_always_present_otherwise():
 
 
 def write(folder, **changes):
-    parameters = {"labelled": 2, "unlabelled": 2, "test": 1, "seed": 7, "spacing_in_mm": COARSE, "progress": False}
+    parameters = {"labelled": 2, "unlabelled": 2, "test": 1, "seed": 7, "spacing_in_mm": COARSE}
     write_phantom_dataset(folder, **{**parameters, **changes})
 
 
