@@ -28,27 +28,26 @@ from nnunetv2_muduo.evaluation.figures import plain_style
 @plain_style
 def draw(records: Sequence[Record], path: Path) -> None:
     """At the budget that most methods were run with: each seed a dot, a method's mean a diamond with the standard
-    deviation, in a panel for trainings of one length; for other settings of MuDuo their differences to it. Where there
-    are several budgets, to the left mean Dice against labelled cases."""
+    deviation, in a panel for trainings of one length. To the left, where there are any, mean Dice against labelled
+    cases, and the differences that other settings of MuDuo make."""
     shown, ablations = panels(records), ablations_in(records)
     budgets = sorted({record["budget"] for record in records})
-    rows = [len(methods) for methods in shown.values()] + ([len(ablations)] if ablations else [])
-    height = 1.2 + 0.7 * len(rows) + 0.3 * max(sum(rows), 9)
-    heights = [number + 1 for number in rows]
-    if len(budgets) == 1:  # nothing to draw on the left
-        figure = pyplot.figure(figsize=(7, height), layout="constrained")
-        right = figure
-    else:
-        figure = pyplot.figure(figsize=(12, height), layout="constrained")
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.4))
-        grid = left.add_gridspec(len(rows), 1, height_ratios=heights)
-        _draw_budgets(left.add_subplot(grid[0]), records, budgets)
-    axes = right.subplots(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axis, (title, methods) in zip(axes, shown.items(), strict=False):
+    right_rows = [len(methods) for methods in shown.values()]
+    left_rows = ([9] if len(budgets) > 1 else []) + ([len(ablations)] if ablations else [])
+    rows = max(sum(right_rows) + 3 * len(right_rows), sum(left_rows) + 3 * len(left_rows), 12)
+    figure = pyplot.figure(figsize=(14 if left_rows else 7, 1.0 + 0.28 * rows), layout="constrained")
+    right = figure
+    if left_rows:
+        left, right = figure.subfigures(1, 2)
+        axes = list(left.subplots(len(left_rows), 1, squeeze=False, height_ratios=[n + 2 for n in left_rows])[:, 0])
+        if len(budgets) > 1:
+            _draw_budgets(axes[0], records, budgets)
+        if ablations:
+            _draw_ablations(axes[-1], records, ablations)
+    axes = right.subplots(len(shown), 1, squeeze=False, height_ratios=[number + 2 for number in right_rows])[:, 0]
+    for axis, (title, methods) in zip(axes, shown.items(), strict=True):
         _draw_methods(axis, records, methods, title)
-    axes[len(shown) - 1].set_xlabel("mean Dice (dots: seeds; diamonds: mean ± sd)")
-    if ablations:
-        _draw_ablations(axes[-1], records, ablations)
+    axes[-1].set_xlabel("mean Dice (dots: seeds; diamonds: mean ± sd)")
     figure.suptitle("Simulated images on real anatomy")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -109,7 +108,7 @@ def _draw_ablations(axis: Any, records: Sequence[Record], methods: Sequence[str]
     axis.axvline(0, color="0.4", linestyle=":", linewidth=1)
     titles = [title_of(select(records, method, budget)[0]).removeprefix("MuDuo, ") for method in methods]
     _name_rows(axis, titles, f"{budget} labelled scans, MuDuo set otherwise")
-    axis.set_xlabel(f"difference to MuDuo, same seed (hollow: without the {TINY})")
+    axis.set_xlabel(f"difference to MuDuo, same seeds (hollow: no {TINY})")
 
 
 def _draw_seeds(axis: Any, values: Sequence[float], place: float, colour: str) -> None:

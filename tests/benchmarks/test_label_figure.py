@@ -8,7 +8,7 @@ def test_figure_has_a_panel_for_budgets_where_there_are_several(tmp_path):
     draw(RECORDS + more, tmp_path / "figure.png")
     draw(RECORDS, tmp_path / "one budget.png")
     widths = [pyplot.imread(tmp_path / f"{name}.png").shape[1] for name in ("figure", "one budget")]
-    assert widths == [1320, 770]  # without an empty panel
+    assert widths == [1540, 770]  # without an empty panel
 
 
 def test_long_trainings_and_ablations_have_panels_of_their_own():
