@@ -1,5 +1,7 @@
 """`muduo doctor` on software versions: what does not fit together is found and comes with a remedy."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,17 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_old_python_fails():
     assert mark_of(check_python((3, 9))) is Mark.FAIL
     assert mark_of(check_python((3, 10))) is Mark.OK
+
+
+@pytest.mark.parametrize("broken", ["nnunetv2", "torchvision"])
+def test_the_doctor_works_where_what_it_examines_cannot_be_imported(broken: str):
+    program = (
+        f"import sys; sys.modules[{broken!r}] = None\nfrom nnunetv2_muduo.cli import main\nsys.exit(main(['doctor']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr
+    assert "nnU-Net" in ended.stdout
+    assert "FAIL" in ended.stdout
 
 
 def test_supported_nnunet_is_that_of_the_package():

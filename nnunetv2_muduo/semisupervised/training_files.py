@@ -1,13 +1,12 @@
-"""The files of training cases: in imagesTr and labelsTr, or as dataset.json lists them one by one (`dataset`)."""
+"""The files of training cases: in imagesTr and labelsTr, or as dataset.json lists them one by one (`dataset`).
+
+nnU-Net is imported by the functions that need it: `muduo doctor` tells what is wrong with it.
+"""
 
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
-
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
-
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 
 class ListedFiles(NamedTuple):
@@ -31,6 +30,8 @@ def listed_files(raw_folder: Path, dataset_json: Mapping) -> dict[str, ListedFil
     """
     if "dataset" not in dataset_json:
         return None
+    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
     found = get_filenames_of_train_images_and_targets(str(raw_folder), deepcopy(dict(dataset_json)))  # writes into it
     return {
         str(case): ListedFiles(tuple(map(Path, files["images"])), Path(files["label"]))
@@ -48,6 +49,8 @@ def training_files(raw_folder: Path, dataset_json: Mapping, *, split: str = "Tr"
     """
     if split == "Tr" and (listed := listed_files(raw_folder, dataset_json)) is not None:
         return listed
+    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
+
     images, labels, ending = raw_folder / f"images{split}", raw_folder / f"labels{split}", dataset_json["file_ending"]
     scans = find_scans(images, ending)[0] if images.is_dir() else {}
     return {case: ListedFiles(files, labels / f"{case}{ending}") for case, files in sorted(scans.items())}
