@@ -101,6 +101,12 @@ def finished(run: Run, workshop: Workshop) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+def recorded(run: Run, workshop: Workshop) -> dict[str, Any] | None:
+    """The record of a run; None where there is none."""
+    path = workshop.out / "runs" / f"{run.name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
 def report(records: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     """Tables, everything measured and the figure."""
     size, results, budget = SIZES[arguments.size], results_of(arguments), most_common_budget(records)

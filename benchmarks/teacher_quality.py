@@ -3,10 +3,11 @@
     OMP_NUM_THREADS=1 python benchmarks/teacher_quality.py --anatomy ../shared/anatomy --out labels
 
 Teachers: random weights, several lengths of a short training, and the stand-ins that come with the package; each
-distils with `reliability` "report" and "none". Scans, students and supervised runs are those of `label_efficiency.py`
-with 5 labelled cases (the same OUT continues it). Quality is the Dice of the fused teachers, prompted by the prompt
-generator, minus that of the supervised student, on the patches of the teacher report, which are of held-out cases.
-Repeat the command to continue. Writes benchmarks/results/teacher_quality_SIZE.{md,json,png}.
+distils with `reliability` "report", "gate" and "none". Scans, students and supervised runs are those of
+`label_efficiency.py` with 5 labelled cases (the same OUT continues it). Quality is the Dice of the fused teachers,
+prompted by the prompt generator, minus that of the supervised student, on the patches of the teacher report, which are
+of held-out cases. Repeat the command to continue, also with other --steps and --seeds. Writes
+benchmarks/results/teacher_quality_SIZE.{md,json,png}.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from label_data import dataset_name, fold_of
-from label_efficiency import add_common_arguments, finished, prepare, printing_to
+from label_efficiency import add_common_arguments, finished, prepare, printing_to, recorded
 from label_methods import MAIN, MUDUO, OURS, SIZES, Method
 from label_report import dice_of, mean_dice
 from label_training import Run, Workshop, give_prompt_generator, make_trainer, prompt_generator, train
@@ -38,11 +39,11 @@ from nnunetv2_muduo.teachers.catalogue import WEIGHTS_VARIABLE
 
 BUDGET = 5
 STAND_IN = "stand-ins"
-RELIABILITIES = ("report", "none")
+RELIABILITIES = ("report", "gate", "none")
 
 
 def methods_for(steps: Sequence[int]) -> dict[str, Method]:
-    """MuDuo with each pair of teachers, with and without the report; the stand-ins' are methods of label_efficiency."""
+    """MuDuo with each pair of teachers and each way to trust them; the stand-ins' are methods of label_efficiency."""
     methods = {"supervised": MAIN["supervised"]}
     for reliability in RELIABILITIES:
         for number in steps:
@@ -55,8 +56,8 @@ def methods_for(steps: Sequence[int]) -> dict[str, Method]:
 
 def key_of(quality: str, reliability: str) -> str:
     """The run's method; those that `label_efficiency.py` has as well are not run twice."""
-    shared = {(STAND_IN, "report"): "muduo", (STAND_IN, "none"): "muduo-no-report"}
-    return shared.get((quality, reliability), f"quality-{quality}-{reliability}")
+    shared = {"report": "muduo", "gate": "muduo-gate", "none": "muduo-no-report"}
+    return shared[reliability] if quality == STAND_IN else f"quality-{quality}-{reliability}"
 
 
 def relative_quality(quality: str, seed: int, workshop: Workshop) -> dict[str, dict[str, float | None]]:
@@ -129,6 +130,20 @@ def point(
     }
 
 
+def finished_points(workshop: Workshop) -> list[dict[str, Any]]:
+    """All points of OUT, also those of earlier commands with other steps and seeds."""
+    measured = [path.stem.rsplit("_", 1) for path in (workshop.out / "qualities").glob("*.json")]
+    points = []
+    for quality, seed in sorted(measured, key=lambda pair: (not pair[0].isdecimal(), pair[0].zfill(9), int(pair[1]))):
+        dice = json.loads((workshop.out / "qualities" / f"{quality}_{seed}.json").read_text())
+        supervised = recorded(Run("supervised", BUDGET, int(seed)), workshop)
+        for reliability in RELIABILITIES:
+            record = recorded(Run(key_of(quality, reliability), BUDGET, int(seed)), workshop)
+            if record and supervised:
+                points.append(point(record, supervised, dice, quality=quality, reliability=reliability))
+    return points
+
+
 def table_rows(points: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """A line for each pair of teachers, means over the seeds."""
     rows = []
@@ -149,7 +164,7 @@ def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for number, reliability in enumerate(RELIABILITIES):
         ours = [p for p in points if p["reliability"] == reliability]
-        look = {"color": f"C{number}", "marker": "os"[number], "label": f"reliability: {reliability}"}
+        look = {"color": f"C{number}", "marker": "osD"[number], "label": f"reliability: {reliability}"}
         left.scatter([p["fused"] - p["supervised"] for p in ours], [p["gain"] for p in ours], **look)
         organs = [organ for p in ours for organ in p["organs"].values()]
         right.scatter([o["quality"] for o in organs], [o["gain"] for o in organs], s=12, alpha=0.6, **look)
@@ -185,15 +200,13 @@ def main() -> None:
     pool = arguments.teacher_pool or arguments.out / "teacher_pool"
     make_weak_teachers(weights, arguments.steps, pool=pool, anatomy=arguments.anatomy)
     workshop = replace(prepare(arguments), methods=methods_for(arguments.steps))
-    points = []
     qualities = [*map(str, sorted(arguments.steps)), STAND_IN]
     for seed, quality in tqdm([(s, q) for s in arguments.seeds for q in qualities], desc="teachers", unit="pair"):
-        supervised = finished(Run("supervised", BUDGET, seed), workshop)
         with printing_to(workshop.out / "logs" / f"quality_{quality}_{seed}.txt"):
-            dice = relative_quality(quality, seed, workshop)
-        for reliability in RELIABILITIES:
-            record = finished(Run(key_of(quality, reliability), BUDGET, seed), workshop)
-            points.append(point(record, supervised, dice, quality=quality, reliability=reliability))
+            relative_quality(quality, seed, workshop)
+        for key in ("supervised", *(key_of(quality, reliability) for reliability in RELIABILITIES)):
+            finished(Run(key, BUDGET, seed), workshop)
+    points = finished_points(workshop)
     name = f"teacher_quality_{workshop.size.name}"
     write_results(
         arguments.results / name,

@@ -13,6 +13,7 @@ from nnunetv2_muduo.errors import UserError, shortened
 from nnunetv2_muduo.json_files import is_number, read_json, read_table
 
 Check = Callable[[Any], bool]
+SPLITS = "splits_final.json"
 OF_SCANS = ("file_ending", "channel_names")
 OF_SCANS_AND_LABELS = ("labels", "file_ending", "channel_names")  # entries without which none of them is found
 _MOST_AXES = 3

@@ -25,10 +25,10 @@ from nnunetv2_muduo.autopet_manifest import sets_told
 from nnunetv2_muduo.case_installing import make_cases, remove_case
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import can_link, clear_away_left_behind
-from nnunetv2_muduo.nnunet_files import read_splits
+from nnunetv2_muduo.nnunet_files import SPLITS, read_splits
 from nnunetv2_muduo.run_lock import only_run
 from nnunetv2_muduo.transfer.few_shot import Split
-from nnunetv2_muduo.transfer.split_files import SPLITS, write_splits_file
+from nnunetv2_muduo.transfer.split_files import write_splits_file
 
 _NEEDED = ("labelled", "validation")  # sets without which there is no training
 

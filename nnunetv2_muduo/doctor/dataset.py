@@ -5,6 +5,7 @@ from pathlib import Path
 from nnunetv2_muduo.datasets.lesion_names import told_lesions_taught
 from nnunetv2_muduo.datasets.sides import left_and_right, told_pairs
 from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
+from nnunetv2_muduo.doctor.folds import check_folds
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration
@@ -102,21 +103,24 @@ def planned_settings(preprocessed_folder: Path, plans_identifier: str) -> Settin
 
 def check_preprocessed(
     preprocessed_folder: Path, plans_identifier: str, *, plans: dict, configuration: str, dataset_json: dict
-) -> Check:
-    """Whether nnU-Net has preprocessed every labelled case for this configuration."""
-    ready, total = count_preprocessed(preprocessed_folder, plans, configuration), int(dataset_json["numTraining"])
+) -> list[Check]:
+    """Whether nnU-Net has preprocessed every labelled case for this configuration, and whether there are folds."""
+    cases, total = preprocessed_cases(preprocessed_folder, plans, configuration), int(dataset_json["numTraining"])
+    ready = len(cases)
     named = plans_option("-plans_name", plans_identifier)
     command = f"nnUNetv2_preprocess -d {int(preprocessed_folder.name[7:10])}{named} -c {configuration}"
     if ready == 0:
-        return fail("labelled preprocessed", f"0 of {total}", command)
+        return [fail("labelled preprocessed", f"0 of {total}", command)]
+    check = ok("labelled preprocessed", f"{ready} of {total}")
     if ready != total:
-        return warn("labelled preprocessed", f"{ready}, but dataset.json counts {total}", f"{command}, if not intended")
-    return ok("labelled preprocessed", f"{ready} of {total}")
+        counted = f"{ready}, but dataset.json counts {total}"
+        check = warn("labelled preprocessed", counted, f"{command}, if not intended")
+    return [check, check_folds(preprocessed_folder, cases)]
 
 
-def count_preprocessed(preprocessed_folder: Path, plans: dict, configuration: str) -> int:
-    """Number of labelled cases that nnU-Net has preprocessed for this configuration."""
+def preprocessed_cases(preprocessed_folder: Path, plans: dict, configuration: str) -> list[str]:
+    """Names of the labelled cases that nnU-Net has preprocessed for this configuration."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     identifier = PlansManager(plans).get_configuration(configuration).data_identifier
-    return len(list((preprocessed_folder / identifier).glob("*.pkl")))
+    return sorted(file.stem for file in (preprocessed_folder / identifier).glob("*.pkl"))

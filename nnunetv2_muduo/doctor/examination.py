@@ -131,7 +131,7 @@ def _examine_planned(
 
     context: dict[str, Any] = {"plans": plans, "configuration": configuration, "dataset_json": dataset_json}
     ready, total = unlabelled.count_fresh(raw, preprocessed, **context)
-    labelled = dataset.count_preprocessed(preprocessed, plans, configuration)
+    labelled = len(dataset.preprocessed_cases(preprocessed, plans, configuration))
     needed = disk.bytes_to_write(
         plans,
         configuration=configuration,
@@ -155,7 +155,7 @@ def _examine_planned(
             raw, dataset_json, reader=plans["image_reader_writer"], mirroring=settings.mirroring
         ),
         *twins.check_twins(raw, preprocessed, dataset_json),
-        dataset.check_preprocessed(preprocessed, plans_identifier, **context),
+        *dataset.check_preprocessed(preprocessed, plans_identifier, **context),
         *intensities.check_intensities(preprocessed, dataset_json, settings, plans_identifier=plans_identifier),
         unlabelled.judge_fresh(
             ready, total, dataset=raw.name, configuration=configuration, plans_identifier=plans_identifier

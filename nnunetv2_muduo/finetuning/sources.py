@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_splits
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, SPLITS, read_dataset_json, read_splits
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
 from nnunetv2_muduo.semisupervised.channels import find_channel
@@ -136,4 +136,4 @@ def trained_by_no_fold(sources: Iterable[CaseSource]) -> list[str]:
 
 
 def _splits_of(dataset: str) -> Path:
-    return nnunet_folder("nnUNet_preprocessed") / dataset / "splits_final.json"
+    return nnunet_folder("nnUNet_preprocessed") / dataset / SPLITS

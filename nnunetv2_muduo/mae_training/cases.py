@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
-
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.folds import preprocessed_cases
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,7 @@ class CaseSplit:
 
 def labelled_cases(folder: Path) -> list[PretrainingCase]:
     """The cases that nnU-Net preprocessed into a folder; none where there is no such folder."""
-    if not (folder.is_dir() and any(folder.glob("*.pkl"))):
-        return []
-    names = infer_dataset_class(str(folder)).get_identifiers(str(folder))
-    return [PretrainingCase(name, folder, labelled=True) for name in sorted(names)]
+    return [PretrainingCase(name, folder, labelled=True) for name in preprocessed_cases(folder)]
 
 
 def hold_out(cases: Sequence[PretrainingCase], share: float, patients: Mapping[str, str] | None = None) -> CaseSplit:

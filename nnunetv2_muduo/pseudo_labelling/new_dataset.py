@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2.utilities.crossval_split import generate_crossval_split
-
 from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, sha256_of, write_text
 from nnunetv2_muduo.json_files import read_table
-from nnunetv2_muduo.nnunet_files import is_plain_name, read_splits
+from nnunetv2_muduo.nnunet_files import SPLITS, is_plain_name, read_splits
+from nnunetv2_muduo.semisupervised.folds import folds_of
 from nnunetv2_muduo.semisupervised.training_files import ListedFiles, training_files
 
 _RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other, and files of ours from those changed by hand
@@ -205,11 +204,11 @@ def write_splits(source: str, target: str, labelled: Sequence[str], pseudo: Sequ
     preprocessed = os.environ.get("nnUNet_preprocessed")
     if not preprocessed:
         return
-    path = Path(preprocessed) / source / "splits_final.json"
+    path = Path(preprocessed) / source / SPLITS
     if path.is_file():
         folds = read_splits(path)
     elif len(labelled) > 1:
-        folds = generate_crossval_split(sorted(labelled), seed=12345, n_splits=min(5, len(labelled)))
+        folds = folds_of(labelled)
     else:  # the one there is says little, and guesses nothing
         folds = [{"train": list(labelled), "val": list(labelled)}]
     known = set(labelled)

@@ -10,8 +10,11 @@ from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, replacing
+from nnunetv2_muduo.nnunet_files import SPLITS
 from nnunetv2_muduo.package_versions import installed_version
+from nnunetv2_muduo.semisupervised.folds import prepare_folds, preprocessed_cases, problem_of, refuse_unpreprocessed
 from nnunetv2_muduo.semisupervised.freshness import refuse_cut_short
 from nnunetv2_muduo.semisupervised.ignored_settings import OF_AN_AVERAGE, set_in_vain
 from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
@@ -76,17 +79,32 @@ class ConfiguredTrainer(nnUNetTrainer):
         """For what this process draws from the current epoch on, so that a resumed training repeats nothing."""
         return stream_seed(self.settings.seed, rank=self.local_rank, epoch=self.current_epoch, stream=stream)
 
+    def initialize(self) -> None:
+        refuse_unpreprocessed(Path(self.preprocessed_dataset_folder))
+        super().initialize()
+
     def do_split(self):
+        if self.fold != "all":
+            folder = Path(self.preprocessed_dataset_folder_base)
+            if told := prepare_folds(folder, self._preprocessed_cases()):
+                self.print_to_log_file(told)
         training, validation = super().do_split()
         refuse_known_cases(self.trained_on.difference(training), validation)
         return training, validation
 
     def get_tr_and_val_datasets(self):
         training, validation = super().get_tr_and_val_datasets()
+        fold = {"train": training.identifiers, "val": validation.identifiers}
+        if problem := problem_of(fold, self._preprocessed_cases()):
+            file = Path(self.preprocessed_dataset_folder_base, SPLITS)
+            raise UserError(f"Fold {self.fold} of {file} {'; '.join(problem)}.")
         self.trained_on |= {*training.identifiers}
         if isinstance(training, nnUNetDatasetBlosc2):  # or a worker would die of it, hours from now
             refuse_cut_short(Path(training.source_folder), {*training.identifiers, *validation.identifiers})
         return training, validation
+
+    def _preprocessed_cases(self) -> list[str]:
+        return preprocessed_cases(Path(self.preprocessed_dataset_folder))
 
     def get_dataloaders(self):
         return start_nnunets_loaders(

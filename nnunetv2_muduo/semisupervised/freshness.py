@@ -16,7 +16,7 @@ from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import is_whole_array
 
-FORMAT = 1  # raise it when what is stored with a case changes, so that everything is done anew
+FORMAT = 2  # raise it when what is stored, or what is refused, changes, so that every scan is done anew
 SOURCE_KEY = "muduo_source"  # of a case's properties
 BODY_AXIS_KEY = "body_axis"  # likewise: across which axis (z, y, x) of the scan its body was looked for; 0 without one
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, private_folder
-from nnunetv2_muduo.nnunet_files import read_splits
+from nnunetv2_muduo.nnunet_files import SPLITS, read_splits
 from nnunetv2_muduo.plain_configuration import check_preparation
 from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
 from nnunetv2_muduo.semisupervised.freshness import (
@@ -143,7 +143,7 @@ def usable_scans(
     Raises:
         UserError: if splits_final.json is there and is none.
     """
-    folder, splits = raw_folder / IMAGES_FOLDER, preprocessed_folder / "splits_final.json"
+    folder, splits = raw_folder / IMAGES_FOLDER, preprocessed_folder / SPLITS
     scans, bad = find_scans(folder, dataset_json["file_ending"]) if folder.is_dir() else ({}, {})
     labelled = _labelled_cases(raw_folder, dataset_json)
     if splits.is_file():

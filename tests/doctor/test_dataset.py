@@ -89,7 +89,8 @@ def test_missing_plans_of_a_preset_come_with_the_command_that_makes_them(tiny: T
 @pytest.mark.parametrize(("cases", "mark"), [(0, Mark.FAIL), (3, Mark.WARN), (4, Mark.OK)])
 def test_labelled_cases_must_be_preprocessed(tiny: Tiny, cases: int, mark: Mark):
     tiny.preprocess(cases)
-    check = dataset_checks.check_preprocessed(
+    check, *folds = dataset_checks.check_preprocessed(
         tiny.preprocessed, "nnUNetPlans", plans=PLANS, configuration="3d_fullres", dataset_json=DATASET_JSON
     )
     assert mark_of(check) is mark
+    assert [mark_of(fold) for fold in folds] == ([Mark.OK] if cases else [])

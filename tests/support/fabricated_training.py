@@ -33,7 +33,8 @@ def trainers_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     set_nnunet_folders(tmp_path, monkeypatch)
     folder = write_planned_dataset(tmp_path / "nnUNet_preprocessed")
     (folder / "nnUNetPlans_3d_fullres").mkdir()
-    (folder / "nnUNetPlans_3d_fullres" / "case.b2nd").touch()  # tells nnU-Net which class of data set it is
+    for case in "abcd":
+        (folder / "nnUNetPlans_3d_fullres" / f"{case}.b2nd").touch()  # cases by name, nothing more
 
     return fabricated_trainer
 

@@ -1,0 +1,40 @@
+"""Can every fold be trained on? nnU-Net ends in a traceback where one has no case, or there are fewer than five."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from nnunetv2_muduo.doctor.check import Check, fail, ok
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.nnunet_files import SPLITS, read_splits
+
+_NAME = "folds"
+
+
+def check_folds(preprocessed_folder: Path, cases: Collection[str]) -> Check:
+    """How many folds there are, or will be when a training starts, and how many cases each has.
+
+    Args:
+        preprocessed_folder: of the dataset.
+        cases: names of the labelled ones that are preprocessed, at least one.
+    """
+    from nnunetv2_muduo.semisupervised.folds import folds_of, problem_of
+
+    file = preprocessed_folder / SPLITS
+    if file.is_file():
+        try:
+            folds = read_splits(file)
+        except UserError as error:
+            return fail(_NAME, str(error), "or take it away, and folds are made anew")
+    elif len(cases) > 1:
+        folds = folds_of([*cases])
+    else:
+        return fail(_NAME, "a single labelled case, none to hold out", "label another, or train the fold all")
+    for number, fold in enumerate(folds):
+        if problem := problem_of(fold, cases):
+            return fail(_NAME, f"fold {number} of {file} {problem[0]}", problem[1])
+    train, val = (_span([len(fold[part]) for fold in folds]) for part in ("train", "val"))
+    return ok(_NAME, f"{len(folds)}, with {train} case(s) to train and {val} to validate on")
+
+
+def _span(numbers: list[int]) -> str:
+    return str(numbers[0]) if len({*numbers}) == 1 else f"{min(numbers)} to {max(numbers)}"
