@@ -8,6 +8,7 @@ from nnunetv2_muduo.doctor import (
     dataset,
     disk,
     folders,
+    folds,
     gpu,
     host,
     intensities,
@@ -97,6 +98,8 @@ def examine_dataset(
     settings = known or Settings()
     channels = dataset.check_channels(dataset_json, settings)
     checks = [channels, dataset.check_labels(dataset_json), plans_check]
+    if damaged := folds.check_splits_file(preprocessed):
+        return [*checks, *damaged]  # it says which scans are unlabelled
     reader = chosen_reader(dataset_json, plans)
     checks += labelled.check_labelled_grids(raw, dataset_json, reader=reader)
     if read_cases and channels.mark is not Mark.FAIL:

@@ -10,21 +10,32 @@ from nnunetv2_muduo.nnunet_files import SPLITS, read_splits
 _NAME = "folds"
 
 
+def check_splits_file(preprocessed_folder: Path) -> list[Check]:
+    """Whether nnU-Net's split of the dataset can be read; no check where it can, or there is none yet."""
+    file = preprocessed_folder / SPLITS
+    try:
+        if file.is_file():
+            read_splits(file)
+    except UserError as error:
+        return [fail(_NAME, str(error), "correct it, or take it away: folds are made anew")]
+    return []
+
+
 def check_folds(preprocessed_folder: Path, cases: Collection[str]) -> Check:
     """How many folds there are, or will be when a training starts, and how many cases each has.
 
     Args:
         preprocessed_folder: of the dataset.
         cases: names of the labelled ones that are preprocessed, at least one.
+
+    Raises:
+        UserError: see `check_splits_file`.
     """
     from nnunetv2_muduo.semisupervised.folds import folds_of, problem_of
 
     file = preprocessed_folder / SPLITS
     if file.is_file():
-        try:
-            folds = read_splits(file)
-        except UserError as error:
-            return fail(_NAME, str(error), "or take it away, and folds are made anew")
+        folds = read_splits(file)
     elif len(cases) > 1:
         folds = folds_of([*cases])
     else:

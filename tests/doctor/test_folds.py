@@ -8,7 +8,7 @@ import pytest
 from doctor_marks import mark_of
 
 from nnunetv2_muduo.doctor.check import Mark
-from nnunetv2_muduo.doctor.folds import check_folds
+from nnunetv2_muduo.doctor.folds import check_folds, check_splits_file
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,6 @@ def test_without_a_file_it_tells_the_folds_that_a_training_will_make(tmp_path: P
     [
         ([{"train": ["a"], "val": ["b"]}, {"train": ["b"], "val": []}], "fold 1 of .* no case to validate on"),
         ([{"train": ["a"], "val": ["z"]}], "not preprocessed: z"),
-        ({"train": ["a"]}, "must look like"),
     ],
 )
 def test_a_fold_that_no_training_could_use_fails(tmp_path: Path, folds, found: str):
@@ -39,3 +38,13 @@ def test_a_fold_that_no_training_could_use_fails(tmp_path: Path, folds, found: s
     assert mark_of(check) is Mark.FAIL
     assert check.remedy
     assert re.search(found, check.found)
+
+
+def test_what_is_no_split_fails(tmp_path: Path):
+    assert check_splits_file(tmp_path) == []
+    (tmp_path / "splits_final.json").write_text('[{"train": ["a"], "val": []}]')
+    assert check_splits_file(tmp_path) == []
+    (tmp_path / "splits_final.json").write_text('{"train": ["a"]}')
+    (check,) = check_splits_file(tmp_path)
+    assert mark_of(check) is Mark.FAIL
+    assert "must look like" in check.found
