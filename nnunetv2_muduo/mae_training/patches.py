@@ -17,8 +17,8 @@ from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.mae_training.body_of_normalised import body_locations
 from nnunetv2_muduo.mae_training.cases import PretrainingCase
 from nnunetv2_muduo.pretraining import size_before_zoom, zoomed
-from nnunetv2_muduo.semisupervised.loading import crop_and_place
-from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
+from nnunetv2_muduo.semisupervised.freshness import BODY_LOCATIONS_KEY, case_files
+from nnunetv2_muduo.semisupervised.loading import crop_and_place, read_region
 from nnunetv2_muduo.semisupervised.workers import refuse_folder_without_sockets
 
 
@@ -113,7 +113,7 @@ class PretrainingPatches:
         size = size_before_zoom(wanted.patch_size, factor)
         source, destination = crop_and_place(centre, image.shape[1:], size)
         region = np.zeros((len(image), *size), dtype=np.float32)
-        region[destination] = image[source]
+        region[destination] = read_region(image, source, _image_file(case))
         return zoomed(torch.from_numpy(region), wanted.patch_size)
 
     def _reader(self, folder: Path) -> nnUNetBaseDataset:
@@ -127,12 +127,16 @@ class PretrainingPatches:
             return properties[BODY_LOCATIONS_KEY]
         if case.name not in self._bodies:
             self._bodies[case.name] = body_locations(
-                np.asarray(image[self.specification.ct_channel]),
+                read_region(image, (self.specification.ct_channel,), _image_file(case)),
                 spacing_in_mm=self.specification.spacing_in_mm,
                 name=case.name,
                 axial_axis=axial_axis(orientation_of(properties), self.specification.axes),
             )
         return self._bodies[case.name]
+
+
+def _image_file(case: PretrainingCase) -> Path:
+    return case_files(case.folder, case.name)[-1]
 
 
 Stream: TypeAlias = SingleThreadedAugmenter | MultiThreadedAugmenter

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import blosc2
+import numpy as np
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -15,9 +17,11 @@ from nnunetv2_muduo.datasets.image_stamp import image_stamp
 from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import is_whole_array
+from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 
 FORMAT = 2  # raise it when what is stored, or what is refused, changes, so that every scan is done anew
 SOURCE_KEY = "muduo_source"  # of a case's properties
+BODY_LOCATIONS_KEY = "body_locations"  # likewise: [n, 3] (z, y, x) voxels of the preprocessed image
 BODY_AXIS_KEY = "body_axis"  # likewise: across which axis (z, y, x) of the scan its body was looked for; 0 without one
 
 # What nnU-Net's preprocessing depends on; patch size and network only shape how the result is stored and used.
@@ -91,14 +95,38 @@ def read_properties(folder: Path, case: str) -> dict:
 
 
 def is_fresh(folder: Path, case: str, stamp: dict) -> bool:
-    """Whether `folder` holds the case, whole, made from just these sources, its body looked for in axial slices."""
+    """Whether `folder` holds the case, whole, made from just these sources, its body looked for in axial slices.
+
+    Of what the arrays hold nothing is read: `read_region` does that, patch by patch.
+    """
     if not all(map(is_whole, case_files(folder, case))):
         return False
     try:
         properties = read_properties(folder, case)
-        return properties.get(SOURCE_KEY) == stamp and body_axis(properties) == axial_axis(orientation_of(properties))
+        axis = axial_axis(orientation_of(properties))
+        made_so = properties.get(SOURCE_KEY) == stamp and body_axis(properties) == axis
+        return made_so and _fit_together(folder, case, properties)
     except Exception:  # what is in damaged properties leads to whatever it happens to
         return False
+
+
+def _fit_together(folder: Path, case: str, properties: Mapping[str, Any]) -> bool:
+    """Whether image, mask and properties are of one scan, as far as types, shapes and ranges tell."""
+    mask, image = (blosc2.open(str(file), mode="r") for file in case_files(folder, case)[::2])
+    channels, *shape = image.shape
+    scales_and_shifts = np.asarray(properties[RAW_INTENSITY_KEY], dtype=float)
+    locations = properties[BODY_LOCATIONS_KEY]
+    return bool(
+        (image.dtype, mask.dtype, mask.shape) == (np.float32, np.int16, (1, *shape))
+        and scales_and_shifts.shape == (channels, 2)
+        and np.isfinite(scales_and_shifts).all()
+        and (scales_and_shifts[:, 0] > 0).all()
+        and [type(zero) for zero in properties[OUTSIDE_IS_ZERO_KEY]] == [bool] * channels
+        and locations.dtype == np.int32
+        and locations.shape == (len(locations), 3)
+        and len(locations) > 0
+        and ((locations >= 0) & (locations < shape)).all()
+    )
 
 
 def body_axis(properties: Mapping[str, Any]) -> int:

@@ -15,9 +15,12 @@ from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.semisupervised.freshness import BODY_LOCATIONS_KEY, case_files
 from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
-from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
 from nnunetv2_muduo.semisupervised.workers import Augmenter, start_workers
+
+_NO_INTENSITY = 1e10  # no scan holds so much, however it is normalised
 
 Voxel: TypeAlias = Sequence[int] | NDArray[np.integer]  # (z, y, x)
 
@@ -30,11 +33,14 @@ class UnlabelledCase:
         image: [C, Z, Y, X] normalised.
         mask: [1, Z, Y, X] -1 outside nnU-Net's nonzero region.
         properties: see `unlabelled_case`.
+        image_file, mask_file: where the arrays lie.
     """
 
     image: NDArray
     mask: NDArray
     properties: dict
+    image_file: Path
+    mask_file: Path
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -121,15 +127,20 @@ class UnlabelledDataLoader(DataLoader):
     def open_case(self, key: str) -> UnlabelledCase:
         """A case by its name."""
         image, mask, _, properties = self._data.load_case(key)
-        return UnlabelledCase(image, mask, properties)
+        mask_file, _, image_file = case_files(Path(self._data.source_folder), key)
+        return UnlabelledCase(image, mask, properties, image_file, mask_file)
 
     def crop(self, case: UnlabelledCase, centre: Voxel) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clean patch [C, Z, Y, X] around a voxel of a case, and nnU-Net's nonzero mask [1, Z, Y, X] (-1 outside)."""
+        """Clean patch [C, Z, Y, X] around a voxel of a case, and nnU-Net's nonzero mask [1, Z, Y, X] (-1 outside).
+
+        Raises:
+            UserError: naming the file, see `read_region`.
+        """
         source, destination = crop_and_place(centre, case.shape, self.patch_size)
         clean = np.zeros((len(case.image), *self.patch_size), dtype=np.float32)
-        clean[destination] = case.image[source]
+        clean[destination] = read_region(case.image, source, case.image_file)
         outside = np.full((1, *self.patch_size), -1, dtype=np.int16)
-        outside[destination] = case.mask[source]
+        outside[destination] = read_region(case.mask, source, case.mask_file)
         return torch.from_numpy(clean), torch.from_numpy(outside)
 
     def raw_crop(self, case: UnlabelledCase, centre: Voxel, clean: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -152,6 +163,25 @@ class UnlabelledDataLoader(DataLoader):
         if self.transforms is None:
             return clean
         return self.transforms(image=clean.clone(), segmentation=mask)["image"]
+
+
+def read_region(array: NDArray, region: tuple[slice | int, ...], file: Path) -> NDArray:
+    """A part of a preprocessed array.
+
+    Raises:
+        UserError: naming the file, where that part cannot be decompressed, or holds what is no intensity.
+    """
+    try:
+        values = array[region]
+        damage = "" if (np.abs(values) < _NO_INTENSITY).all() else "it holds NaN, infinity or numbers without measure"
+    except RuntimeError as error:  # blosc2's
+        damage = str(error)
+    if damage:
+        raise UserError(
+            f"{file} is damaged ({damage}); delete it, preprocess its case again (muduo preprocess-unlabelled, "
+            "nnUNetv2_preprocess for a labelled one) and continue with nnUNetv2_train ... --c."
+        )
+    return values
 
 
 def crop_and_place(

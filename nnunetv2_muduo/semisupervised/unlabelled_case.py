@@ -16,6 +16,7 @@ from nnunetv2_muduo.semisupervised.body import sample_body_locations
 from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.semisupervised.freshness import (
     BODY_AXIS_KEY,
+    BODY_LOCATIONS_KEY,
     SOURCE_KEY,
     install_case,
     is_fresh,
@@ -30,7 +31,6 @@ from nnunetv2_muduo.semisupervised.raw_intensities import (
 )
 from nnunetv2_muduo.semisupervised.scan_checks import BadScanError, read_scan
 
-BODY_LOCATIONS_KEY = "body_locations"  # of a case's properties: [n, 3] (z, y, x) voxels of the preprocessed image
 NUMBER_OF_BODY_LOCATIONS = 10_000
 
 

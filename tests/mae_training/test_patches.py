@@ -8,9 +8,10 @@ import pytest
 import torch
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_training.cases import PretrainingCase
 from nnunetv2_muduo.mae_training.patches import PatchSpecification, PretrainingPatches, start_stream
-from nnunetv2_muduo.semisupervised.unlabelled_case import BODY_LOCATIONS_KEY
+from nnunetv2_muduo.semisupervised.freshness import BODY_LOCATIONS_KEY
 
 SHAPE = (12, 14, 16)
 
@@ -119,6 +120,14 @@ def test_labelled_cases_are_cropped_inside_the_body_too(tmp_path: Path):
     _save(tmp_path, "labelled", image, {"class_locations": {}})
     stream = loader([PretrainingCase("labelled", tmp_path, labelled=True)], batch_size=1, patch_size=(4, 4, 4))
     assert all((stream.batch(number)["data"][0, 0] == 0.5).any() for number in range(20))
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_nan_in_a_case_is_told_by_its_file(tmp_path: Path, labelled: bool):
+    properties = {"class_locations": {}} if labelled else {BODY_LOCATIONS_KEY: np.full((1, 3), 5, np.int32)}
+    _save(tmp_path, "spoilt", np.full((2, 10, 10, 10), np.nan, np.float32), properties)
+    with pytest.raises(UserError, match=r"spoilt\.b2nd is damaged"):
+        loader([PretrainingCase("spoilt", tmp_path, labelled=labelled)]).batch(0)
 
 
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])

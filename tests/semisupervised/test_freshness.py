@@ -9,6 +9,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.freshness import (
+    BODY_LOCATIONS_KEY,
     SOURCE_KEY,
     case_files,
     install_case,
@@ -16,14 +17,17 @@ from nnunetv2_muduo.semisupervised.freshness import (
     read_properties,
     remove_case,
 )
+from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 
 
 def write_case(folder: Path, stamp: dict) -> None:
     folder.mkdir(exist_ok=True)
-    for file in case_files(folder, "pat 1.v2"):
-        if file.suffix == ".b2nd":
-            blosc2.asarray(np.zeros((2, 2)), urlpath=str(file), mode="w")
-    write_pickle({SOURCE_KEY: stamp}, str(folder / "pat 1.v2.pkl"))
+    mask, properties, image = case_files(folder, "pat 1.v2")
+    blosc2.asarray(np.zeros((1, 2, 2, 2), np.int16), urlpath=str(mask), mode="w")
+    blosc2.asarray(np.zeros((1, 2, 2, 2), np.float32), urlpath=str(image), mode="w")
+    stored = {RAW_INTENSITY_KEY: [(1.0, 0.0)], OUTSIDE_IS_ZERO_KEY: [False]}
+    stored[BODY_LOCATIONS_KEY] = np.zeros((1, 3), np.int32)
+    write_pickle({**stored, SOURCE_KEY: stamp}, str(properties))
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])

@@ -1,5 +1,7 @@
+import math
 import pickle
 
+import blosc2
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from batchgenerators.dataloading.single_threaded_augmenter import SingleThreaded
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader, build_unlabelled_loader, crop_and_place
 from nnunetv2_muduo.semisupervised.paired_loading import PairedLoader
@@ -182,6 +185,30 @@ def test_a_seed_makes_cases_and_crops_reproducible_in_one_process(prepared, monk
     assert torch.equal(three_batches(1), three_batches(1))
     assert not torch.equal(three_batches(1), three_batches(2))
     assert not torch.equal(three_batches(None), three_batches(None))
+
+
+@pytest.mark.parametrize("file", ["a.b2nd", "a_seg.b2nd"])
+def test_what_cannot_be_decompressed_is_told_by_its_file(prepared, file):
+    path = prepared.unlabelled / file
+    array = np.arange(math.prod(shape := blosc2.open(str(path)).shape), dtype=np.float32).reshape(shape)
+    blosc2.asarray(array, urlpath=str(path), mode="w", chunks=shape, blocks=shape)
+    content = bytearray(path.read_bytes())
+    content[350:400] = b"\xff" * 50  # of the one chunk
+    path.write_bytes(content)
+    loader = loader_of(prepared, batch_size=3)  # one patch of each case
+    with pytest.raises(UserError, match=f"{file} is damaged"):
+        next(loader)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e38])
+def test_numbers_that_would_spoil_a_network_are_told_by_their_file(prepared, value):
+    file = prepared.unlabelled / "a.b2nd"
+    image = blosc2.open(str(file))[:]
+    image[1, 8, 9, 10] = value
+    blosc2.asarray(image, urlpath=str(file), mode="w")
+    loader = loader_of(prepared, patch_size=image.shape[1:], batch_size=3)
+    with pytest.raises(UserError, match=r"/a\.b2nd is damaged"):
+        next(loader)
 
 
 def test_a_loader_travels_to_a_worker_light(prepared):

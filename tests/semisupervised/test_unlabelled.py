@@ -1,10 +1,13 @@
 import errno
 import json
+import math
 import os
 import pickle
+import shutil
 import tempfile
 from copy import deepcopy
 
+import blosc2
 import numpy as np
 import pytest
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
@@ -13,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised import unlabelled
+from nnunetv2_muduo.semisupervised.freshness import case_files
 
 SCHEMES = ("CTNormalization", "ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization")
 
@@ -260,6 +264,52 @@ def write_bad_scans(dataset):
     dataset.write_scan("zero", channels=[ct, np.zeros_like(pet)])
     dataset.write_scan("text")
     (dataset.raw / "imagesUn" / "text_0000.nii.gz").write_text("no image")
+
+
+def _other_properties(**changed):
+    """Puts other entries, None for none, into a case's properties."""
+
+    def damage(image, mask, properties):
+        entries = pickle.loads(properties.read_bytes()) | changed
+        properties.write_bytes(pickle.dumps({key: value for key, value in entries.items() if value is not None}))
+
+    return damage
+
+
+def _other_array(of_mask, change):
+    """Writes another array in place of the mask, or the image."""
+
+    def damage(image, mask, properties):
+        file = mask if of_mask else image
+        array = change(blosc2.open(str(file))[:])
+        file.unlink()
+        blosc2.asarray(np.ascontiguousarray(array), urlpath=str(file), mode="w")
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(_other_properties(body_locations=odd) for odd in (None, [[1, 1, 1]], np.ones((3, 3)))),
+        *(_other_properties(body_locations=np.array(odd, "i4")) for odd in ([], [[1, 1]], [[16, 0, 0]], [[-1] * 3])),
+        *(_other_properties(raw_intensity=odd) for odd in (None, [(1.0, 0)], [(math.nan, 0)] * 2, [(0.0, 1)] * 2)),
+        *(_other_properties(outside_is_zero=odd) for odd in (None, [True], [0.0, 0.0], "no")),
+        *(_other_array(of_mask, lambda a: a[:, 1:]) for of_mask in (False, True)),
+        *(_other_array(of_mask, lambda a: a.astype(np.float64)) for of_mask in (False, True)),
+        *(_other_array(of_mask, lambda a: np.concatenate([a, a])) for of_mask in (False, True)),
+        *(_other_array(of_mask, lambda a: a[0]) for of_mask in (False, True)),
+        lambda image, mask, properties: shutil.copyfile(mask, image),
+    ],
+)  # fmt: skip
+def test_a_case_whose_files_do_not_fit_together_is_done_again(tiny_dataset, damage):
+    tiny_dataset.write_scan("a")
+    tiny_dataset.preprocess()
+    expected, (mask, properties, image) = load(tiny_dataset, "a"), case_files(tiny_dataset.unlabelled, "a")
+    damage(image, mask, properties)
+    assert tiny_dataset.preprocess().done == ("a",)
+    for array, again in zip(expected[:2], load(tiny_dataset, "a")[:2], strict=True):
+        np.testing.assert_array_equal(array, again)
 
 
 def test_bad_scans_are_listed_together_and_do_not_stop_the_good(tiny_dataset):
