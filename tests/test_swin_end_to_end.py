@@ -82,7 +82,7 @@ def test_own_pretraining_is_brought_in_for_the_same_network_alone(fine_tuned: NN
     source, out = fine_tuned.fold(PRETRAINING, "all") / "checkpoint_final.pth", fine_tuned.folder / "imported.pth"
     options = (str(source), "-d", "221", "-p", fine_tuned.plans, "-o", str(out))
     refused = fine_tuned.muduo("import-mae", *options, expect=2)
-    assert "does not fit the network of nnUNetTrainer" in refused
+    assert "which nnUNetTrainer does not train; name a trainer that does: -tr nnUNetTrainerPETCTSwin" in refused
     output = fine_tuned.muduo("import-mae", *options, "-tr", SEGMENTING)
     assert f"-tr {SEGMENTING} -p {fine_tuned.plans} -pretrained_weights" in output
     imported, pretrained = network_weights(out), network_weights(source)

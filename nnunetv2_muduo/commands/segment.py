@@ -96,6 +96,8 @@ def _run(arguments: Namespace) -> None:
 
     name, folder = locate_teacher(arguments.teacher)
     modality = modality_of(name, folder=folder, given=arguments.modality)
+    if modality == "PET" and arguments.scan.is_dir():
+        image = _in_suv(image, arguments.scan, arguments.series)
     for warning in intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality):
         print(f"WARNING: {warning}")
     segmentation = segment_scan(
@@ -114,6 +116,21 @@ def _run(arguments: Namespace) -> None:
     if arguments.figure is not None:
         _draw(arguments.figure, image, segmentation, modality)
         print(f"Drawn: {arguments.figure}")
+
+
+def _in_suv(pet: Any, folder: Path, series: str | None) -> Any:
+    """A DICOM series by its tags; as it is, with a warning, where they do not tell: teachers z-score their input."""
+    import SimpleITK as sitk
+
+    from nnunetv2_muduo.datasets.dicom_suv import suv_factor_of_series
+    from nnunetv2_muduo.datasets.scan_io import dicom_files
+
+    try:
+        factor = suv_factor_of_series([Path(file) for file in dicom_files(folder, series)])
+    except UserError as error:
+        print(f"WARNING: not converted to SUV, because {error}.")
+        return pet
+    return sitk.Cast(pet, sitk.sitkFloat32) * factor
 
 
 def _targets(arguments: Namespace) -> list:

@@ -50,14 +50,15 @@ def suv_factor_of_series(files: Sequence[Path]) -> float:
         import pydicom
     except ImportError as error:
         raise UserError(
-            "reading the SUV tags of DICOM PET needs pydicom; `pip install pydicom`, or give the values with --suv-from"
+            "reading the SUV tags of DICOM PET needs pydicom; `pip install pydicom`, or give the values with "
+            "`muduo harmonise --suv-from`"
         ) from error
     try:
         headers = [pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS) for file in files]
         return suv_factor_of_headers(headers)
     except (AttributeError, IndexError, TypeError, ValueError, pydicom.errors.InvalidDicomError) as error:
         raise UserError(
-            f"the DICOM tags of the PET cannot be read ({error}); give its values with --suv-from"
+            f"the DICOM tags of the PET cannot be read ({error}); give its values with `muduo harmonise --suv-from`"
         ) from error
 
 
@@ -181,7 +182,9 @@ def _value(header: Any, tag: str) -> Any:
 def check_units(units: str) -> None:
     """Raise UserError unless a dose can make SUV of the image: for a tag Units other than BQML, or none ("")."""
     if units not in ("", "BQML"):
-        raise _no_activity(f"the PET's units are {units}, and only BQML can be converted with --suv-from")
+        raise _no_activity(
+            f"the PET's units are {units}, and only BQML can be converted with `muduo harmonise --suv-from`"
+        )
 
 
 def _no_activity(reason: str) -> UserError:
@@ -190,4 +193,4 @@ def _no_activity(reason: str) -> UserError:
 
 
 def _refusal(reason: str) -> UserError:
-    return UserError(f"{reason}; give its values with --suv-from, or convert it to SUV beforehand")
+    return UserError(f"{reason}; give its values with `muduo harmonise --suv-from`, or convert it to SUV beforehand")

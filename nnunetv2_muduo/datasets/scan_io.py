@@ -36,7 +36,7 @@ SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
     "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
     "nibabel.processing.resample_to_output does (with order=0 for label maps)"
 )
-_SERIES, _FRAMES = "0020|000e", "0028|0008"  # DICOM tags
+_SERIES, _DESCRIPTION, _FRAMES = "0020|000e", "0008|103e", "0028|0008"  # DICOM tags
 _DICOM = "GDCMImageIO"  # ITK's name of its reader
 
 
@@ -253,15 +253,19 @@ def dicom_files(folder: Path, series: str | None = None) -> list[str]:
         raise UserError(f"The folder {folder} holds no DICOM series; give a file, or the folder of one series.")
     if series is None and len(found) > 1:
         raise UserError(
-            f"The folder {folder} holds {len(found)} DICOM series; choose one with --series: {_list(found)}."
+            f"The folder {folder} holds {len(found)} DICOM series; choose one with --series: "
+            f"{', '.join(_described(folder, uid) for uid in found)}."
         )
     if series is not None and series not in found:
-        raise UserError(f"The folder {folder} holds no series {series}; it holds {_list(found)}.")
+        raise UserError(f"The folder {folder} holds no series {series}; it holds {', '.join(found)}.")
     return list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series or found[0]))
 
 
-def _list(names: tuple[str, ...]) -> str:
-    return ", ".join(names)
+def _described(folder: Path, series: str) -> str:
+    """The UID of a series, and what tells it from others to a person: such as "1.2.3 (PT, AC body, 299 files)"."""
+    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series)
+    told = filter(None, (dicom_tag(files[0], tag) for tag in (MODALITY, _DESCRIPTION)))
+    return f"{series} ({', '.join([*told, f'{len(files)} files'])})"
 
 
 def _shown(values: tuple) -> str:

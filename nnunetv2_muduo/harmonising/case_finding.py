@@ -120,5 +120,6 @@ def _problem(ct: Sequence[Path], pet: Sequence[Path], label: Sequence[Path], lay
         if not found and what != "label":
             return f"it holds no {what} ({' or '.join(patterns)})"
     if ct[0] == pet[0]:
-        return f"{ct[0].name} matches the patterns of both CT and PET; narrow them"
+        remedy = "give each DICOM series a folder of its own" if ct[0].is_dir() else "narrow them"
+        return f"{ct[0].name} matches the patterns of both CT and PET; {remedy}"
     return None

@@ -48,8 +48,9 @@ def _use(training: Training, trainer: list[str], plans: list[str], on: list[str]
     if training.checkpoint is None:
         return []
     if training.is_pretraining:
-        file = training.folder / training.checkpoint
-        return [f"nnUNetv2_train DATASET CONFIGURATION FOLD {_line(plans)} -pretrained_weights {quote(str(file))}"]
+        with_trainer = ["-tr", "nnUNetTrainerPETCTSwin"] if training.is_swin else []
+        weights = ["-pretrained_weights", str(training.folder / training.checkpoint)]
+        return [_line(["nnUNetv2_train", "DATASET", "CONFIGURATION", "FOLD", *with_trainer, *plans, *weights])]
     checkpoint = [] if training.checkpoint == FINAL else ["-chk", training.checkpoint]
     model = ["-d", training.dataset, "-c", training.configuration, "-f", training.fold, *trainer, *plans]
     return [_line(["nnUNetv2_predict", "-i", "IN", "-o", "OUT", *model, *checkpoint, *on])]

@@ -92,7 +92,7 @@ def uses_settings(training: Training, table: str) -> bool:
     """Whether a trainer looks at a table of its plans; the size of a SwinUNETR stands with the pretraining's."""
     if not training.plans or training.trainer == _STOCK:
         return False
-    return training.is_pretraining or "Swin" in training.trainer if table == "mae" else not training.is_pretraining
+    return training.is_pretraining or training.is_swin if table == "mae" else not training.is_pretraining
 
 
 def _rows(defaults: Mapping[str, Any], given: Sequence[Mapping[str, Any]], uses: Sequence[bool]) -> list[Row]:
@@ -114,6 +114,9 @@ def _plan_of(training: Training) -> dict[str, str]:
         network = dict(plan.configuration.get("architecture", {}))
     except Exception:  # nnU-Net fails in many ways on plans that are cut short, and there is nothing to be done then
         return {}
+    if training.is_swin:  # whatever network is planned
+        size = table_of(training.plans, "mae").get("swin", MAESettings.swin)
+        network = {"network_class_name": f"SwinUNETR-v2, {size}"}
     arguments = network.get("arch_kwargs", {})
     described = {
         "patch size (voxels)": plan.configuration.get("patch_size"),

@@ -79,6 +79,11 @@ class Training:
         """Whether it reconstructs images and so has no Dice."""
         return "MAE" in self.trainer
 
+    @property
+    def is_swin(self) -> bool:
+        """Whether it trains a SwinUNETR-v2 instead of the planned network."""
+        return "Swin" in self.trainer
+
 
 def read_training(folder: Path, name: str) -> Training:
     """Read a fold's folder.
@@ -231,9 +236,9 @@ def _table(path: Path, notes: list[str]) -> dict:
 
 
 def _parameters(content: Mapping[str, Any]) -> int | None:
-    """Numbers in the network; nnU-Net's decoders list their encoder's tensors a second time."""
-    weights = content.get("network_weights") or {}
-    sizes = {tensor.data_ptr(): tensor.numel() for tensor in weights.values() if isinstance(tensor, Tensor)}
+    """Numbers in the network, indices aside; nnU-Net's decoders list their encoder's tensors a second time."""
+    tensors = [tensor for tensor in (content.get("network_weights") or {}).values() if isinstance(tensor, Tensor)]
+    sizes = {tensor.data_ptr(): tensor.numel() for tensor in tensors if tensor.is_floating_point()}
     return sum(sizes.values()) or None
 
 

@@ -36,6 +36,12 @@ class SwinNetworkTrainer(nnUNetTrainer):
         refuse_unsupported(type(self).__name__, plans, configuration)
         super().__init__(plans, configuration, fold, dataset_json, device)
 
+    def print_plans(self) -> None:
+        """What nnU-Net prints names the planned network."""
+        super().print_plans()
+        size = MAESettings.from_plans(self.plans_manager.plans).swin
+        self.print_to_log_file(f"Trained is a SwinUNETR-v2 (size '{size}') instead of the planned network.")
+
     @staticmethod
     def build_network_architecture(
         plans_manager,

@@ -27,6 +27,8 @@ from nnunetv2_muduo.pretraining.provenance import (
 )
 from nnunetv2_muduo.transfer.target import Target, find_target
 
+_SWIN = "swinViT.patch_embed.proj.weight"  # a tensor that no other network has
+
 
 @dataclass(frozen=True)
 class ImportedWeights:
@@ -94,6 +96,7 @@ def import_weights(
     checkpoint = read_checkpoint(source, allowed=NUMPY_NUMBERS)
     weights = _network_of(checkpoint, source)
     pretrained = _provenance_of(checkpoint, source, channels)
+    _check_kind(weights, target, source)
     _check_inputs(weights, target, pretrained, source)
     reasons = obstacles(pretrained, target.provenance)
     sources = channel_sources(pretrained.taught_channels, target.provenance.channel_names, by_position=force)
@@ -166,6 +169,15 @@ def _released_with(channels: int) -> Provenance:
         normalization_schemes=RELEASED.normalization_schemes[:1] * channels,
         use_mask_for_norm=RELEASED.use_mask_for_norm[:1] * channels,
     )
+
+
+def _check_kind(weights: Mapping[str, Tensor], target: Target, source: Path) -> None:
+    """A SwinUNETR fits the planned network of no plans."""
+    if _SWIN in weights and _SWIN not in target.network:
+        raise UserError(
+            f"{source} holds a SwinUNETR, which {target.trainer} does not train; name a trainer that does: "
+            "-tr nnUNetTrainerPETCTSwin."
+        )
 
 
 def _check_inputs(weights: Mapping[str, Tensor], target: Target, pretrained: Provenance, source: Path) -> None:

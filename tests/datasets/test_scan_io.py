@@ -95,8 +95,8 @@ def test_frames_in_one_dicom_file_which_may_have_factors_of_their_own_are_refuse
 
 def test_of_several_dicom_series_one_must_be_chosen(tmp_path):
     write_dicom(tmp_path, uid="1.2.3", value=7)
-    write_dicom(tmp_path, uid="1.2.4", value=9)
-    with pytest.raises(UserError, match=r"2 DICOM series.*--series.*1\.2\.3.*1\.2\.4"):
+    write_dicom(tmp_path, uid="1.2.4", value=9, modality="PT")
+    with pytest.raises(UserError, match=r"2 DICOM series.*--series: 1\.2\.3 \(CT, 4 files\), 1\.2\.4 \(PT, 4 files\)"):
         read_image(tmp_path)
     assert sitk.GetArrayFromImage(read_image(tmp_path, series="1.2.4")).max() == 9
     with pytest.raises(UserError, match=r"no series 5"):

@@ -97,6 +97,13 @@ def test_one_file_cannot_be_both(tmp_path):
     assert "both CT and PET" in reasons["a"]
 
 
+def test_series_that_share_a_folder_are_told_to_part(tmp_path):
+    touch(tmp_path / "a", "DICOM/1.dcm")
+    (tmp_path / "a" / "DICOM" / "1.dcm").write_bytes(bytes(128) + b"DICM")
+    _, reasons = find_cases(tmp_path, Layout(ct=("DICOM",), pet=("DICOM",)))
+    assert "both CT and PET; give each DICOM series a folder of its own" in reasons["a"]
+
+
 def test_links_are_followed_and_rings_of_them_end(tmp_path):
     touch(tmp_path / "elsewhere" / "a", "CT.nii.gz", "SUV.nii.gz")
     (tmp_path / "root").mkdir()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from dicom_series import BECQUEREL_PER_SUV, write_pet_series
 
 from nnunetv2_muduo.cli import main
 from nnunetv2_muduo.teachers import ClickUNet, ClickUNetConfig
@@ -46,6 +47,28 @@ def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys
     assert "1  a " in said
     assert "2  b " in said
     assert "tiny.pth" in said
+
+
+@pytest.mark.parametrize("weighed", [True, False])
+def test_a_dicom_pet_becomes_suv_where_its_tags_tell_how(weights, tmp_path, capsys, monkeypatch, weighed):
+    pydicom = pytest.importorskip("pydicom")
+    series = write_pet_series(tmp_path / "PET", sitk.GetImageFromArray(np.full((8, 9, 10), 2.0, np.float32)))
+    for file in () if weighed else series.iterdir():
+        header = pydicom.dcmread(file)
+        del header.PatientWeight
+        header.save_as(file)
+    shown = []
+    monkeypatch.setattr(
+        "nnunetv2_muduo.evaluation.mask_figure.draw_masks", lambda path, scan, *_, **__: shown.append(scan.max())
+    )
+    command = ["segment", str(series), "--teacher", "tiny.pth", "--point", "5", "4", "3"]
+    assert main([*command, "-o", str(tmp_path / "mask.nii.gz"), "--figure", str(tmp_path / "mask.png")]) == 0
+    activity = 2.0 * BECQUEREL_PER_SUV
+    suv = activity * 70e3 / (350e6 * 2 ** (-3600 / 6586.2))
+    assert shown == pytest.approx([suv if weighed else activity], rel=0.06)  # rounded by the slices' factors
+    assert (
+        "not converted to SUV, because the PET lacks the DICOM tag PatientWeight" in capsys.readouterr().out
+    ) != weighed
 
 
 @pytest.mark.parametrize("option", ["-o", "--figure"])

@@ -60,6 +60,11 @@ def test_pretrained_weights_are_handed_on(tmp_path):
     assert not any("nnUNetv2_predict" in line for line in lines)
 
 
+def test_pretrained_weights_of_a_swin_go_to_what_trains_one(tmp_path):
+    line = commands(tmp_path, trainer="nnUNetTrainerPETCTMAESwin")[-1]
+    assert "-tr nnUNetTrainerPETCTSwin -pretrained_weights" in line
+
+
 @pytest.mark.parametrize("text", [log_text(1)])
 def test_nothing_is_made_up_of_a_training_that_nothing_is_known_of(tmp_path, text):
     (tmp_path / "training_log_1.txt").write_text(text)

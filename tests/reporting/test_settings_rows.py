@@ -50,6 +50,15 @@ def test_plan_is_told_in_words(trainings):
     assert rows["parameters"] == "7"
 
 
+def test_a_swin_is_told_instead_of_the_planned_network(tmp_path):
+    training = read_training(
+        write_fold(tmp_path, trainer="nnUNetTrainerPETCTSwin", plans=PLANS | {"mae": {"swin": "base"}}), "x"
+    )
+    rows = {row.key: row.values[0] for row in plan_rows([training])}
+    assert rows["network"] == "SwinUNETR-v2, base"
+    assert "features per stage" not in rows
+
+
 def test_trainings_that_agree_share_a_column(trainings):
     assert side_by_side(version_rows(trainings), ["a", "b", "c", "d"])[0] == ["all trainings"]
     assert side_by_side(setting_rows(trainings)["muduo"], ["a", "b", "c", "d"])[0] == ["a", "b", "c", "d"]

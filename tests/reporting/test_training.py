@@ -28,8 +28,13 @@ def test_folder_that_was_moved_is_known_by_its_checkpoint(tmp_path):
     assert named == ("nnUNetTrainerX", "nnUNetPlans", "3d_fullres", "3", DATASET)
 
 
-def test_tensors_listed_twice_are_counted_once(tmp_path):
-    assert read_training(write_fold(tmp_path), "mine").parameters == 7
+def test_tensors_listed_twice_are_counted_once_and_indices_never(tmp_path):
+    fold = write_fold(tmp_path)
+    assert read_training(fold, "mine").parameters == 7
+    content = torch.load(fold / "checkpoint_final.pth", weights_only=False)
+    content["network_weights"]["relative_position_index"] = torch.arange(100)
+    torch.save(content, fold / "checkpoint_final.pth")
+    assert read_training(fold, "mine").parameters == 7
 
 
 def test_validation_is_that_of_summary_json(tmp_path):

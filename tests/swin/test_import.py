@@ -55,3 +55,10 @@ def test_a_unet_is_refused(tmp_path: Path, plans: dict):
     file = write_own_pretraining(tmp_path / "own.pth", pretrained_network(), plans, channel_names=("CT", "PET"))
     with pytest.raises(UserError, match=f"does not fit the network of {TRAINER}"):
         import_weights(file, dataset=21, output=tmp_path / "fitted.pth", trainer=TRAINER)
+
+
+def test_for_the_planned_network_a_swin_is_refused_with_the_trainer_that_takes_it(tmp_path: Path, plans: dict):
+    source = build_swin("small", input_channels=2, output_channels=2)
+    file = write_own_pretraining(tmp_path / "own.pth", source, plans, channel_names=("CT", "PET"))
+    with pytest.raises(UserError, match="-tr nnUNetTrainerPETCTSwin"):
+        import_weights(file, dataset=21, output=tmp_path / "fitted.pth")

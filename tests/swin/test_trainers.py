@@ -39,6 +39,13 @@ def checkpoint(dataset, tmp_path: Path) -> Path:
     return tmp_path / "pretrained.pth"
 
 
+@pytest.mark.parametrize("trainer_class", ALL)
+def test_the_log_names_the_network_that_is_trained(dataset, trainer_class):
+    trainer = dataset.trainer(trainer_class)
+    trainer.print_plans()
+    assert "a SwinUNETR-v2 (size 'small') instead of the planned network" in Path(trainer.log_file).read_text()
+
+
 def test_a_pretraining_that_is_resumed_ends_as_the_uninterrupted_one(dataset):
     straight = dataset.trainer(nnUNetTrainerPETCTMAESwin)
     straight.run_training()
