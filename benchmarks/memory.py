@@ -39,11 +39,11 @@ from training_memory import trainings_with_workers
 
 from nnunetv2_muduo.memory.host import LIBRARIES, ScanShape, export_bytes, preprocessing_bytes
 from nnunetv2_muduo.memory.training_step import simulate_step
-from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
 from nnunetv2_muduo.trainer_folder import trainer_folder
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAE import nnUNetTrainerPETCTMAE
+from nnunetv2_muduo.training.lean_export import LeanConfiguration
 
 RESULTS = Path(__file__).resolve().parent / "results" / "memory"
 PARTS = ("trainings", "preprocessing", "export", "workers")

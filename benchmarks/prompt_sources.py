@@ -29,10 +29,10 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from torch import Tensor
 from tqdm import tqdm
 
+from nnunetv2_muduo.cases.labelled_intensities import labelled_raw_intensities
+from nnunetv2_muduo.cases.raw_intensities import outside_is_zero
 from nnunetv2_muduo.distillation import fuse, soft_iou
 from nnunetv2_muduo.semisupervised.answers import Evidence, Patches, organ_masks
-from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
-from nnunetv2_muduo.semisupervised.raw_intensities import outside_is_zero
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
 from nnunetv2_muduo.teachers.prompt_rounds import dice
 

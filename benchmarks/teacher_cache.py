@@ -32,10 +32,10 @@ from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
 from nnunetv2_muduo.demo.commands import run_command
 from nnunetv2_muduo.json_files import read_json
 from nnunetv2_muduo.semisupervised.answers import Patches, TeacherLabels
-from nnunetv2_muduo.semisupervised.cached_case import CachedCase, writing_case
-from nnunetv2_muduo.semisupervised.stored_evidence import TileLayout, from_stored, to_stored
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.teacher_cache.case import CachedCase, writing_case
+from nnunetv2_muduo.teacher_cache.evidence import TileLayout, from_stored, to_stored
 from nnunetv2_muduo.teachers import Sam3D
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 

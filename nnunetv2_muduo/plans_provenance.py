@@ -7,12 +7,12 @@ from pathlib import Path
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.cases.channels import channel_names, modality_of_channel
 from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.datasets.stored_orientations import stored_orientations
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.record import is_body_cropped
 from nnunetv2_muduo.pretraining.provenance import Provenance
-from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
 from nnunetv2_muduo.settings import Settings
 
 _FOREGROUND = ("mean", "std", "percentile_00_5", "percentile_99_5")  # nnU-Net's names, in the order of the provenance

@@ -12,6 +12,8 @@ import numpy as np
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from tqdm import tqdm
 
+from nnunetv2_muduo.cases.freshness import PREPROCESSING_KEYS
+from nnunetv2_muduo.cases.scan_checks import find_scans
 from nnunetv2_muduo.datasets.scan_header import header_problem
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import write_text
@@ -20,8 +22,6 @@ from nnunetv2_muduo.network_size import resize_network
 from nnunetv2_muduo.nnunet_files import check_plans, read_dataset_json, read_plans_file, resolved_configuration
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.presets import Preset
-from nnunetv2_muduo.semisupervised.freshness import PREPROCESSING_KEYS
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 IMAGE_FOLDERS = ("imagesTr", "imagesUn")
 _MEASURED_SCANS = 10  # the median shape only guides the size of patches

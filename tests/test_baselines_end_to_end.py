@@ -10,7 +10,7 @@ import torch
 from nnunet_project import SPACING_IN_MM, NNUNetProject, network_weights
 
 from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
-from nnunetv2_muduo.semisupervised.ema_trainer import STATE_KEY
+from nnunetv2_muduo.training.ema_trainer import STATE_KEY
 
 pytestmark = pytest.mark.slow
 

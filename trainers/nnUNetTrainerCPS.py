@@ -5,9 +5,9 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nnunetv2_muduo.semisupervised.ignored_settings import OF_ANY_TEACHER
 from nnunetv2_muduo.semisupervised.second_student import SecondStudent
 from nnunetv2_muduo.semisupervised.trainer import Consistency, SemiSupervisedTrainer
+from nnunetv2_muduo.training.ignored_settings import OF_ANY_TEACHER
 
 
 class nnUNetTrainerCPS(SemiSupervisedTrainer):

@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from nnunetv2_muduo.distillation import softmax_mse
-from nnunetv2_muduo.semisupervised.ignored_settings import OF_ANY_TEACHER
 from nnunetv2_muduo.semisupervised.mean_teacher_trainer import MeanTeacherTrainer
 from nnunetv2_muduo.semisupervised.trainer import Consistency
+from nnunetv2_muduo.training.ignored_settings import OF_ANY_TEACHER
 
 
 class nnUNetTrainerMeanTeacher(MeanTeacherTrainer):

@@ -13,19 +13,19 @@ from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.distillation.spatial_view import SpatialView
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, TeacherLabels
-from nnunetv2_muduo.semisupervised.cached_loading import CachedDataLoader
-from nnunetv2_muduo.semisupervised.ignored_settings import OF_ONE_GENERALIST
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
-from nnunetv2_muduo.semisupervised.seeding import Stream
-from nnunetv2_muduo.semisupervised.stored_evidence import from_stored
 from nnunetv2_muduo.semisupervised.student_views import StudentViews
 from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.semisupervised.trainer import Consistency
-from nnunetv2_muduo.semisupervised.trainer_cache import prepare_teacher_cache
+from nnunetv2_muduo.teacher_cache.evidence import from_stored
+from nnunetv2_muduo.teacher_cache.loading import CachedDataLoader
+from nnunetv2_muduo.teacher_cache.of_trainers import prepare_teacher_cache
 from nnunetv2_muduo.teachers.weights import load_teacher
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
+from nnunetv2_muduo.training.ignored_settings import OF_ONE_GENERALIST
+from nnunetv2_muduo.training.seeding import Stream
 
 
 class nnUNetTrainerMuDuo(TaughtTrainer):

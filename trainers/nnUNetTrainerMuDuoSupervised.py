@@ -1,6 +1,6 @@
 """-tr nnUNetTrainerMuDuoSupervised: stock nnU-Net training at MuDuo's budget, to compare with."""
 
-from nnunetv2_muduo.semisupervised.ema_trainer import EmaTrainer
+from nnunetv2_muduo.training.ema_trainer import EmaTrainer
 
 
 class nnUNetTrainerMuDuoSupervised(EmaTrainer):

@@ -7,11 +7,11 @@ from torch import Tensor
 from nnunetv2_muduo.distillation import generalist_loss, softmax_mse
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.generalist_teaching import GeneralistTeaching
-from nnunetv2_muduo.semisupervised.ignored_settings import OF_TWO_TEACHERS
 from nnunetv2_muduo.semisupervised.mean_teacher_trainer import MeanTeacherTrainer
 from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
 from nnunetv2_muduo.semisupervised.trainer import Consistency
 from nnunetv2_muduo.teachers.weights import load_teacher
+from nnunetv2_muduo.training.ignored_settings import OF_TWO_TEACHERS
 
 
 class nnUNetTrainerSemiSAM(MeanTeacherTrainer, TaughtTrainer):

@@ -8,14 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from nnunetv2_muduo.autopet.headers import ENDING
+from nnunetv2_muduo.cases.channels import channel_names, modality_of_channel
+from nnunetv2_muduo.cases.scan_checks import find_scans
 from nnunetv2_muduo.errors import UserError, listed_reasons
 from nnunetv2_muduo.harmonising.case_finding import find_cases
 from nnunetv2_muduo.harmonising.identifiers import case_identifier, check_encoding
 from nnunetv2_muduo.harmonising.layouts import PRESETS
 from nnunetv2_muduo.nnunet_files import read_dataset_json
 from nnunetv2_muduo.patients import DEFAULT_PATIENT, patients_of
-from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 _TRACER = re.compile(r"^(?:fdg|psma|petct)_+")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")

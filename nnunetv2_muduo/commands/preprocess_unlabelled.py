@@ -17,7 +17,7 @@ def _run(arguments: Namespace) -> None:
     raw, preprocessed = nnunet_folder("nnUNet_raw") / name, nnunet_folder("nnUNet_preprocessed") / name
     plans = read_plans(preprocessed, arguments.p)
 
-    from nnunetv2_muduo.semisupervised.unlabelled import preprocess_unlabelled  # slow, so mistakes are told first
+    from nnunetv2_muduo.cases.unlabelled import preprocess_unlabelled  # slow, so mistakes are told first
 
     preprocess_unlabelled(
         name,

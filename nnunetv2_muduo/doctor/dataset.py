@@ -15,7 +15,7 @@ from nnunetv2_muduo.settings import Settings
 
 def check_channels(dataset_json: dict, settings: Settings) -> Check:
     """Whether dataset.json (or the settings) tell which channel is CT and which PET."""
-    from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
+    from nnunetv2_muduo.cases.channels import channel_names, find_channels
 
     try:
         ct, pet = find_channels(dataset_json, settings)
@@ -105,7 +105,7 @@ def check_preprocessed(
     preprocessed_folder: Path, plans_identifier: str, *, plans: dict, configuration: str, dataset_json: dict
 ) -> list[Check]:
     """Whether nnU-Net has preprocessed every labelled case for this configuration, and whether there are folds."""
-    cases, total = preprocessed_cases(preprocessed_folder, plans, configuration), int(dataset_json["numTraining"])
+    cases, total = labelled_cases(preprocessed_folder, plans, configuration), int(dataset_json["numTraining"])
     ready = len(cases)
     named = plans_option("-plans_name", plans_identifier)
     command = f"nnUNetv2_preprocess -d {int(preprocessed_folder.name[7:10])}{named} -c {configuration}"
@@ -118,9 +118,11 @@ def check_preprocessed(
     return [check, check_folds(preprocessed_folder, cases)]
 
 
-def preprocessed_cases(preprocessed_folder: Path, plans: dict, configuration: str) -> list[str]:
-    """Names of the labelled cases that nnU-Net has preprocessed for this configuration."""
+def labelled_cases(preprocessed_folder: Path, plans: dict, configuration: str) -> list[str]:
+    """Names of those that nnU-Net has preprocessed for this configuration."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+    from nnunetv2_muduo.cases.folds import preprocessed_cases
+
     identifier = PlansManager(plans).get_configuration(configuration).data_identifier
-    return sorted(file.stem for file in (preprocessed_folder / identifier).glob("*.pkl"))
+    return preprocessed_cases(preprocessed_folder / identifier)

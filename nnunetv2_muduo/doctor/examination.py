@@ -89,7 +89,7 @@ def examine_dataset(
         plans_identifier: such as nnUNetPlans.
         read_cases: see `examine`.
     """
-    from nnunetv2_muduo.semisupervised.channels import find_channels
+    from nnunetv2_muduo.cases.channels import find_channels
 
     plans_check, plans = dataset.check_plans(
         preprocessed, plans_identifier, configuration=configuration, dataset_json=dataset_json
@@ -130,11 +130,11 @@ def _examine_planned(
     settings: Settings,
 ) -> list[Check]:
     """What can only be told of a dataset that has plans."""
-    from nnunetv2_muduo.semisupervised.channels import channel_names
+    from nnunetv2_muduo.cases.channels import channel_names
 
     context: dict[str, Any] = {"plans": plans, "configuration": configuration, "dataset_json": dataset_json}
     ready, total = unlabelled.count_fresh(raw, preprocessed, **context)
-    labelled = len(dataset.preprocessed_cases(preprocessed, plans, configuration))
+    labelled = len(dataset.labelled_cases(preprocessed, plans, configuration))
     needed = disk.bytes_to_write(
         plans,
         configuration=configuration,

@@ -31,7 +31,7 @@ def check_folds(preprocessed_folder: Path, cases: Collection[str]) -> Check:
     Raises:
         UserError: see `check_splits_file`.
     """
-    from nnunetv2_muduo.semisupervised.folds import folds_of, problem_of
+    from nnunetv2_muduo.cases.folds import folds_of, problem_of
 
     file = preprocessed_folder / SPLITS
     if file.is_file():

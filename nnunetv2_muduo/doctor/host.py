@@ -143,8 +143,8 @@ def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dat
     """What the largest scan takes; None where there is none whose header can be read."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+    from nnunetv2_muduo.cases.channels import channel_names
     from nnunetv2_muduo.memory.host import LIBRARIES, ScanShape, export_bytes, prediction_bytes, preprocessing_bytes
-    from nnunetv2_muduo.semisupervised.channels import channel_names
 
     manager = PlansManager(plans)
     settings = manager.get_configuration(configuration)

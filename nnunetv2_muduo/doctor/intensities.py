@@ -33,7 +33,7 @@ def check_intensities(
     Raises:
         UserError: if the channels cannot be told.
     """
-    from nnunetv2_muduo.semisupervised.channels import find_channels
+    from nnunetv2_muduo.cases.channels import find_channels
 
     told = table_or_nothing(preprocessed / FINGERPRINT).get(_PROPERTIES)
     channels = zip(("CT", "PET"), find_channels(dataset_json, settings), strict=True)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from nnunetv2_muduo.cases.training_files import training_files
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.grids import grid_problem
 from nnunetv2_muduo.errors import listed_reasons
-from nnunetv2_muduo.semisupervised.training_files import training_files
 
 _NAME = "labelled scans"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import SimpleITK as sitk
 from tqdm import tqdm
 
+from nnunetv2_muduo.cases.training_files import training_files
 from nnunetv2_muduo.datasets.lesion_names import is_lesion
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_io import FORMATS, read_image, read_intensities
@@ -13,7 +14,6 @@ from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.organ_places import OrganPlace, odd_cases, organ_places
 from nnunetv2_muduo.errors import UserError, listed_reasons
 from nnunetv2_muduo.nnunet_files import single_label
-from nnunetv2_muduo.semisupervised.training_files import training_files
 
 _NAME = "labelled cases"
 

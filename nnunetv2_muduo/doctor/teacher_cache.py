@@ -8,7 +8,7 @@ from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.settings import Settings
 
 if TYPE_CHECKING:
-    from nnunetv2_muduo.semisupervised.cache_state import CacheState
+    from nnunetv2_muduo.teacher_cache.state import CacheState
 
 NAME = "teacher cache"
 GIB = 1024**3
@@ -34,9 +34,9 @@ def check_teacher_cache(
     """
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    from nnunetv2_muduo.semisupervised.cache_state import caches_of, state_of
-    from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-    from nnunetv2_muduo.semisupervised.unlabelled import unlabelled_folder
+    from nnunetv2_muduo.cases.scan_checks import find_scans
+    from nnunetv2_muduo.cases.unlabelled import unlabelled_folder
+    from nnunetv2_muduo.teacher_cache.state import caches_of, state_of
 
     settings, images = Settings.from_plans(plans), raw_folder / "imagesUn"
     scans_folder = unlabelled_folder(plans, configuration, preprocessed_folder)

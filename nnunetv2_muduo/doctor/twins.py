@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from nnunetv2_muduo.cases.training_files import training_files
 from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.doctor.check import Check, warn
 from nnunetv2_muduo.doctor.unlabelled import sorted_scans
 from nnunetv2_muduo.errors import listed_reasons
 from nnunetv2_muduo.files import sha256_of
-from nnunetv2_muduo.semisupervised.training_files import training_files
 
 _SAMPLE_IN_BYTES = 4096
 

@@ -42,8 +42,8 @@ def sorted_scans(
     Raises:
         UserError: if the dataset's splits_final.json is none.
     """
-    from nnunetv2_muduo.semisupervised.channels import channel_names
-    from nnunetv2_muduo.semisupervised.unlabelled import usable_scans
+    from nnunetv2_muduo.cases.channels import channel_names
+    from nnunetv2_muduo.cases.unlabelled import usable_scans
 
     wanted = len(channel_names(dataset_json))
     scans, bad = usable_scans(raw_folder, preprocessed_folder, dataset_json)
@@ -81,9 +81,9 @@ def count_fresh(
     raw_folder: Path, preprocessed_folder: Path, *, plans: dict, configuration: str, dataset_json: dict
 ) -> tuple[int, int]:
     """How many unlabelled scans are preprocessed with the present plans, and how many there are to preprocess."""
-    from nnunetv2_muduo.semisupervised.channels import find_channels
-    from nnunetv2_muduo.semisupervised.freshness import is_fresh, preprocessing_fingerprint, source_stamp
-    from nnunetv2_muduo.semisupervised.unlabelled import unlabelled_folder
+    from nnunetv2_muduo.cases.channels import find_channels
+    from nnunetv2_muduo.cases.freshness import is_fresh, preprocessing_fingerprint, source_stamp
+    from nnunetv2_muduo.cases.unlabelled import unlabelled_folder
     from nnunetv2_muduo.settings import Settings
 
     reader = chosen_reader(dataset_json, plans)

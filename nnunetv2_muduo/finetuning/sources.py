@@ -8,12 +8,12 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
+from nnunetv2_muduo.cases.channels import find_channel
+from nnunetv2_muduo.cases.training_files import listed_files
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, SPLITS, read_dataset_json, read_splits
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
-from nnunetv2_muduo.semisupervised.channels import find_channel
-from nnunetv2_muduo.semisupervised.training_files import listed_files
 
 
 @dataclass(frozen=True)

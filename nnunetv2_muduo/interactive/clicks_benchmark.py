@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from nnunetv2_muduo.cases.channels import find_channel
 from nnunetv2_muduo.datasets.tiff_spacing import told_of_unknown_orientation
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.click_figure import draw_click_curves
@@ -19,7 +20,6 @@ from nnunetv2_muduo.interactive.click_record import ClickRecord
 from nnunetv2_muduo.interactive.click_settings import ClickSettings
 from nnunetv2_muduo.interactive.dataset_scans import DatasetCase, choose, find_cases, organ_values
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
-from nnunetv2_muduo.semisupervised.channels import find_channel
 from nnunetv2_muduo.teachers import PromptableTeacher
 
 

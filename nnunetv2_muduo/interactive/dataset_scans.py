@@ -8,12 +8,12 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.cases.training_files import training_files
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_intensities
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import file_stamp
 from nnunetv2_muduo.nnunet_files import single_label
-from nnunetv2_muduo.semisupervised.training_files import training_files
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.semisupervised.body import BODY_THRESHOLD_IN_HU, sample_body_locations
+from nnunetv2_muduo.cases.body import BODY_THRESHOLD_IN_HU, sample_body_locations
 
 _NUMBER_OF_LOCATIONS = 2000  # of each case, kept in memory by each worker
 _BINS = 256

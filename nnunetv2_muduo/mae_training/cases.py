@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_muduo.cases.folds import preprocessed_cases
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.folds import preprocessed_cases
 
 
 @dataclass(frozen=True)

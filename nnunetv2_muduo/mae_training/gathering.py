@@ -6,13 +6,13 @@ from pathlib import Path
 from nnunetv2.configuration import default_num_processes
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunetv2_muduo.cases.unlabelled import IMAGES_FOLDER, preprocess_unlabelled
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.cases import CaseSplit, PretrainingCase, hold_out, labelled_cases
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
-from nnunetv2_muduo.semisupervised.processes import processes_of
-from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER, preprocess_unlabelled
+from nnunetv2_muduo.training.processes import processes_of
 
 
 def gather_cases(trainer: nnUNetTrainer, settings: MAESettings) -> CaseSplit:

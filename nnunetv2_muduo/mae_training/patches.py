@@ -13,13 +13,13 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class, nn
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY, case_files
 from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.mae_training.body_of_normalised import body_locations
 from nnunetv2_muduo.mae_training.cases import PretrainingCase
 from nnunetv2_muduo.pretraining import size_before_zoom, zoomed
-from nnunetv2_muduo.semisupervised.freshness import BODY_LOCATIONS_KEY, case_files
 from nnunetv2_muduo.semisupervised.loading import crop_and_place, read_region
-from nnunetv2_muduo.semisupervised.workers import refuse_folder_without_sockets
+from nnunetv2_muduo.training.workers import refuse_folder_without_sockets
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.cases.freshness import PREPROCESSING_KEYS
 from nnunetv2_muduo.errors import UnsupportedError, UserError, listed
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.plain_configuration import plain_3d_configuration
-from nnunetv2_muduo.semisupervised.freshness import PREPROCESSING_KEYS
 
 _MAY_CHANGE = ("report_every",)  # everything else decides what is learnt, or what the validation loss means
 # of a configuration, beside batch size and network: patches, and how nnU-Net prepares the scans they are cut from

@@ -14,6 +14,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor, nn
 
+from nnunetv2_muduo.cases.channels import channel_names, find_channels
+from nnunetv2_muduo.cases.freshness import read_properties
 from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.stored_orientations import told_lying_differently
@@ -38,11 +40,9 @@ from nnunetv2_muduo.mae_training.step import mean_loss, seeded_generator, shown_
 from nnunetv2_muduo.mae_training.streams import TRAINING_STREAM, VALIDATION_SEED, VALIDATION_STREAM, Streams
 from nnunetv2_muduo.package_versions import installed_version
 from nnunetv2_muduo.pretraining import PROVENANCE_KEY, block_mask, reconstruction_loss
-from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
-from nnunetv2_muduo.semisupervised.freshness import read_properties
-from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
-from nnunetv2_muduo.semisupervised.processes import refuse_unconnected_processes
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.training.mistakes import answer_in_one_sentence
+from nnunetv2_muduo.training.processes import refuse_unconnected_processes
 
 
 class MAETrainer(nnUNetTrainer):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunetv2_muduo.cases.channels import channel_names
 from nnunetv2_muduo.memory.throwaway_trainer import throwaway_trainer
 from nnunetv2_muduo.memory.training_host import LoadedPatches
-from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
+from nnunetv2_muduo.cases.scan_checks import BadScanError, check_grids, read_file, read_scan
 from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
 from nnunetv2_muduo.datasets.scan_io import write_whole
@@ -18,7 +19,6 @@ from nnunetv2_muduo.json_files import table_or_nothing
 from nnunetv2_muduo.pseudo_labelling.case_labels import CaseLabels
 from nnunetv2_muduo.pseudo_labelling.case_quality import OrganQuality
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
-from nnunetv2_muduo.semisupervised.scan_checks import BadScanError, check_grids, read_file, read_scan
 
 FORMAT = 1  # raised whenever the same input would give other files
 

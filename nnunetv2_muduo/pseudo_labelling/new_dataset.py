@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_muduo.cases.folds import folds_of
+from nnunetv2_muduo.cases.training_files import ListedFiles, training_files
 from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import clear_away_left_behind, link_or_copy, sha256_of, write_text
 from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.nnunet_files import SPLITS, is_plain_name, read_splits
-from nnunetv2_muduo.semisupervised.folds import folds_of
-from nnunetv2_muduo.semisupervised.training_files import ListedFiles, training_files
 
 _RECORD = "pseudo_labels.json"  # tells a dataset of ours from any other, and files of ours from those changed by hand
 _PARTS = ("imagesTr", "labelsTr")

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from nnunetv2_muduo.cases.channels import channel_names
 from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, read_checkpoint
 from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.errors import UserError
@@ -16,7 +17,6 @@ from nnunetv2_muduo.files import file_stamp, write_text
 from nnunetv2_muduo.json_files import table_or_nothing
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_plans_file, single_label
 from nnunetv2_muduo.pseudo_labelling.case_files import CaseJob, check_scan
-from nnunetv2_muduo.semisupervised.channels import channel_names
 from nnunetv2_muduo.trainer_folder import trainer_folder
 from nnunetv2_muduo.worker_pool import run_jobs
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from nnunetv2_muduo.cases.channels import channel_names, find_channels
+from nnunetv2_muduo.cases.scan_checks import find_scans
 from nnunetv2_muduo.datasets.scan_io import check_is_one_file
 from nnunetv2_muduo.datasets.tiff_spacing import TIFF
 from nnunetv2_muduo.errors import UserError
@@ -19,8 +21,6 @@ from nnunetv2_muduo.pseudo_labelling.case_pictures import draw_again, draw_pictu
 from nnunetv2_muduo.pseudo_labelling.case_quality import MISSING, OrganQuality, Thresholds, quality_csv, summary_table
 from nnunetv2_muduo.pseudo_labelling.dual_scan import PROMPTING, DualScan
 from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel, check_model, predict_prompts
-from nnunetv2_muduo.semisupervised.channels import channel_names, find_channels
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers.protocol import PromptableTeacher
 from nnunetv2_muduo.teachers.weights import find_weights, load_teacher

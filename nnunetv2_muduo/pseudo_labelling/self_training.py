@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from nnunetv2_muduo.cases.channels import find_channels
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
@@ -22,7 +23,6 @@ from nnunetv2_muduo.pseudo_labelling.new_dataset import (
 )
 from nnunetv2_muduo.pseudo_labelling.prompt_maps import PromptModel
 from nnunetv2_muduo.pseudo_labelling.recipe import case_jobs, find_unlabelled, make_prompts, plain_organs
-from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.worker_pool import read_ahead
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from nnunetv2_muduo.cases.channels import channel_names, modality_of_channel
+from nnunetv2_muduo.cases.training_files import ListedFiles, listed_files
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.evaluation.label_maps import read_labels
 from nnunetv2_muduo.reporting.training import Training
 from nnunetv2_muduo.reporting.validation import CaseScore
-from nnunetv2_muduo.semisupervised.channels import channel_names, modality_of_channel
-from nnunetv2_muduo.semisupervised.training_files import ListedFiles, listed_files
 
 _MOST_CHANNELS = 2  # side by side
 

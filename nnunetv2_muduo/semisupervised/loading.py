@@ -14,11 +14,11 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from numpy.typing import NDArray
 
+from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY, case_files
+from nnunetv2_muduo.cases.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.freshness import BODY_LOCATIONS_KEY, case_files
-from nnunetv2_muduo.semisupervised.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
-from nnunetv2_muduo.semisupervised.workers import Augmenter, start_workers
+from nnunetv2_muduo.training.workers import Augmenter, start_workers
 
 _NO_INTENSITY = 1e10  # no scan holds so much, however it is normalised
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from nnunetv2_muduo.distillation import clipped_noise
-from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+from nnunetv2_muduo.training.seeding import Stream
 
 
 class MeanTeacherTrainer(SemiSupervisedTrainer):

@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.cases.labelled_intensities import labelled_raw_intensities
+from nnunetv2_muduo.cases.raw_intensities import outside_is_zero
 from nnunetv2_muduo.datasets.stored_orientations import REMEDY
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.semisupervised.answers import Patches, organ_masks
-from nnunetv2_muduo.semisupervised.labelled_intensities import labelled_raw_intensities
-from nnunetv2_muduo.semisupervised.raw_intensities import outside_is_zero
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport, make_teacher_report
 from nnunetv2_muduo.semisupervised.teaching import Teaching
-from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
+from nnunetv2_muduo.training.wrapped_network import unwrapped
 
 if TYPE_CHECKING:
     from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer

@@ -8,7 +8,7 @@ from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAu
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
-from nnunetv2_muduo.semisupervised.workers import Augmenter, loader_inside
+from nnunetv2_muduo.training.workers import Augmenter, loader_inside
 
 
 class PairedLoader:

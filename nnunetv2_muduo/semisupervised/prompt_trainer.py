@@ -9,6 +9,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
+from nnunetv2_muduo.cases.channels import find_channels
 from nnunetv2_muduo.checkpoint_files import (
     NUMPY_NUMBERS,
     are_weights,
@@ -19,16 +20,15 @@ from nnunetv2_muduo.checkpoint_files import (
 )
 from nnunetv2_muduo.environment import without_wandb
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.channels import find_channels
-from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
-from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
-from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
 from nnunetv2_muduo.semisupervised.prompt_origin import PromptOrigin, refuse_other_origin, stored_origin
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported
-from nnunetv2_muduo.semisupervised.same_data import refuse_other_data
-from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.training.configured import ConfiguredTrainer
+from nnunetv2_muduo.training.mistakes import answer_in_one_sentence
+from nnunetv2_muduo.training.processes import processes_of
+from nnunetv2_muduo.training.same_data import refuse_other_data
+from nnunetv2_muduo.training.wrapped_network import unwrapped
 
 FINAL, LATEST = "checkpoint_final.pth", "checkpoint_latest.pth"  # nnU-Net's names
 

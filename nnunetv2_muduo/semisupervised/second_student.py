@@ -10,7 +10,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
-from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
+from nnunetv2_muduo.training.wrapped_network import unwrapped
 
 _PARTS = ("network", "optimizer", "lr_scheduler", "grad_scaler", "ema")
 _OWN_SEED = 1_000_003  # added to the seed: with the first student's, the two would be one

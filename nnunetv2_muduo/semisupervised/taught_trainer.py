@@ -13,11 +13,11 @@ from nnunetv2_muduo.semisupervised.monitoring import (
     told_not_judged,
     told_of_other_orders,
 )
-from nnunetv2_muduo.semisupervised.processes import processes_of
-from nnunetv2_muduo.semisupervised.seeding import Stream
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+from nnunetv2_muduo.training.processes import processes_of
+from nnunetv2_muduo.training.seeding import Stream
 
 
 class TaughtTrainer(SemiSupervisedTrainer):

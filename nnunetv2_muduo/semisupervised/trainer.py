@@ -12,6 +12,10 @@ from nnunetv2.configuration import default_num_processes
 from nnunetv2.utilities.collate_outputs import collate_outputs
 from torch import Tensor
 
+from nnunetv2_muduo.cases.channels import find_channels
+from nnunetv2_muduo.cases.freshness import read_properties
+from nnunetv2_muduo.cases.raw_intensities import raw_padding
+from nnunetv2_muduo.cases.unlabelled import UnlabelledSummary, preprocess_unlabelled, told_labelled_too
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.sides import left_and_right
 from nnunetv2_muduo.datasets.stored_orientations import told_lying_differently
@@ -20,20 +24,16 @@ from nnunetv2_muduo.evaluation.figures import draw_progress
 from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.nnunet_folders import nnunet_folder
 from nnunetv2_muduo.semisupervised.augmentation import intensity_transforms
-from nnunetv2_muduo.semisupervised.channels import find_channels
-from nnunetv2_muduo.semisupervised.ema_trainer import EmaTrainer
-from nnunetv2_muduo.semisupervised.freshness import read_properties
-from nnunetv2_muduo.semisupervised.ignored_settings import set_in_vain
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader, build_unlabelled_loader
-from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.semisupervised.paired_loading import PairedLoader
-from nnunetv2_muduo.semisupervised.processes import processes_of
-from nnunetv2_muduo.semisupervised.raw_intensities import raw_padding
 from nnunetv2_muduo.semisupervised.refusals import refuse_unsupported, unlabelled_batch_size_per_process
-from nnunetv2_muduo.semisupervised.seeding import Stream
-from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary, preprocess_unlabelled, told_labelled_too
-from nnunetv2_muduo.semisupervised.workers import loader_inside
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.training.ema_trainer import EmaTrainer
+from nnunetv2_muduo.training.ignored_settings import set_in_vain
+from nnunetv2_muduo.training.mistakes import answer_in_one_sentence
+from nnunetv2_muduo.training.processes import processes_of
+from nnunetv2_muduo.training.seeding import Stream
+from nnunetv2_muduo.training.workers import loader_inside
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from torch import nn
 from nnunetv2_muduo.mae_settings import MAESettings
 from nnunetv2_muduo.mae_training.refusals import refuse_to_segment
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
-from nnunetv2_muduo.semisupervised.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.swin.building import build_swin, require_monai
 from nnunetv2_muduo.swin.refusals import refuse_unsupported
 from nnunetv2_muduo.swin_sizes import SIZES
+from nnunetv2_muduo.training.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
 from nnunetv2_muduo.transfer.linear_probe import LinearProbeTrainer
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
+from nnunetv2_muduo.training.configured import ConfiguredTrainer
 
 LEARNING_RATE = 5e-4  # AdamW, 100 epochs: the downstream training of arXiv 2605.21835
 EPOCHS = 100

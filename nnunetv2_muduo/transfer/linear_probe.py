@@ -3,7 +3,7 @@
 from torch import nn
 
 from nnunetv2_muduo.errors import UnsupportedError, UserError
-from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
+from nnunetv2_muduo.training.wrapped_network import unwrapped
 from nnunetv2_muduo.transfer.downstream import DownstreamTrainer
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
+from nnunetv2_muduo.cases.scan_checks import find_scans
+from nnunetv2_muduo.cases.unlabelled import IMAGES_FOLDER
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, replacing, write_text
 from nnunetv2_muduo.json_files import parse_json
 from nnunetv2_muduo.nnunet_files import SPLITS, read_dataset_json
 from nnunetv2_muduo.nnunet_folders import find_dataset, nnunet_folder
 from nnunetv2_muduo.patients import patients_of_dataset
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
-from nnunetv2_muduo.semisupervised.unlabelled import IMAGES_FOLDER
 from nnunetv2_muduo.transfer.few_shot import Amount, Split, draw_split, rest_of
 
 _MOST_NAMES = 10

@@ -15,6 +15,7 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor
 
+from nnunetv2_muduo.cases.channels import find_channels
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.nnunet_files import read_dataset_json
@@ -23,7 +24,6 @@ from nnunetv2_muduo.plain_configuration import check_preparation, naming_bad_pla
 from nnunetv2_muduo.plans_provenance import body_crop_of, orientations_of, provenance_of_plans
 from nnunetv2_muduo.pretraining.imported_weights import HEAD, input_tensors
 from nnunetv2_muduo.pretraining.provenance import Provenance
-from nnunetv2_muduo.semisupervised.channels import find_channels
 from nnunetv2_muduo.semisupervised.prompt_trainer import PromptGeneratorTrainer
 from nnunetv2_muduo.settings import Settings
 

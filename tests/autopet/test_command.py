@@ -17,9 +17,9 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
 
 from nnunetv2_muduo import cli
 from nnunetv2_muduo.autopet.description import CHANNELS, NORMALISATION
+from nnunetv2_muduo.cases.scan_checks import find_scans
 from nnunetv2_muduo.commands import convert_autopet
 from nnunetv2_muduo.datasets.scan_io import image_like
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 ROOT = Path(__file__).resolve().parents[2]
 ANATOMY = ROOT.parent / "shared" / "anatomy"

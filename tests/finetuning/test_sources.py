@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from phantom_datasets import write_dataset
 
+from nnunetv2_muduo.cases.channels import find_channel
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.finetuning.sources import CaseSource, hold_out, labelled_cases, read_dataset
-from nnunetv2_muduo.semisupervised.channels import find_channel
 
 
 @pytest.fixture

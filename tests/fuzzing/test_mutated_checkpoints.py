@@ -17,11 +17,12 @@ from trained_model import Model
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.exporting import export_model
 from nnunetv2_muduo.reporting.training import read_training
-from nnunetv2_muduo.semisupervised import configured, prompt_trainer
-from nnunetv2_muduo.semisupervised.wrapped_network import unwrapped
+from nnunetv2_muduo.semisupervised import prompt_trainer
 from nnunetv2_muduo.teachers.best_weights import BEST, keep_weights, load_kept
 from nnunetv2_muduo.teachers.weights import load_teacher, modality_of, save_teacher
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
+from nnunetv2_muduo.training import configured
+from nnunetv2_muduo.training.wrapped_network import unwrapped
 
 CLOSE = 1e-1  # of weights that were stored in eight bits
 

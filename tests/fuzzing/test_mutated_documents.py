@@ -17,6 +17,7 @@ from nnunetv2_muduo import autopet_manifest
 from nnunetv2_muduo.autopet import records as autopet_records
 from nnunetv2_muduo.autopet.organ_maps import organ_labels
 from nnunetv2_muduo.case_installing import announced_files, check_place_is_free
+from nnunetv2_muduo.cases.freshness import preprocessing_fingerprint
 from nnunetv2_muduo.datasets.tiff_spacing import tiff_spacing
 from nnunetv2_muduo.doctor.dataset import check_channels, check_labels
 from nnunetv2_muduo.doctor.intensities import check_intensities
@@ -34,10 +35,9 @@ from nnunetv2_muduo.plain_configuration import check_preparation
 from nnunetv2_muduo.presets import load_preset
 from nnunetv2_muduo.reporting.evaluations import read_evaluations
 from nnunetv2_muduo.reporting.training import read_training
-from nnunetv2_muduo.semisupervised.cache_state import state_of
-from nnunetv2_muduo.semisupervised.cached_case import CachedCase, is_cached
-from nnunetv2_muduo.semisupervised.freshness import preprocessing_fingerprint
 from nnunetv2_muduo.settings import Settings
+from nnunetv2_muduo.teacher_cache.case import CachedCase, is_cached
+from nnunetv2_muduo.teacher_cache.state import state_of
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
+from nnunetv2_muduo.cases.scan_checks import BadScanError, read_scan
 from nnunetv2_muduo.datasets.scan_io import read_intensities
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.scan_checks import BadScanError, read_scan
 
 UNIT = "xyzt_units"  # of length, which nnU-Net's readers with nibabel take for mm, whatever it is
 

@@ -9,8 +9,8 @@ from centre_folders import CT_GRID, PET_GRID, a_ct, a_label, a_pet, write_case
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
 from nnunetv2_muduo import cli
+from nnunetv2_muduo.cases.scan_checks import find_scans
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from nnunetv2_muduo.cases.scan_checks import find_scans
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.case_finding import FoundCase
 from nnunetv2_muduo.harmonising.identifiers import case_identifier, identified
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 
 
 def a_case(*parts: str) -> FoundCase:

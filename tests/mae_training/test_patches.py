@@ -8,10 +8,10 @@ import pytest
 import torch
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
+from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_training.cases import PretrainingCase
 from nnunetv2_muduo.mae_training.patches import PatchSpecification, PretrainingPatches, start_stream
-from nnunetv2_muduo.semisupervised.freshness import BODY_LOCATIONS_KEY
 
 SHAPE = (12, 14, 16)
 

@@ -70,7 +70,7 @@ def test_arrays_of_export_are_those_that_are_held(configuration, lean: bool):
     """Python's own accounting of numpy's memory, on a small scan, without the copies inside of compiled code."""
     import tracemalloc
 
-    from nnunetv2_muduo.semisupervised.lean_export import LeanConfiguration
+    from nnunetv2_muduo.training.lean_export import LeanConfiguration
 
     body, used = scan(configuration, (3.0, 3.0, 3.0), (40, 40, 40)), configuration
     if lean:

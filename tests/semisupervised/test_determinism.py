@@ -9,7 +9,7 @@ from fabricated_training import weights
 from torch import Tensor
 from trainable_dataset import TrainableDataset
 
-from nnunetv2_muduo.semisupervised.configured import ConfiguredTrainer
+from nnunetv2_muduo.training.configured import ConfiguredTrainer
 
 SETTINGS = {
     "nnUNetTrainerMuDuo": {"keep_fraction": 1.0, "consistency_weight": 1.0, "point_strategy": "random"},

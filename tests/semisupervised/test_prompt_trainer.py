@@ -11,11 +11,11 @@ from nnunetv2.training.logging import nnunet_logger
 from planned_dataset import DATASET_JSON
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised import configured
 from nnunetv2_muduo.semisupervised.prompt_origin import ENTRY
 from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
+from nnunetv2_muduo.training import configured
 
 FINAL, LATEST = "checkpoint_final.pth", "checkpoint_latest.pth"
 

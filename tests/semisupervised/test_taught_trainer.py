@@ -9,7 +9,6 @@ import pytest
 import torch
 from fabricated_training import batch, trainers_in
 
-from nnunetv2_muduo.semisupervised import configured
 from nnunetv2_muduo.semisupervised.monitoring import (
     told_judged_on_training_cases,
     told_not_judged,
@@ -18,6 +17,7 @@ from nnunetv2_muduo.semisupervised.monitoring import (
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 from nnunetv2_muduo.trainers.nnUNetTrainerSemiSAM import nnUNetTrainerSemiSAM
+from nnunetv2_muduo.training import configured
 
 TOLD = "train a fold that holds cases out, or set reliability=none"
 

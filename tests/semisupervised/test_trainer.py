@@ -10,9 +10,9 @@ from fabricated_training import PATCH, batch, nnUNetTrainerPull, trainers_in, we
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from planned_dataset import DATASET, DATASET_JSON
 
+from nnunetv2_muduo.cases.unlabelled import UnlabelledSummary
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised import trainer as semisupervised_trainer
-from nnunetv2_muduo.semisupervised.unlabelled import UnlabelledSummary
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 

@@ -84,7 +84,7 @@ class Tiny:
 
     def preprocess(self, cases: int) -> None:
         for case in range(cases):
-            (self.preprocessed / "nnUNetPlans_3d_fullres" / f"{case}.pkl").touch()
+            (self.preprocessed / "nnUNetPlans_3d_fullres" / f"{case}.b2nd").touch()
 
     def check_plans(self) -> tuple[Check, dict | None]:
         return dataset_checks.check_plans(

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from two_processes import join_group
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.semisupervised.processes import processes_of
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 from nnunetv2_muduo.trainers import nnUNetTrainerMuDuo as muduo
 from nnunetv2_muduo.trainers.nnUNetTrainerCPS import nnUNetTrainerCPS
 from nnunetv2_muduo.trainers.nnUNetTrainerMeanTeacher import nnUNetTrainerMeanTeacher
+from nnunetv2_muduo.training.processes import processes_of
 
 FULL_WEIGHT = {"ramp_fraction": 0, "consistency_weight": 1.0}
 BOX = (slice(2, 6), slice(4, 12), slice(3, 11))

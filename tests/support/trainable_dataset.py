@@ -12,9 +12,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from planned_dataset import unet_plans
 
+from nnunetv2_muduo.cases.unlabelled import preprocess_unlabelled
 from nnunetv2_muduo.datasets.phantom import write_phantom_dataset
 from nnunetv2_muduo.semisupervised import trainer as semisupervised_trainer
-from nnunetv2_muduo.semisupervised.unlabelled import preprocess_unlabelled
 
 DATASET = "Dataset021_Tiny"
 SPACING_IN_MM = (20.0, 20.0, 20.0)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from trainable_dataset import TrainableDataset
 
-from nnunetv2_muduo.semisupervised.ema_trainer import STATE_KEY
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+from nnunetv2_muduo.training.ema_trainer import STATE_KEY
 
 CASES = {
     "nnUNetTrainerMeanTeacher": {},

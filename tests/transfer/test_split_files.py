@@ -7,10 +7,10 @@ import pytest
 import SimpleITK
 
 from nnunetv2_muduo import cli
+from nnunetv2_muduo.cases.scan_checks import find_scans
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.harmonising.record import RECORD_FILE, CaseRecord
-from nnunetv2_muduo.semisupervised.scan_checks import find_scans
 from nnunetv2_muduo.transfer.few_shot import Amount
 from nnunetv2_muduo.transfer.split_files import WrittenSplits, write_splits
 
