@@ -13,7 +13,8 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import replacing
@@ -163,6 +164,42 @@ def are_weights(content: Any) -> bool:
 def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     """Names of the tensors that hold NaN or infinity."""
     return [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+
+
+def fill(network: nn.Module, weights: Any) -> None:
+    """Put a checkpoint's weights into a network.
+
+    Raises:
+        ValueError: for what is no network, or one whose training diverged.
+        RuntimeError: for another network's.
+    """
+    if not are_weights(weights):
+        raise ValueError("it holds no weights where they should be")
+    if differing := mismatches(network.state_dict(), weights):
+        raise RuntimeError("; ".join(differing))
+    if broken := not_finite(weights):
+        raise ValueError(f"it holds NaN or infinity in {broken[0]}: its training diverged")
+    network.load_state_dict(weights)
+
+
+def fill_optimizer(optimizer: Optimizer, stored: Mapping[str, Any]) -> None:
+    """Put a checkpoint's momenta into an optimiser; learning rate, decay and the like stay as they are.
+
+    Raises:
+        ValueError: for momenta of other parameters, or of which a training would diverge.
+        Exception: of any kind, for what is no optimiser's state.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    parameters = dict(enumerate(parameter for group in optimizer.param_groups for parameter in group["params"]))
+    for index, momenta in stored["state"].items():
+        for name, tensor in momenta.items():
+            parameter = parameters[index]
+            expected = (parameter.dtype, () if name == "step" else parameter.shape)
+            if (tensor.dtype, tensor.shape) != expected or not tensor.isfinite().all():
+                raise ValueError(f"the {name} of its optimiser is of another network, or not finite")
+    if len({frozenset(momenta) for momenta in stored["state"].values()}) > 1:
+        raise ValueError("its optimiser lacks some of its momenta")
+    optimizer.load_state_dict({"state": stored["state"], "param_groups": groups})
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -10,14 +10,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
 from nnunetv2_muduo.cases.channels import find_channels
-from nnunetv2_muduo.checkpoint_files import (
-    NUMPY_NUMBERS,
-    are_weights,
-    mismatches,
-    not_finite,
-    read_checkpoint,
-    refuse_damaged,
-)
+from nnunetv2_muduo.checkpoint_files import NUMPY_NUMBERS, fill, read_checkpoint, refuse_damaged
 from nnunetv2_muduo.environment import without_wandb
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.prompt_network import SingleChannelNetwork
@@ -148,7 +141,7 @@ def _load(trainer: PromptGeneratorTrainer, checkpoint: Path) -> None:
     try:
         if checkpoint.name == FINAL:
             content = read_checkpoint(checkpoint, allowed=NUMPY_NUMBERS)
-            _fill(unwrapped(trainer.network), content.get("network_weights"))
+            fill(unwrapped(trainer.network), content.get("network_weights"))
             refuse_other_data(
                 content.get("init_args"),
                 plans=trainer.plans_manager.plans,
@@ -162,21 +155,7 @@ def _load(trainer: PromptGeneratorTrainer, checkpoint: Path) -> None:
             f"The prompt generator {checkpoint} does not fit these plans; {again}, or train with the plans it was "
             f"made with ({error})."
         ) from error
+    except ValueError as error:
+        raise UserError(f"The prompt generator {checkpoint} cannot be used: {error}; {again}.") from error
     except UserError as error:
         raise UserError(f"The prompt generator {checkpoint} cannot be used. {error} Or {again}.") from error
-
-
-def _fill(network: nn.Module, weights: Any) -> None:
-    """Put a checkpoint's weights into a network.
-
-    Raises:
-        UserError: for what is no network, or one whose training diverged.
-        RuntimeError: for another network's.
-    """
-    if not are_weights(weights):
-        raise UserError("It holds no network_weights.")
-    if differing := mismatches(network.state_dict(), weights):
-        raise RuntimeError("; ".join(differing))
-    if broken := not_finite(weights):
-        raise UserError(f"It holds NaN or infinity in {broken[0]}: its training diverged.")
-    network.load_state_dict(weights)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 
+from nnunetv2_muduo.checkpoint_files import fill, fill_optimizer
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 from nnunetv2_muduo.training.wrapped_network import unwrapped
 
@@ -90,8 +91,8 @@ class SecondStudent:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Bring back what `state` returned."""
-        unwrapped(self.network).load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        fill(unwrapped(self.network), state["network"])
+        fill_optimizer(self.optimizer, state["optimizer"])
         if self.grad_scaler is not None and state["grad_scaler"] is not None:
             self.grad_scaler.load_state_dict(state["grad_scaler"])
 

@@ -274,10 +274,12 @@ class SemiSupervisedTrainer(EmaTrainer):
         self._declare_log_keys()
 
     def _declare_log_keys(self) -> None:
-        """nnU-Net's logger asserts that it knows every key; a checkpoint of another trainer lacks ours."""
+        """nnU-Net's logger asserts that it knows every key; a checkpoint of another trainer lacks ours, or the end."""
         logged = self.logger.local_logger.my_fantastic_logging
+        epochs = len(logged["train_losses"])
         for key in (*self._step_keys(), "consistency_weights", *self.epoch_log_keys):
-            logged.setdefault(key, [float("nan")] * len(logged["train_losses"]))
+            known = logged[key][:epochs] if isinstance(logged.get(key), list) else []
+            logged[key] = known + [float("nan")] * (epochs - len(known))
 
     def _step_keys(self) -> tuple[str, ...]:
         return ("supervised_losses", *self.scalar_log_keys, *self.organ_log_keys)

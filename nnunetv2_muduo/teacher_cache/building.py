@@ -118,7 +118,7 @@ def build_teacher_cache(
     cases = sorted(loader.indices)[share[0] :: share[1]]
     base = teaching_fingerprint(teaching, patch_size=loader.patch_size, organs=organs)
     fingerprints = {case: _case_fingerprint(base, teaching, scans_folder, case) for case in cases}
-    fresh = [case for case in cases if is_cached(cache_folder / case, fingerprints[case])]
+    fresh = [case for case in cases if is_cached(cache_folder / case, fingerprints[case], layout)]
     stale = [case for case in cases if case not in fresh]
     sizes = {case: CachedCase(cache_folder / case).size_in_bytes() for case in fresh}
     _announce(layout, teaching.settings.cache_tiles, len(stale), cache_folder, log)

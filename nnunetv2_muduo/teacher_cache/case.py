@@ -50,8 +50,23 @@ class CachedCase:
         return len(self.centres)
 
     def tile(self, index: int) -> dict[str, NDArray]:
-        """Name -> array of one tile, see `TileLayout`."""
-        return {name: self._open(name)[index] for name in self._names}
+        """Name -> array of one tile, see `TileLayout`.
+
+        Raises:
+            UserError: naming the folder, where a tile cannot be decompressed.
+        """
+        try:
+            return {name: self._open(name)[index] for name in self._names}
+        except RuntimeError as error:  # blosc2's
+            raise UserError(
+                f"{self._folder} is damaged ({error}); delete it and continue with nnUNetv2_train ... --c, which "
+                "computes this case of the teacher cache again."
+            ) from error
+
+    def fits(self, layout: TileLayout) -> bool:
+        """Whether the arrays have the layout's names and shapes, and a tile for each centre."""
+        found = {name: self._open(name).shape for name in self._names}
+        return found == {name: (len(self), *shape) for name, (shape, _) in layout.arrays.items()}
 
     def size_in_bytes(self) -> int:
         """On the disk."""
@@ -137,13 +152,14 @@ def _is_centre(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(type(n) is int and abs(n) < _FARTHEST for n in value)
 
 
-def is_cached(folder: Path, fingerprint: str) -> bool:
-    """Whether the folder holds a whole case made from just these things."""
+def is_cached(folder: Path, fingerprint: str, layout: TileLayout | None = None) -> bool:
+    """Whether the folder holds a whole case made from just these things, and laid out so where that is known."""
     try:
         case = CachedCase(folder)
     except UserError:
         return False
-    return case.fingerprint == fingerprint and all(is_whole_array(_array_file(folder, name)) for name in case._names)
+    is_whole = all(is_whole_array(_array_file(folder, name)) for name in case._names)
+    return case.fingerprint == fingerprint and is_whole and (layout is None or case.fits(layout))
 
 
 def _array_file(folder: Path, name: str) -> Path:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from nnunetv2_muduo.checkpoint_files import read_checkpoint
+from nnunetv2_muduo.checkpoint_files import fill, fill_optimizer, read_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import replacing
 from nnunetv2_muduo.teachers.best_weights import are_kept, keep_weights
@@ -41,7 +41,7 @@ class TrainingState:
     """What a checkpoint holds beside the weights: steps done, seconds they took, loss of each, rows of validations.
 
     Raises:
-        TypeError: if something is of another type, as in a file that is no checkpoint of a training.
+        TypeError: if something is of another type or number, as in a file that is no checkpoint of a training.
     """
 
     step: int = 0
@@ -50,13 +50,17 @@ class TrainingState:
     validation: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.step, int) and not isinstance(self.step, bool) and self.step >= 0
-        numbers = isinstance(self.losses, list) and all(
-            isinstance(n, int | float) for n in [self.seconds, *self.losses]
-        )
-        rows = isinstance(self.validation, list) and all(isinstance(row, dict) for row in self.validation)
-        if not (whole and numbers and rows):
+        numbers = isinstance(self.losses, list) and all(type(n) in (int, float) for n in [self.seconds, *self.losses])
+        whole = type(self.step) is int and self.step >= 0 and numbers and len(self.losses) == self.step
+        rows = isinstance(self.validation, list) and all(map(_is_row, self.validation))
+        if not (whole and math.isfinite(self.seconds) and rows):
             raise TypeError("not the state of a training")
+
+
+def _is_row(row: Any) -> bool:
+    """Whether it is one of `validate`, with the step and the seconds."""
+    kinds = {"step": int, "seconds": int, "target": str, "prompt": str, "dice": float, "count": int}
+    return isinstance(row, dict) and {name: type(value) for name, value in row.items()} == kinds
 
 
 def train_teacher(
@@ -247,19 +251,23 @@ def _resume(
     checkpoint = read_checkpoint(path)
     if not isinstance(checkpoint.get("settings"), Mapping):
         raise UserError(f"{path} is no checkpoint of a training: it holds no settings; use another folder.")
-    differing = differing_settings(settings, checkpoint["settings"])
-    if differing:
-        raise UserError(f"{path} was made with other {', '.join(differing)}; use the same settings or another folder")
     try:
-        teacher.load_state_dict(checkpoint["model_state_dict"])
-        optimiser.load_state_dict(checkpoint["optimiser"])
+        if differing := differing_settings(settings, checkpoint["settings"]):
+            raise UserError(
+                f"{path} was made with other {', '.join(differing)}; use the same settings or another folder"
+            )
+        state = TrainingState(**checkpoint["state"])
+        fill(teacher, checkpoint["model_state_dict"])
+        fill_optimizer(optimiser, checkpoint["optimiser"])
         generator.set_state(checkpoint["generator"])
-        return TrainingState(**checkpoint["state"])
-    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:  # as torch likes it
+    except UserError:
+        raise
+    except Exception as error:  # as torch likes it
         raise UserError(
-            f"{path} is the checkpoint of another network than this {type(teacher).__name__}, or of no training at "
-            "all; use another folder"
+            f"{path} is damaged, the checkpoint of another network than this {type(teacher).__name__}, or of no "
+            f"training at all ({error}); use another folder"
         ) from error
+    return state
 
 
 def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -183,10 +183,21 @@ class ConfiguredTrainer(nnUNetTrainer):
             configuration=self.configuration_name,
             dataset_json=self.dataset_json,
         )
-        self.restore_entries(torch.load(filename_or_checkpoint, map_location="cpu", weights_only=False, mmap=True))
+        checkpoint = torch.load(filename_or_checkpoint, map_location="cpu", weights_only=False, mmap=True)
+        try:
+            self.restore_entries(checkpoint)
+        except Exception as error:  # whatever an entry that is damaged, or of another network, leads to
+            raise UserError(
+                f"Cannot go on with {filename_or_checkpoint}: what this package keeps in it is damaged, or of another "
+                f"network ({error}); move it away and run the same command again, or train from its weights without "
+                "--c (-pretrained_weights)."
+            ) from error
+        if self.trained_on:
+            self.do_split()  # refuses another one now, not hours from now
 
     def restore_entries(self, checkpoint: dict[str, Any]) -> None:
-        """Take back what `checkpoint_entries` added, when nnU-Net's own entries are loaded."""
-        if cases := checkpoint.get(ENTRY):
-            self.trained_on = frozenset(cases)
-            self.do_split()  # refuses another one now, not hours from now
+        """Take back what `checkpoint_entries` added, when nnU-Net's own entries are loaded; raises what it likes."""
+        cases = checkpoint.get(ENTRY) or []
+        if not (isinstance(cases, list) and all(isinstance(case, str) for case in cases)):
+            raise TypeError(f"{ENTRY} holds no names")
+        self.trained_on = frozenset(cases)

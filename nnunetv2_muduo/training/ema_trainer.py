@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.checkpoint_files import fill
 from nnunetv2_muduo.training.configured import ConfiguredTrainer
 from nnunetv2_muduo.training.ema_copy import EmaCopy
 from nnunetv2_muduo.training.wrapped_network import unwrapped
@@ -129,10 +130,13 @@ class EmaTrainer(ConfiguredTrainer):
                 self.print_to_log_file("The checkpoint holds no average of weights; it begins at the network's own.")
                 self.ema.begin_at(network)
             return
+        steps, average_in_network = stored["steps"], stored["network_weights_are_the_average"]
+        if not (type(steps) is int and steps >= 0 and type(average_in_network) is bool):
+            raise ValueError("it does not tell of how many steps its average is, or where")
         if self.ema is not None:
-            self.ema.network.load_state_dict(stored["the_other_weights"])
-            self.ema.steps = stored["steps"]
-            if stored["network_weights_are_the_average"]:
+            fill(self.ema.network, stored["the_other_weights"])
+            self.ema.steps = steps
+            if average_in_network:
                 self.ema.exchange(network)
-        elif stored["network_weights_are_the_average"]:
-            network.load_state_dict(stored["the_other_weights"])
+        elif average_in_network:
+            fill(network, stored["the_other_weights"])

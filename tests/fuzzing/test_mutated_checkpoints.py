@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.exporting import export_model
 from nnunetv2_muduo.reporting.training import read_training
 from nnunetv2_muduo.semisupervised import prompt_trainer
+from nnunetv2_muduo.teachers import training
 from nnunetv2_muduo.teachers.best_weights import BEST, keep_weights, load_kept
+from nnunetv2_muduo.teachers.training_settings import TrainingSettings
 from nnunetv2_muduo.teachers.weights import load_teacher, modality_of, save_teacher
+from nnunetv2_muduo.trainers.nnUNetTrainerCPS import nnUNetTrainerCPS
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
 from nnunetv2_muduo.training import configured
 from nnunetv2_muduo.training.wrapped_network import unwrapped
@@ -44,7 +48,12 @@ def whole(changed: Any, content: dict[str, Any], table: str) -> Any:
 
 
 def wrongly_read(
-    content: dict[str, Any], table: str, path: Path, read: Callable[[Path], str]
+    content: dict[str, Any],
+    table: str,
+    path: Path,
+    read: Callable[[Path], str],
+    *,
+    beside: Mapping[str, Any] | None = None,
 ) -> tuple[list[str], int, int]:
     """What went wrong, how many files were read, and how many refused.
 
@@ -53,10 +62,12 @@ def wrongly_read(
         table: whose tensors are many.
         path: of the file to write.
         read: returns what is not as it should be; "" for nothing.
+        beside: entries of the file that are as they should be.
     """
     wrong, done, refused = [], 0, 0
-    for how, changed in mutated_checkpoints(with_few_tensors(content, table), closed=("plans", "dataset_json")):
-        torch.save(whole(changed, content, table), path)
+    closed = ("plans", "dataset_json", "param_groups")
+    for how, changed in mutated_checkpoints(with_few_tensors(content, table), closed=closed):
+        torch.save({**(beside or {}), **whole(changed, content, table)}, path)
         try:
             problem = read(path)
         except UserError as error:
@@ -155,6 +166,87 @@ def test_a_prompt_generators_checkpoint(tmp_path: Path, monkeypatch: pytest.Monk
         return differences(unwrapped(trainer.network).state_dict(), trained)
 
     wrong, done, refused = wrongly_read(entries, "network_weights", path, read)
+    assert wrong == []
+    assert done
+    assert refused
+
+
+class nnUNetTrainerLine(nnUNetTrainerCPS):  # noqa: N801
+    """Two students and an average of two numbers each."""
+
+    @staticmethod
+    def build_network_architecture(
+        plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision=True
+    ) -> nn.Module:
+        return nn.Linear(1, 1)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that is to be found again; parameters that never had a gradient have no momentum."""
+        held = enumerate(map(self.second.optimizer.state.get, self.second.network.parameters()))
+        momenta = {str(index): state["momentum_buffer"] for index, state in held if state}
+        parts = {"network": self.network, "second": self.second.network, "ema": self.ema.network}
+        states = {part: network.state_dict() for part, network in parts.items()} | {"momenta": momenta}
+        return {f"{part}.{name}": tensor for part, state in states.items() for name, tensor in state.items()}
+
+
+def test_a_training_to_go_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An average or a second student that is missing begins anew, which the log tells."""
+    make = partial(trainers_in(tmp_path, monkeypatch), trainer_class=nnUNetTrainerLine, predict_with="ema")
+    trained, path = make(), tmp_path / "checkpoint_latest.pth"
+    folds = [{"train": ["a", "b"], "val": ["c"]}]
+    Path(trained.preprocessed_dataset_folder_base, "splits_final.json").write_text(json.dumps(folds))
+    trained.trained_on = frozenset({"a", "b"})
+    for parameter in trained.second.network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    trained.second.optimizer.step()
+    trained.ema.update(nn.Linear(1, 1))
+    trained.save_checkpoint(str(path))
+    content, expected = torch.load(path, weights_only=False), trained.tensors()
+    ours = {key: content.pop(key) for key in ("muduo_training_cases", "muduo_state")}
+    trainer = make(continues=True)
+
+    def read(path: Path) -> str:
+        said: list[str] = []
+        trainer.print_to_log_file = lambda *words, **options: said.extend(map(str, words))
+        trainer.second.optimizer.state.clear()
+        for tensor in trainer.tensors().values():
+            tensor.zero_()
+        trainer.load_checkpoint(str(path))
+        trainer.second.optimizer.step()  # with no gradients: whatever is in the state is looked at
+        found = trainer.tensors()
+        parts = {"no average": ("ema", "network"), "no second student": ("second", "momenta")}
+        anew = tuple(part for words, names in parts.items() if words in " ".join(said) for part in names)
+        return differences(found, {name: expected[name] for name in found if not name.startswith(anew)})
+
+    wrong, done, refused = wrongly_read(ours, "muduo_state", path, read, beside=content)
+    assert wrong == []
+    assert done
+    assert refused
+
+
+def test_a_fine_tuning_to_go_on_with(tmp_path: Path):
+    settings = TrainingSettings(steps=5, progress=False)
+    rows = [{"step": 1, "seconds": 1, "target": "a", "prompt": "1 click", "dice": 0.5, "count": 1}]
+    run = training._begin(nn.Linear(1, 1), settings, tmp_path)
+    for parameter in run.teacher.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    run.optimiser.step()
+    run.state.step, run.state.losses, run.state.validation = 1, [0.5], rows
+    training._save(run)
+    path = tmp_path / training.CHECKPOINT
+    expected = {name: tensor.clone() for name, tensor in run.teacher.state_dict().items()}
+
+    def read(path: Path) -> str:
+        again = training._begin(nn.Linear(1, 1), settings, path.parent)
+        for parameter in again.teacher.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        found = differences(again.teacher.state_dict(), expected)
+        again.optimiser.step()
+        training._save(again)
+        assert training._summary(again.state, settings)
+        return found
+
+    wrong, done, refused = wrongly_read(torch.load(path), "model_state_dict", path, read)
     assert wrong == []
     assert done
     assert refused

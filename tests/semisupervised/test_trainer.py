@@ -101,6 +101,20 @@ def test_a_stock_checkpoint_without_our_numbers_can_be_continued(make, tmp_path:
     assert len(trainer.logger.get_checkpoint()["pulls"]) == 4
 
 
+@pytest.mark.parametrize("kept", [[1.0], [1.0] * 9, "text", None])  # of another trainer in between, or damaged
+def test_curves_of_other_lengths_are_brought_to_that_of_nnunets(make, tmp_path: Path, kept: object):
+    trainer, path = make(), str(tmp_path / "checkpoint.pth")
+    for values in trainer.logger.get_checkpoint().values():
+        values.extend([1.0] * 3)
+    trainer.logger.get_checkpoint()["pulls"] = kept
+    trainer.save_checkpoint(path)
+    trainer.load_checkpoint(path)
+    assert {len(values) for values in trainer.logger.get_checkpoint().values()} == {3}
+    trainer.current_epoch = 3
+    trainer.log_epoch("pulls", 2.0)
+    assert trainer.logger.get_value("pulls", step=3) == 2.0
+
+
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(make, tmp_path: Path, monkeypatch):
     trainer, file = make(), tmp_path / "checkpoint_latest.pth"
     trainer.save_checkpoint(str(file))

@@ -1,3 +1,4 @@
+import blosc2
 import numpy as np
 import pytest
 
@@ -93,3 +94,23 @@ def test_centres_that_lie_in_no_scan_are_of_no_case(tmp_path, centres):
     assert not is_cached(tmp_path / "case", "f")
     with pytest.raises(UserError, match=r"case/cache\.json is damaged"):
         CachedCase(tmp_path / "case")
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4), (2, 3), (2, 4, 3)])
+def test_arrays_of_other_shapes_are_none(tmp_path, shape):
+    write(tmp_path / "case")
+    assert is_cached(tmp_path / "case", "f", LAYOUT)
+    blosc2.asarray(np.zeros(shape, np.float16), urlpath=str(tmp_path / "case" / "a.b2nd"), mode="w")
+    assert not is_cached(tmp_path / "case", "f", LAYOUT)
+
+
+def test_a_tile_that_cannot_be_decompressed_is_told_by_its_folder(tmp_path):
+    write(tmp_path / "case")
+    file = tmp_path / "case" / "a.b2nd"
+    array = np.arange(20_000, dtype=np.float32).reshape(2, -1)
+    blosc2.asarray(array, urlpath=str(file), mode="w", chunks=array.shape, blocks=array.shape)
+    content = bytearray(file.read_bytes())
+    content[300:-400] = b"\xff" * (len(content) - 700)  # most of the one chunk
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="case is damaged"):
+        CachedCase(tmp_path / "case").tile(0)
