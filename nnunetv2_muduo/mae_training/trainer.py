@@ -252,8 +252,8 @@ class MAETrainer(nnUNetTrainer):
         asked_for = " No probabilities (--npz) are written." if save_probabilities else ""
         self.print_to_log_file(
             f"{type(self).__name__} reconstructs images and segments nothing, so no case is predicted.{asked_for} "
-            f"The validation losses are in progress.png of {self.output_folder}; use its checkpoint_final.pth with "
-            "-pretrained_weights in a training that segments."
+            f"The validation losses are in progress.png of {self.output_folder}; `muduo import-mae` fits its "
+            "checkpoint_final.pth to the network of a dataset and says how to train from it."
         )
 
     # Checkpoints

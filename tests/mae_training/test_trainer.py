@@ -110,6 +110,7 @@ def test_scans_without_any_label_are_enough(without_labels):
     log = next(folder.glob("training_log_*.txt")).read_text()
     assert "segments nothing" in log
     assert "--npz" in log
+    assert "`muduo import-mae` fits its checkpoint_final.pth" in log
 
 
 def test_cases_never_trained_on_are_told_better_than_by_their_mean(without_labels):
