@@ -84,15 +84,15 @@ def processes_of(trainer: nnUNetTrainer) -> Iterator[Processes]:
 
 
 def refuse_unconnected_processes() -> None:
-    """Refuse what torchrun starts: processes that nnU-Net does not connect, all to write into one folder.
+    """Refuse what torchrun and its like start: processes that nnU-Net does not connect, all to write into one folder.
 
     Raises:
-        UserError: in a process that torchrun started with others, and that has joined no process group.
+        UserError: in one of several processes that were started together, and that has joined no process group.
     """
-    started_together = "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", 1)) > 1
-    if started_together and not dist.is_initialized():
+    started = os.environ.get("WORLD_SIZE", "") if "RANK" in os.environ else ""
+    if started.isdecimal() and int(started) > 1 and not dist.is_initialized():
         raise UserError(
-            f"torchrun started {os.environ['WORLD_SIZE']} processes, but nnU-Net does not connect them: each would "
-            "train by itself and write over the others' results. Use nnUNetv2_train -num_gpus N on one machine instead "
-            "(docs/several_gpus.md)."
+            f"RANK and WORLD_SIZE say that {started} processes were started together, as torchrun does, but nnU-Net "
+            "does not connect them: each would train by itself and write over the others' results. Use nnUNetv2_train "
+            "-num_gpus N on one machine instead (docs/several_gpus.md), or unset RANK if this process is the only one."
         )

@@ -147,9 +147,9 @@ def test_long_work_is_waited_for_failures_are_told_and_a_death_ends_all(tmp_path
 
 def test_processes_that_nobody_connects_are_refused(tmp_path: Path, monkeypatch):
     make = trainers_in(tmp_path, monkeypatch)
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(UserError, match=r"torchrun started 4 processes, .* -num_gpus N"):
+    with pytest.raises(UserError, match=r"4 processes were started together, .* -num_gpus N"):
         make(trainer_class=nnUNetTrainerMuDuoSupervised)
     monkeypatch.setenv("WORLD_SIZE", "1")
     make(trainer_class=nnUNetTrainerMuDuoSupervised)
