@@ -100,7 +100,7 @@ def render(content: dict) -> str:
 
 
 def _validation_tables(trainings: Sequence[Training]) -> list[Table]:
-    scores = {training.name: training.validation for training in trainings}
+    scores = {training.name: training.validation for training in trainings if not training.is_pretraining}
     if not any(scores.values()):
         return []
     tables = [metric_table(scores, DICE, suffix=" of the final validation"), case_table(scores)]

@@ -166,3 +166,17 @@ def test_unset_raw_folder_is_told_and_nothing_else_is_lost(tmp_path, monkeypatch
     notes = write_report(tmp_path / "page.html", [read_training(write_fold(tmp_path, dice=DICE), "mine")])
     assert any("nnUNet_raw is not set" in note for note in notes)
     assert "Dice of the final validation: liver" in Page((tmp_path / "page.html").read_text("utf-8")).rows
+
+
+def test_a_pretraining_has_no_column_of_dice(tmp_path, monkeypatch):
+    monkeypatch.delenv("nnUNet_raw", raising=False)
+    folds = [write_fold(tmp_path, dice=DICE), write_fold(tmp_path, trainer="nnUNetTrainerPETCTMAE")]
+    write_report(tmp_path / "page.html", [read_training(f, n) for f, n in zip(folds, ("ours", "mae"), strict=True)])
+    table = (
+        (tmp_path / "page.html")
+        .read_text("utf-8")
+        .partition("Dice of the final validation")[2]
+        .partition("</table>")[0]
+    )
+    assert "ours" in table
+    assert "mae" not in table
