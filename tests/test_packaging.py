@@ -1,6 +1,7 @@
 """Wheel, source archive and editable install: complete, tidy, and nnU-Net finds the trainers in each. Works offline."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout") / "muduo"
 
     def ignored(where: str, names: list[str]) -> set[str]:
-        clutter = {name for name in names if name == "__pycache__" or name.endswith((".egg-info", "_cache"))}
+        clutter = {name for name in names if re.fullmatch(r"__pycache__|.*\.egg-info|\..*_cache", name)}
         return clutter | (NOT_COPIED & set(names) if Path(where) == ROOT else set())
 
     shutil.copytree(ROOT, folder, ignore=ignored)

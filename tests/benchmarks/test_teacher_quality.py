@@ -1,6 +1,9 @@
+import json
+from types import SimpleNamespace
+
 import pytest
 from label_methods import METHODS
-from teacher_quality import RELIABILITIES, STAND_IN, draw, key_of, methods_for, point, table_rows
+from teacher_quality import RELIABILITIES, STAND_IN, draw, finished_points, key_of, methods_for, point, table_rows
 from weak_teachers import teacher_name
 
 DICE = {
@@ -55,6 +58,20 @@ def test_table_and_figure_show_every_pair_of_teachers(tmp_path):
     ]
     rows = table_rows(points)
     assert [row[0] for row in rows] == ["0 steps", STAND_IN]
-    assert rows[0][1:] == ["0.400", "0.500", "0.367", "+0.167 (+0.167)", "+0.167 (+0.167)"]
+    assert rows[0][1:] == ["0.400", "0.500", "0.367", *["+0.167 (+0.167)"] * len(RELIABILITIES)]
     draw(points, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_points_are_those_of_all_commands_so_far_by_quality_and_seed(tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "qualities").mkdir()
+    for quality, seed, reliabilities in [(STAND_IN, 0, RELIABILITIES), ("2000", 0, ("gate",)), ("500", 1, ("none",))]:
+        (tmp_path / "qualities" / f"{quality}_{seed}.json").write_text(json.dumps(DICE))
+        (tmp_path / "runs" / f"supervised_5_{seed}.json").write_text(json.dumps(SUPERVISED))
+        for reliability in reliabilities:
+            file = tmp_path / "runs" / f"{key_of(quality, reliability)}_5_{seed}.json"
+            file.write_text(json.dumps({**OURS, "seed": seed}))
+    points = finished_points(SimpleNamespace(out=tmp_path))
+    found = [(p["teachers"], p["seed"], p["reliability"]) for p in points]
+    assert found == [("500", 1, "none"), ("2000", 0, "gate"), *((STAND_IN, 0, r) for r in RELIABILITIES)]
