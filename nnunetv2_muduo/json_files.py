@@ -1,6 +1,7 @@
 """JSON files, read so that whatever is wrong with one ends in a sentence that names it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from nnunetv2_muduo.errors import UserError
 MOST_BYTES = 256 << 20  # a manifest of 10,000 cases takes some 20 MB
 MOST_LEVELS = 64  # of lists and tables in each other; plans have seven, and not all that Python does copes with many
 _TOO_DEEP = "it nests lists or tables too deeply"
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")  # what two \\u of one character leave, where only one is there
 _MOST = 1e300  # whole numbers beyond may be none in floating point
 
 
@@ -36,7 +38,8 @@ def parse_json(text: str) -> Any:
     """What a JSON text says.
 
     Raises:
-        ValueError: if it is no JSON, or lists and tables lie in each other deeper than `MOST_LEVELS`.
+        ValueError: if it is no JSON, holds half of a character (as in "\\ud800"), which nobody could write again, or
+            lists and tables lie in each other deeper than `MOST_LEVELS`.
     """
     try:
         content = json.loads(text)
@@ -44,6 +47,8 @@ def parse_json(text: str) -> Any:
         raise ValueError(_TOO_DEEP) from error
     if _is_deep(content):
         raise ValueError(_TOO_DEEP)
+    if _HALF_A_CHARACTER.search(json.dumps(content, ensure_ascii=False) if "\\u" in text else ""):
+        raise ValueError("it holds half of a character (a lone surrogate)")
     return content
 
 

@@ -62,3 +62,10 @@ def test_what_floating_point_does_not_hold_is_no_number(value):
     assert not is_number(value)
     assert is_number(-1)
     assert is_number(0.5)
+
+
+def test_half_of_a_character_is_refused_and_a_whole_one_read():
+    assert parse_json(r'{"name": "\ud83d\ude00 m\u00fcller"}') == {"name": "\U0001f600 müller"}
+    for text in (r'"\ud83d"', r'{"a": [1, "b\udc80"]}', r'{"\ude00\ud83d": 1}'):
+        with pytest.raises(ValueError, match="half of a character"):
+            parse_json(text)

@@ -183,7 +183,7 @@ def _refuse_nothing(
         files = ", ".join(
             f"{{case}}_{index:04d}{file_ending} ({name})" for index, name in enumerate(channel_names(dataset_json))
         )
-        state = f"has no {file_ending} file" if folder.is_dir() else "does not exist"
+        state = f"has no {file_ending} file (file_ending of dataset.json)" if folder.is_dir() else "does not exist"
         raise UserError(
             f"{dataset_name} has no unlabelled scans: {folder} {state}. Put them there as {files}, "
             "or train on the labelled cases alone with -tr nnUNetTrainer."
