@@ -101,9 +101,9 @@ def finished(run: Run, workshop: Workshop) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def recorded(run: Run, workshop: Workshop) -> dict[str, Any] | None:
-    """The record of a run; None where there is none."""
-    path = workshop.out / "runs" / f"{run.name}.json"
+def recorded(run: Run, out: Path) -> dict[str, Any] | None:
+    """The record of a run in the folder of its size; None where there is none."""
+    path = out / "runs" / f"{run.name}.json"
     return json.loads(path.read_text()) if path.is_file() else None
 
 

@@ -130,15 +130,15 @@ def point(
     }
 
 
-def finished_points(workshop: Workshop) -> list[dict[str, Any]]:
-    """All points of OUT, also those of earlier commands with other steps and seeds."""
-    measured = [path.stem.rsplit("_", 1) for path in (workshop.out / "qualities").glob("*.json")]
+def finished_points(out: Path) -> list[dict[str, Any]]:
+    """All points in the folder of a size, also those of earlier commands with other steps and seeds."""
+    measured = [path.stem.rsplit("_", 1) for path in (out / "qualities").glob("*.json")]
     points = []
     for quality, seed in sorted(measured, key=lambda pair: (not pair[0].isdecimal(), pair[0].zfill(9), int(pair[1]))):
-        dice = json.loads((workshop.out / "qualities" / f"{quality}_{seed}.json").read_text())
-        supervised = recorded(Run("supervised", BUDGET, int(seed)), workshop)
+        dice = json.loads((out / "qualities" / f"{quality}_{seed}.json").read_text())
+        supervised = recorded(Run("supervised", BUDGET, int(seed)), out)
         for reliability in RELIABILITIES:
-            record = recorded(Run(key_of(quality, reliability), BUDGET, int(seed)), workshop)
+            record = recorded(Run(key_of(quality, reliability), BUDGET, int(seed)), out)
             if record and supervised:
                 points.append(point(record, supervised, dice, quality=quality, reliability=reliability))
     return points
@@ -188,13 +188,13 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 150, 500, 2000], help="of the weak teachers")
+    parser.add_argument("--only-report", action="store_true", help="table and figure of what is finished, no runs")
     parser.add_argument("--teacher-pool", type=Path, help="simulated scans of standin_teachers.py; default: in OUT")
     return parser.parse_args()
 
 
-def main() -> None:
-    """Train the weak teachers, carry out what is not finished, write table and figure."""
-    arguments = parse()
+def carry_out_all(arguments: argparse.Namespace) -> None:
+    """Train the weak teachers, then every run that is not finished."""
     weights = arguments.out.absolute() / "weak_teachers"
     os.environ[WEIGHTS_VARIABLE] = str(weights)
     pool = arguments.teacher_pool or arguments.out / "teacher_pool"
@@ -206,8 +206,15 @@ def main() -> None:
             relative_quality(quality, seed, workshop)
         for key in ("supervised", *(key_of(quality, reliability) for reliability in RELIABILITIES)):
             finished(Run(key, BUDGET, seed), workshop)
-    points = finished_points(workshop)
-    name = f"teacher_quality_{workshop.size.name}"
+
+
+def main() -> None:
+    """Carry out what is not finished, write table and figure."""
+    arguments = parse()
+    if not arguments.only_report:
+        carry_out_all(arguments)
+    points = finished_points(arguments.out / arguments.size)
+    name = f"teacher_quality_{arguments.size}"
     write_results(
         arguments.results / name,
         title=f"What MuDuo gains with teachers of several qualities, {BUDGET} labelled scans, simulated images on real "

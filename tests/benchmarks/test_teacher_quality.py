@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import pytest
 from label_methods import METHODS
@@ -72,6 +71,6 @@ def test_points_are_those_of_all_commands_so_far_by_quality_and_seed(tmp_path):
         for reliability in reliabilities:
             file = tmp_path / "runs" / f"{key_of(quality, reliability)}_5_{seed}.json"
             file.write_text(json.dumps({**OURS, "seed": seed}))
-    points = finished_points(SimpleNamespace(out=tmp_path))
+    points = finished_points(tmp_path)
     found = [(p["teachers"], p["seed"], p["reliability"]) for p in points]
     assert found == [("500", 1, "none"), ("2000", 0, "gate"), *((STAND_IN, 0, r) for r in RELIABILITIES)]
