@@ -4,7 +4,6 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
 from nnunetv2_muduo.errors import UserError, listed
@@ -12,24 +11,7 @@ from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.nnunet_files import SPLITS, read_splits
 
 NNUNETS_FOLDS = 5
-_STORED_AS = (".b2nd", ".npz")
 _FOLD_ALL = "train the fold `all`, which trains and validates on every case"
-
-
-def preprocessed_cases(folder: Path) -> list[str]:
-    """Names of the cases that nnU-Net preprocessed into a folder, sorted; none where there is no such folder."""
-    if not (folder.is_dir() and any(file.suffix in _STORED_AS for file in folder.iterdir())):
-        return []
-    return sorted(map(str, infer_dataset_class(str(folder)).get_identifiers(str(folder))))
-
-
-def refuse_unpreprocessed(folder: Path) -> None:
-    """Raise UserError where nnU-Net would fail to tell how the cases of an empty folder are stored."""
-    if not preprocessed_cases(folder):
-        raise UserError(
-            f"{folder} holds no preprocessed case; run `nnUNetv2_preprocess -d {int(folder.parent.name[7:10])}` with "
-            "this training's -c and -plans_name."
-        )
 
 
 def folds_of(cases: Sequence[str]) -> list[dict[str, list[str]]]:

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
-import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,11 @@ import numpy as np
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_muduo.cases.preprocessed import case_files, is_whole, properties_file
 from nnunetv2_muduo.cases.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.datasets.image_stamp import image_stamp
 from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import is_whole_array
 
 FORMAT = 2  # raise it when what is stored, or what is refused, changes, so that every scan is done anew
 SOURCE_KEY = "muduo_source"  # of a case's properties
@@ -132,51 +130,3 @@ def _fit_together(folder: Path, case: str, properties: Mapping[str, Any]) -> boo
 def body_axis(properties: Mapping[str, Any]) -> int:
     """Across which axis (z, y, x) of the scan a case's body was looked for: earlier versions always took z."""
     return properties.get(BODY_AXIS_KEY, 0)
-
-
-def is_whole(file: Path) -> bool:
-    """Whether a file of a preprocessed case is there and not cut short; what it holds is not looked at."""
-    if file.suffix == ".b2nd":
-        return is_whole_array(file)
-    try:
-        with file.open("rb") as stream:
-            stream.seek(-1, os.SEEK_END)
-            return stream.read() == pickle.STOP
-    except OSError:
-        return False
-
-
-def refuse_cut_short(folder: Path, cases: Iterable[str]) -> None:
-    """Raise UserError, naming the file, where nnU-Net's preprocessed case lacks one or has one that is cut short."""
-    for file in (file for case in cases for file in case_files(folder, case)):
-        if not is_whole(file):
-            raise UserError(
-                f"{file} is {'cut short' if file.exists() else 'missing'}; make the preprocessed cases again with "
-                f"`nnUNetv2_preprocess -d {int(folder.parent.name[7:10])}` and this training's -c and -plans_name."
-            )
-
-
-def case_files(folder: Path, case: str) -> tuple[Path, Path, Path]:
-    """The files of a preprocessed case, in the order they are put in place; nnU-Net lists cases by the last."""
-    return folder / f"{case}_seg.b2nd", properties_file(folder, case), folder / f"{case}.b2nd"
-
-
-def properties_file(folder: Path, case: str) -> Path:
-    """Where nnU-Net keeps a preprocessed case's properties."""
-    return folder / f"{case}.pkl"
-
-
-def install_case(source: Path, destination: Path, case: str) -> None:
-    """Move a whole case between folders of one file system so that no moment shows half of it as a case.
-
-    The image goes first when the old case is taken away and comes last with the new one.
-    """
-    (destination / f"{case}.b2nd").unlink(missing_ok=True)
-    for made, wanted in zip(case_files(source, case), case_files(destination, case), strict=True):
-        made.replace(wanted)
-
-
-def remove_case(folder: Path, case: str) -> None:
-    """Take a case away, the image first."""
-    for file in reversed(case_files(folder, case)):
-        file.unlink(missing_ok=True)

@@ -13,7 +13,8 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from tqdm import tqdm
 
 from nnunetv2_muduo.cases.channels import channel_names
-from nnunetv2_muduo.cases.freshness import preprocessing_fingerprint, properties_file, read_properties
+from nnunetv2_muduo.cases.freshness import preprocessing_fingerprint, read_properties
+from nnunetv2_muduo.cases.preprocessed import properties_file
 from nnunetv2_muduo.cases.raw_intensities import (
     ScaleAndShift,
     check_schemes,

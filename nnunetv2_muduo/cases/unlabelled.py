@@ -9,13 +9,8 @@ from nnunetv2.utilities.utils import get_identifiers_from_splitted_dataset_folde
 from tqdm import tqdm
 
 from nnunetv2_muduo.cases.channels import channel_names, find_channels
-from nnunetv2_muduo.cases.freshness import (
-    case_files,
-    is_fresh,
-    preprocessing_fingerprint,
-    remove_case,
-    source_stamp,
-)
+from nnunetv2_muduo.cases.freshness import is_fresh, preprocessing_fingerprint, source_stamp
+from nnunetv2_muduo.cases.preprocessed import case_files, remove_case
 from nnunetv2_muduo.cases.raw_intensities import check_schemes
 from nnunetv2_muduo.cases.scan_checks import dangling_scans, find_scans
 from nnunetv2_muduo.cases.unlabelled_case import CaseJob, preprocess_case

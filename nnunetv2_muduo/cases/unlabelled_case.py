@@ -11,14 +11,8 @@ from numpy.typing import NDArray
 
 from nnunetv2_muduo.cases.body import sample_body_locations
 from nnunetv2_muduo.cases.channels import channel_names
-from nnunetv2_muduo.cases.freshness import (
-    BODY_AXIS_KEY,
-    BODY_LOCATIONS_KEY,
-    SOURCE_KEY,
-    install_case,
-    is_fresh,
-    source_stamp,
-)
+from nnunetv2_muduo.cases.freshness import BODY_AXIS_KEY, BODY_LOCATIONS_KEY, SOURCE_KEY, is_fresh, source_stamp
+from nnunetv2_muduo.cases.preprocessed import install_case
 from nnunetv2_muduo.cases.raw_intensities import (
     OUTSIDE_IS_ZERO_KEY,
     RAW_INTENSITY_KEY,

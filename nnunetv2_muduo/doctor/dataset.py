@@ -122,7 +122,7 @@ def labelled_cases(preprocessed_folder: Path, plans: dict, configuration: str) -
     """Names of those that nnU-Net has preprocessed for this configuration."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    from nnunetv2_muduo.cases.folds import preprocessed_cases
+    from nnunetv2_muduo.cases.preprocessed import preprocessed_cases
 
     identifier = PlansManager(plans).get_configuration(configuration).data_identifier
     return preprocessed_cases(preprocessed_folder / identifier)

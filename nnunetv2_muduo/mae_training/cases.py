@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_muduo.cases.folds import preprocessed_cases
+from nnunetv2_muduo.cases.preprocessed import preprocessed_cases
 from nnunetv2_muduo.errors import UserError
 
 

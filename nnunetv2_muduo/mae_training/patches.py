@@ -13,7 +13,8 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class, nn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY, case_files
+from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY
+from nnunetv2_muduo.cases.preprocessed import case_files
 from nnunetv2_muduo.datasets.orientation import axial_axis, orientation_of
 from nnunetv2_muduo.mae_training.body_of_normalised import body_locations
 from nnunetv2_muduo.mae_training.cases import PretrainingCase

@@ -14,7 +14,8 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from numpy.typing import NDArray
 
-from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY, case_files
+from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY
+from nnunetv2_muduo.cases.preprocessed import case_files
 from nnunetv2_muduo.cases.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.errors import UserError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
-from nnunetv2_muduo.cases.folds import preprocessed_cases
+from nnunetv2_muduo.cases.preprocessed import preprocessed_cases
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.teaching import Teaching

@@ -9,8 +9,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import nnUNetTrainerAdam
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-from nnunetv2_muduo.cases.folds import prepare_folds, preprocessed_cases, problem_of, refuse_unpreprocessed
-from nnunetv2_muduo.cases.freshness import refuse_cut_short
+from nnunetv2_muduo.cases.folds import prepare_folds, problem_of
+from nnunetv2_muduo.cases.preprocessed import preprocessed_cases, refuse_cut_short, refuse_unpreprocessed
 from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, replacing

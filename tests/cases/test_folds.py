@@ -7,18 +7,11 @@ import pytest
 from fabricated_training import trainers_in
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunetv2_muduo.cases.folds import folds_of, prepare_folds, preprocessed_cases, problem_of
+from nnunetv2_muduo.cases.folds import folds_of, prepare_folds, problem_of
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.training.configured import ConfiguredTrainer
 
 NAMES = ("anna", "bert", "carl", "dora", "emil", "fay")
-
-
-def test_a_case_is_preprocessed_as_long_as_its_image_lies_there(tmp_path: Path):
-    assert preprocessed_cases(tmp_path) == preprocessed_cases(tmp_path / "missing") == []
-    for name in ("pat 1.v2.b2nd", "pat 1.v2_seg.b2nd", "pat 1.v2.pkl", "half.pkl"):
-        (tmp_path / name).touch()
-    assert preprocessed_cases(tmp_path) == ["pat 1.v2"]
 
 
 @pytest.mark.parametrize("cases", [2, 3, 4, 5, 6])

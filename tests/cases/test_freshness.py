@@ -7,15 +7,8 @@ import pytest
 from batchgenerators.utilities.file_and_folder_operations import write_pickle
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
-from nnunetv2_muduo.cases.freshness import (
-    BODY_LOCATIONS_KEY,
-    SOURCE_KEY,
-    case_files,
-    install_case,
-    is_fresh,
-    read_properties,
-    remove_case,
-)
+from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY, SOURCE_KEY, is_fresh, read_properties
+from nnunetv2_muduo.cases.preprocessed import case_files, install_case, remove_case
 from nnunetv2_muduo.cases.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.errors import UserError
 
