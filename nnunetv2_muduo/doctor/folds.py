@@ -40,6 +40,8 @@ def check_folds(preprocessed_folder: Path, cases: Collection[str]) -> Check:
         folds = folds_of([*cases])
     else:
         return fail(_NAME, "a single labelled case, none to hold out", "label another, or train the fold all")
+    if not folds:
+        return fail(_NAME, f"{file} holds no fold", "take it away: folds are made anew")
     for number, fold in enumerate(folds):
         if problem := problem_of(fold, cases):
             return fail(_NAME, f"fold {number} of {file} {problem[0]}", problem[1])

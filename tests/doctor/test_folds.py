@@ -30,6 +30,7 @@ def test_without_a_file_it_tells_the_folds_that_a_training_will_make(tmp_path: P
     [
         ([{"train": ["a"], "val": ["b"]}, {"train": ["b"], "val": []}], "fold 1 of .* no case to validate on"),
         ([{"train": ["a"], "val": ["z"]}], "not preprocessed: z"),
+        ([], "holds no fold"),
     ],
 )
 def test_a_fold_that_no_training_could_use_fails(tmp_path: Path, folds, found: str):
