@@ -46,6 +46,8 @@ class nnUNetTrainerCPS(SemiSupervisedTrainer):
             self.pseudo_label = self.said  # before the first student's step, as the second's were
         with self.second.in_place_of_the_first(self):
             second = super().learn_from(batch, weight)
+        if weight is not None:
+            del self.pseudo_label, self.said  # nothing of a step stays
         own = {f"second_{key}": second[key] for key in ("supervised_losses", "consistency_losses")}
         return {**first, **own}
 

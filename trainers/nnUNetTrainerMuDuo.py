@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from nnunetv2_muduo.datasets.lesion_names import told_lesions_taught
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.distillation.spatial_view import SpatialView
-from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, TeacherLabels
 from nnunetv2_muduo.semisupervised.loading import UnlabelledDataLoader
 from nnunetv2_muduo.semisupervised.prompt_trainer import prompt_generator_of
@@ -19,6 +18,7 @@ from nnunetv2_muduo.semisupervised.student_views import StudentViews
 from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.semisupervised.trainer import Consistency
+from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teacher_cache.evidence import from_stored
 from nnunetv2_muduo.teacher_cache.loading import CachedDataLoader
 from nnunetv2_muduo.teacher_cache.of_trainers import prepare_teacher_cache
@@ -41,16 +41,14 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
     views: StudentViews | None = None
     view: SpatialView | None = None  # of this step's unlabelled patches
 
+    @classmethod
+    def named_teachers(cls, settings: Settings) -> dict[str, str | None]:
+        return {"CT": settings.ct_teacher, "PET": settings.pet_teacher}
+
     def load_teachers(self) -> None:
-        names = {"CT": self.settings.ct_teacher, "PET": self.settings.pet_teacher}
-        if not any(names.values()):
-            raise UserError(
-                "Both teachers are switched off (ct_teacher and pet_teacher are null); name at least one with "
-                "muduo plan, or train with nnUNetTrainer."
-            )
         self.ct_teacher, self.pet_teacher = (
             load_teacher(name, shown=modality, log=self.print_to_log_file) if name else None
-            for modality, name in names.items()
+            for modality, name in self.named_teachers(self.settings).items()
         )
 
     def prepare_consistency(self) -> None:

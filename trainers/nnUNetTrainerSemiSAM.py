@@ -10,6 +10,7 @@ from nnunetv2_muduo.semisupervised.generalist_teaching import GeneralistTeaching
 from nnunetv2_muduo.semisupervised.mean_teacher_trainer import MeanTeacherTrainer
 from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
 from nnunetv2_muduo.semisupervised.trainer import Consistency
+from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers.weights import load_teacher
 from nnunetv2_muduo.training.ignored_settings import OF_TWO_TEACHERS
 
@@ -30,18 +31,27 @@ class nnUNetTrainerSemiSAM(MeanTeacherTrainer, TaughtTrainer):
     organ_log_keys = ("share_prompted",)
     ignored_settings = ("uncertainty_passes", *OF_TWO_TEACHERS)
 
+    @classmethod
+    def named_teachers(cls, settings: Settings) -> dict[str, str | None]:
+        return {"CT": settings.ct_teacher} if settings.generalist == "ct" else {"PET": settings.pet_teacher}
+
     def load_teachers(self) -> None:
-        key = f"{self.settings.generalist}_teacher"
-        name = getattr(self.settings, key)
+        ((modality, name),) = self.named_teachers(self.settings).items()
         if name is None:
+            chosen = self.settings.generalist
             raise UserError(
-                f"Setting 'generalist' is \"{self.settings.generalist}\", but '{key}' is null; name a teacher there "
+                f"Setting 'generalist' is \"{chosen}\", but '{chosen}_teacher' is null; name a teacher there "
                 "with muduo plan, or choose the other one as the generalist."
             )
-        self.generalist = load_teacher(name, shown=self.settings.generalist.upper(), log=self.print_to_log_file)
+        self.generalist = load_teacher(name, shown=modality, log=self.print_to_log_file)
 
     def prepare_consistency(self) -> None:
-        self.teaching = GeneralistTeaching(
+        self.teaching = self.make_teaching()
+        self.start_monitor()
+
+    def make_teaching(self) -> GeneralistTeaching:
+        """The generalist that was loaded, at work on this trainer's patches."""
+        return GeneralistTeaching(
             self.generalist,
             settings=self.settings,
             patch_size=self.configuration_manager.patch_size,
@@ -51,7 +61,6 @@ class nnUNetTrainerSemiSAM(MeanTeacherTrainer, TaughtTrainer):
             seed=self.seed_of_teaching(),
             axes=self.plans_manager.transpose_forward,
         )
-        self.start_monitor()
 
     def consistency(self, logits: Tensor, unlabelled: dict) -> Consistency:
         probabilities = logits.softmax(1)

@@ -5,16 +5,18 @@ from argparse import ArgumentParser, Namespace
 
 from nnunetv2_muduo.commands.command import Command, add_dataset_arguments
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.trainer_names import MUDUO, PRETRAINING, SEMI_SUPERVISED
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_dataset_arguments(parser, required=False)
     parser.add_argument(
         "-tr",
-        choices=("nnUNetTrainerMuDuo", "nnUNetTrainerPETCTMAE"),
-        default="nnUNetTrainerMuDuo",
+        choices=(*SEMI_SUPERVISED, PRETRAINING),
+        default=MUDUO,
         metavar="TRAINER",
-        help="what the dataset is for: nnUNetTrainerMuDuo (default) or nnUNetTrainerPETCTMAE, which needs no labels",
+        help=f"what the dataset is for: {MUDUO} (default), {', '.join(SEMI_SUPERVISED[1:])}, or "
+        f"{PRETRAINING}, which needs no labels",
     )
     parser.add_argument(
         "--cases",
@@ -28,8 +30,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     from nnunetv2_muduo.doctor import as_json, as_text, examine, exit_code
 
-    if arguments.cases and (arguments.d is None or arguments.tr != "nnUNetTrainerMuDuo"):
-        raise UserError("--cases looks at the labelled cases of a dataset; name it with -d, without -tr.")
+    if arguments.cases and (arguments.d is None or arguments.tr == PRETRAINING):
+        raise UserError(f"--cases looks at labelled cases: name a dataset with -d, and do without -tr {PRETRAINING}.")
     if arguments.d is not None and sys.stderr.isatty():
         print("Examining the dataset and simulating a training step: some seconds ...", file=sys.stderr)
     checks = examine(
@@ -52,7 +54,7 @@ COMMAND = Command(
         "Exit code: 1 when a check failed, 0 when there are at most warnings."
     ),
     example=(
-        "  muduo doctor -d 221\n  muduo doctor -d 221 --cases\n"
+        "  muduo doctor -d 221\n  muduo doctor -d 221 --cases\n  muduo doctor -d 221 -tr nnUNetTrainerCPS\n"
         "  muduo doctor -d 500 -p nnUNetPlansPETCTMAE -tr nnUNetTrainerPETCTMAE"
     ),
     add_arguments=_add_arguments,

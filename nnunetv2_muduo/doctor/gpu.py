@@ -1,12 +1,16 @@
 """Is there a GPU, and does its memory suffice?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nnunetv2_muduo.doctor.check import Check, ok, warn
+from nnunetv2_muduo.settings import Settings
 
 if TYPE_CHECKING:
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
 
 # nnU-Net's own rule of thumb: a network with 560 million feature-map voxels at batch size 2 takes 8 GB.
 REFERENCE_FEATURE_MAP = 560_000_000
@@ -70,26 +74,28 @@ def _described(need: GpuNeed | None) -> str:
 
 
 def estimate_need(
-    plans: dict, *, configuration: str, dataset_json: dict, unlabelled_batch_size: int | None, released_teachers: int
+    plans: dict, *, configuration: str, dataset_json: dict, trainer_class: "type[SemiSupervisedTrainer]"
 ) -> GpuNeed:
-    """What a training of these plans with nnUNetTrainerMuDuo takes: simulated, or by a rule of thumb where that fails.
+    """What a training takes: simulated, or by a rule of thumb where that fails.
 
     Args:
-        plans: nnU-Net's plans.
+        plans: nnU-Net's plans, with their settings.
         configuration: name of one of their configurations.
         dataset_json: nnU-Net's dataset.json.
-        unlabelled_batch_size: unlabelled patches a step; None: the plan's batch size, at least 2.
-        released_teachers: how many ViT-B teachers are in use (a stand-in hardly counts).
+        trainer_class: of the training.
     """
     try:
-        return simulated_need(plans, configuration=configuration, dataset_json=dataset_json)
+        return simulated_need(
+            plans, configuration=configuration, dataset_json=dataset_json, trainer_class=trainer_class
+        )
     except Exception as error:  # anything may need a tensor's value; a doctor goes on
+        settings = Settings.from_plans(plans)
         return rule_of_thumb(
             plans,
             configuration=configuration,
             dataset_json=dataset_json,
-            unlabelled_batch_size=unlabelled_batch_size,
-            released_teachers=released_teachers,
+            unlabelled_batch_size=settings.unlabelled_batch_size,
+            teachers=[name for name in trainer_class.named_teachers(settings).values() if name is not None],
             why=f"{type(error).__name__} in the simulation",
         )
 
@@ -108,13 +114,11 @@ def need_of_pretraining(plans: dict, *, configuration: str, dataset_json: dict) 
 
 
 def simulated_need(
-    plans: dict, *, configuration: str, dataset_json: dict, trainer_class: "type[nnUNetTrainer] | None" = None
+    plans: dict, *, configuration: str, dataset_json: dict, trainer_class: "type[nnUNetTrainer]"
 ) -> GpuNeed:
-    """Do a step of a trainer (None: nnUNetTrainerMuDuo) on tensors without values and count what a GPU would hold."""
+    """Do a step of a trainer on tensors without values and count what a GPU would hold."""
     from nnunetv2_muduo.memory.training_step import simulate_step
-    from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 
-    trainer_class = trainer_class or nnUNetTrainerMuDuo
     step = simulate_step(trainer_class, plans, configuration=configuration, dataset_json=dataset_json, on_cuda=True)
     student = (step.peak - step.batch - step.teachers) / GIB + CUDA_CONTEXT_IN_GIB
     return GpuNeed(student, step.teachers / GIB, "a simulated step without torch.compile, not compared with a GPU yet")
@@ -126,10 +130,19 @@ def rule_of_thumb(
     configuration: str,
     dataset_json: dict,
     unlabelled_batch_size: int | None,
-    released_teachers: int,
+    teachers: Sequence[str],
     why: str,
 ) -> GpuNeed:
-    """The need by nnU-Net's own rule of thumb; arguments as for `estimate_need`, and why nothing better is known."""
+    """The need by nnU-Net's own rule of thumb.
+
+    Args:
+        plans: nnU-Net's plans.
+        configuration: name of one of their configurations.
+        dataset_json: nnU-Net's dataset.json.
+        unlabelled_batch_size: unlabelled patches a step; None: the plan's batch size, at least 2.
+        teachers: in use, by name; all but stand-ins are taken to be as large as the released ones.
+        why: nothing better is known.
+    """
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -147,5 +160,7 @@ def rule_of_thumb(
     feature_map = network.compute_conv_feature_map_size(settings.patch_size)
     patches = settings.batch_size + (unlabelled_batch_size or max(2, settings.batch_size))
     student = patches * REFERENCE_GIB_PER_PATCH * feature_map / REFERENCE_FEATURE_MAP
-    weights = released_teachers * PARAMETERS_OF_A_RELEASED_TEACHER * 4 / GIB
-    return GpuNeed(student, weights + ACTIVATIONS_OF_TEACHERS_IN_GIB, f"nnU-Net's rule of thumb; {why}")
+    released = sum(not name.startswith("standin") for name in teachers)  # a stand-in hardly counts
+    weights = released * PARAMETERS_OF_A_RELEASED_TEACHER * 4 / GIB
+    activations = ACTIVATIONS_OF_TEACHERS_IN_GIB if teachers else 0.0
+    return GpuNeed(student, weights + activations, f"nnU-Net's rule of thumb; {why}")

@@ -4,11 +4,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunetv2_muduo.datasets.scan_header import header_grid
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.settings import Settings
+
+if TYPE_CHECKING:
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 NAME = "host memory"
 GIB = 1024**3
@@ -44,7 +48,7 @@ class HostNeed:
 
 @dataclass(frozen=True)
 class TrainingNeed:
-    """What a training with nnUNetTrainerMuDuo on a GPU takes of the host, in GiB.
+    """What a training on a GPU takes of the host, in GiB.
 
     Attributes:
         total: of all processes together, by number of workers: 0, 1, ..., and as many as would be started.
@@ -63,14 +67,24 @@ class TrainingNeed:
 
 
 def check_host(
-    raw_folder: Path, *, plans: dict, configuration: str, dataset_json: Mapping, available: int | None
+    raw_folder: Path,
+    *,
+    plans: dict,
+    configuration: str,
+    dataset_json: Mapping,
+    trainer_class: "type[nnUNetTrainer]",
+    available: int | None,
 ) -> list[Check]:
-    """The largest scan of `IMAGE_FOLDERS` against `available` bytes; empty where either is not known."""
+    """The largest scan of `IMAGE_FOLDERS`, and a training, against `available` bytes; empty where one is not known."""
     need = estimate_host_need(raw_folder, plans=plans, configuration=configuration, dataset_json=dataset_json)
     if need is None or available is None:
         return []
     training = estimate_training_need(
-        plans, configuration=configuration, dataset_json=dataset_json, scan=need.new_shape
+        plans,
+        configuration=configuration,
+        dataset_json=dataset_json,
+        trainer_class=trainer_class,
+        scan=need.new_shape,
     )
     processes, exports = map(_processes, DEFAULTS)
     return [judge_host(need, available / GIB, processes=processes, exports=exports, training=training)]
@@ -173,14 +187,20 @@ def estimate_host_need(raw_folder: Path, *, plans: dict, configuration: str, dat
 
 
 def estimate_training_need(
-    plans: dict, *, configuration: str, dataset_json: Mapping, scan: Sequence[int]
+    plans: dict,
+    *,
+    configuration: str,
+    dataset_json: Mapping,
+    trainer_class: "type[nnUNetTrainer]",
+    scan: Sequence[int],
 ) -> TrainingNeed | None:
-    """What a training with nnUNetTrainerMuDuo takes with as many workers as nnU-Net would start, and with fewer.
+    """What a training takes with as many workers as nnU-Net would start, and with fewer.
 
     Args:
         plans: nnU-Net's plans, with their settings.
         configuration: name of one of their configurations.
         dataset_json: nnU-Net's dataset.json.
+        trainer_class: of the training.
         scan: (Z, Y, X) of the largest scan, preprocessed.
 
     Returns:
@@ -190,11 +210,10 @@ def estimate_training_need(
 
     from nnunetv2_muduo.memory.planned_patches import planned_patches
     from nnunetv2_muduo.memory.training_host import training_bytes
-    from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 
     try:
         patches = planned_patches(
-            nnUNetTrainerMuDuo, plans, configuration=configuration, dataset_json=dict(dataset_json), scan=scan
+            trainer_class, plans, configuration=configuration, dataset_json=dict(dataset_json), scan=scan
         )
         workers = get_allowed_n_proc_DA()
     except Exception:  # what is wrong with plans or variables is told elsewhere; a doctor goes on

@@ -11,7 +11,6 @@ from nnunetv2_muduo.nnunet_files import read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration
 from nnunetv2_muduo.settings import Settings
 
-TRAINER = "nnUNetTrainerPETCTMAE"
 WITHOUT_LABELS = {"labels": {"background": 0}, "numTraining": 0}  # what a description of scans alone may lack
 
 

@@ -1,14 +1,14 @@
 """Are the teachers' weights there?"""
 
+from collections.abc import Mapping
+
 from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.settings import Settings
 
 
-def check_teachers(settings: Settings) -> list[Check]:
-    """One check for each teacher the settings name; a teacher switched off (null) needs no weights."""
-    named = [("CT teacher", settings.ct_teacher), ("PET teacher", settings.pet_teacher)]
-    return [check_teacher(what, name) for what, name in named]
+def check_teachers(named: Mapping[str, str | None]) -> list[Check]:
+    """One check for each teacher, by the modality it sees; one that is switched off (None) needs no weights."""
+    return [check_teacher(f"{modality} teacher", name) for modality, name in named.items()]
 
 
 def check_teacher(what: str, name: str | None) -> Check:

@@ -4,21 +4,30 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from nnunetv2_muduo.doctor.check import Check, Mark, fail, ok
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.trainer_folder import trainer_folder
 
-TRAINER = "nnUNetTrainerMuDuo"
+if TYPE_CHECKING:
+    from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
+
 REMEDY = 'export nnUNet_extTrainer="$(muduo trainers)"'
 
 
-def check_trainer() -> list[Check]:
-    """The environment variable nnUNet_extTrainer, then nnU-Net's own look-up."""
+def semi_supervised(name: str) -> "type[SemiSupervisedTrainer]":
+    """A class, by its name in `trainer_names.SEMI_SUPERVISED`."""
+    return cast("type[SemiSupervisedTrainer]", getattr(import_module(f"nnunetv2_muduo.trainers.{name}"), name))
+
+
+def check_trainer(name: str) -> list[Check]:
+    """The environment variable nnUNet_extTrainer, then nnU-Net's own look-up of a trainer."""
     variable = check_variable(os.environ.get("nnUNet_extTrainer"))
-    return [variable] if variable.mark is Mark.FAIL else [variable, check_look_up(TRAINER)]
+    return [variable] if variable.mark is Mark.FAIL else [variable, check_look_up(name)]
 
 
 def check_variable(value: str | None) -> Check:

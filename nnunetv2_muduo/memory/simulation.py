@@ -1,6 +1,7 @@
 """Running a training step on tensors without values: shapes, types and lifetimes are real, nothing is computed."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,7 +89,8 @@ def _full(tensor: Tensor) -> Tensor:
 @contextlib.contextmanager
 def tensors_without_values() -> Iterator[None]:
     """Tensors made in here have no values and take no memory."""
-    with FakeTensorMode(allow_non_fake_inputs=True), WithoutValues():
+    with FakeTensorMode(allow_non_fake_inputs=True), WithoutValues(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # by torch's own deepcopy
         yield
 
 

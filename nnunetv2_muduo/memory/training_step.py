@@ -3,18 +3,15 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from torch import Tensor, nn
+from torch import nn
 
-from nnunetv2_muduo.checkpoint_files import read_checkpoint
-from nnunetv2_muduo.distillation.spatial_view import SpatialView, spatial_view
-from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.mae_training.trainer import MAETrainer
 from nnunetv2_muduo.memory.live_bytes import LiveBytes
 from nnunetv2_muduo.memory.scratch import reordered_copies
+from nnunetv2_muduo.memory.simulated_teaching import add_teaching
 from nnunetv2_muduo.memory.simulation import (
     Answers,
     AutocastEinsum,
@@ -22,14 +19,9 @@ from nnunetv2_muduo.memory.simulation import (
     tensors_without_values,
 )
 from nnunetv2_muduo.memory.throwaway_trainer import keep_in_place, throwaway_trainer
-from nnunetv2_muduo.semisupervised.student_views import StudentViews
+from nnunetv2_muduo.semisupervised.taught_trainer import TaughtTrainer
 from nnunetv2_muduo.semisupervised.trainer import SemiSupervisedTrainer
-from nnunetv2_muduo.teachers import Sam3D
-from nnunetv2_muduo.teachers.catalogue import KNOWN_TEACHERS
-from nnunetv2_muduo.teachers.registry import find_architecture
-from nnunetv2_muduo.teachers.weights import find_weights
-from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
-from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoPrompt import nnUNetTrainerMuDuoPrompt
+from nnunetv2_muduo.trainers.nnUNetTrainerCPS import nnUNetTrainerCPS
 
 ALLOCATION_BLOCK = 512  # bytes: torch's CUDA allocator rounds every tensor up to it (kMinBlockSize)
 
@@ -40,7 +32,8 @@ class StepBytes:
 
     Attributes:
         teachers: weights of the teachers and the prompt generator, always there.
-        student: weights, momentum and gradients of the student, there between two steps.
+        student: weights, momentum and gradients of the student, or of both, and an average's weights, there between two
+            steps.
         peak: the most at any time of a step, all of the above and what convolutions need beside their tensors included.
         batch: of the peak, the patches as the loaders hand them over; on CUDA they stay in the host's memory.
     """
@@ -66,7 +59,7 @@ def simulate_step(
     found in every patch, so that teachers have most to do.
 
     Args:
-        trainer_class: a supervised trainer, nnUNetTrainerMuDuo, or one that pretrains.
+        trainer_class: a supervised or semi-supervised trainer, or one that pretrains.
         plans: nnU-Net's plans, with their settings.
         configuration: name of one of their configurations.
         dataset_json: nnU-Net's dataset.json.
@@ -83,13 +76,16 @@ def simulate_step(
         with counted():
             initialise(trainer)
         student = live.now
-        if isinstance(trainer, nnUNetTrainerMuDuo):
-            add_teaching(trainer, counted, on_cuda=on_cuda)
+        if isinstance(trainer, TaughtTrainer):
+            add_teaching(trainer, counted, organs=counted.organs, on_cuda=on_cuda)
         teachers = live.now - student
         if on_cuda:
             always.enter_context(precision_of_cuda())
         with counted():
             fill_optimiser(trainer)
+            if isinstance(trainer, nnUNetTrainerCPS):
+                with trainer.second.in_place_of_the_first(trainer):
+                    fill_optimiser(trainer)
             live.restart_peak()
             before = live.now
             batch = empty_batch(trainer)
@@ -139,74 +135,6 @@ def fill_optimiser(trainer: nnUNetTrainer) -> None:
         for parameter in group["params"]:
             parameter.grad = torch.zeros_like(parameter)
     trainer.optimizer.step()
-
-
-def add_teaching(trainer: nnUNetTrainerMuDuo, counted: _Counted, *, on_cuda: bool) -> None:
-    """Teachers of the configured size and a prompt generator, none of them trained."""
-    names = trainer.settings.ct_teacher, trainer.settings.pet_teacher
-    with counted():
-        teachers = [None if name is None else keep_in_place(teacher_without_weights(name)) for name in names]
-        trainer.ct_teacher, trainer.pet_teacher = teachers  # type: ignore[assignment]
-        generator = None
-        if trainer.needs_prompt_generator:
-            generator = nnUNetTrainerMuDuoPrompt.build_network_architecture(
-                trainer.plans_manager,
-                trainer.configuration_manager,
-                trainer.num_input_channels,
-                trainer.label_manager.num_segmentation_heads,
-                False,
-            )
-            generator = FindsEveryOrgan(generator, counted.organs, half_precision=on_cuda).requires_grad_(False)
-    # small matrices of the views are looked at when they are made, and need values
-    trainer.teaching = trainer.teaching_with(generator)
-    keep_in_place(trainer.teaching.dual)
-    if on_cuda:
-        trainer.teaching.dual.in_bfloat16 = True
-    trainer.cache_folder, trainer.organ_weights = None, None
-    trainer.views = EveryPatchTurned(trainer) if trainer.settings.spatial_augmentation else None
-
-
-class EveryPatchTurned(StudentViews):
-    """Turns all patches, where nnU-Net leaves most as they are: the dearest case."""
-
-    def draw(self, patches: int) -> SpatialView:
-        return spatial_view([[0.1, 0.1, 0.1]] * patches, [[1.0, 1.0, 1.0]] * patches, extent_in_mm=self.extent_in_mm)
-
-
-class FindsEveryOrgan(nn.Module):
-    """Runs a prompt generator, and answers that all organs are there: the dearest case for the teachers.
-
-    Args:
-        network: image -> logits [B, 1 + K, Z, Y, X].
-        organs: K.
-        half_precision: as autocast runs it on CUDA.
-    """
-
-    def __init__(self, network: nn.Module, organs: int, *, half_precision: bool) -> None:
-        super().__init__()
-        self.network, self.organs, self.half_precision = network, organs, half_precision
-
-    def forward(self, image: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half_precision):
-            logits = self.network(image)
-        slices = logits.shape[2]
-        for label in range(1, self.organs + 1):  # in place: no tensor that a generator would not hold
-            logits[:, label, slices * label // (self.organs + 1)] = 1e4
-        return logits
-
-
-def teacher_without_weights(name: str) -> nn.Module:
-    """A teacher of the right size; a published one need not be there, an own file that is missing counts as one."""
-    known = KNOWN_TEACHERS.get(name)
-    if known is not None and not known.shipped:
-        return Sam3D().eval()
-    try:
-        file: Path | None = find_weights(name)
-    except UserError:
-        file = None
-    checkpoint = {} if file is None else read_checkpoint(file)
-    architecture = find_architecture(str(checkpoint.get("architecture", "Sam3D")))
-    return architecture(architecture.config_class.from_dict(checkpoint.get("config", {}))).eval()  # type: ignore[attr-defined]
 
 
 def empty_batch(trainer: nnUNetTrainer) -> dict:

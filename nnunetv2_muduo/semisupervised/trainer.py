@@ -89,6 +89,11 @@ class SemiSupervisedTrainer(EmaTrainer):
 
     # What a subclass fills in
 
+    @classmethod
+    def named_teachers(cls, settings: Settings) -> dict[str, str | None]:
+        """Modality that a promptable teacher sees -> its name in the settings, None where it is switched off."""
+        return {}
+
     def load_teachers(self) -> None:
         """Find and load what must not be missing; called first, before anything that takes long."""
 

@@ -1,7 +1,5 @@
 """Channels, labels, plans and labelled cases of a dataset."""
 
-from pathlib import Path
-
 import pytest
 from doctor_dataset import DATASET_JSON, PLANS, Tiny
 from doctor_marks import mark_of
@@ -10,11 +8,6 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2_muduo.doctor import dataset as dataset_checks
 from nnunetv2_muduo.doctor.check import Mark
 from nnunetv2_muduo.settings import Settings
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Tiny:
-    return Tiny(tmp_path)
 
 
 def test_channels_must_be_a_ct_and_a_pet():

@@ -1,7 +1,5 @@
 """The host's memory against the largest scan."""
 
-from pathlib import Path
-
 import pytest
 from doctor_dataset import DATASET_JSON, PLANS, Tiny
 from doctor_marks import mark_of
@@ -15,11 +13,7 @@ from nnunetv2_muduo.doctor.host import (
     estimate_training_need,
     judge_host,
 )
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Tiny:
-    return Tiny(tmp_path)
+from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 
 
 def planned_for_host(transpose: tuple[int, ...] = (0, 1, 2)) -> dict:
@@ -70,7 +64,13 @@ def test_training_is_held_against_the_memory(available: float, remedy: str):
 
 def training_need(**changes) -> TrainingNeed:
     plans = {**PLANS, "muduo": changes}
-    need = estimate_training_need(plans, configuration="3d_fullres", dataset_json=DATASET_JSON, scan=(80, 60, 40))
+    need = estimate_training_need(
+        plans,
+        configuration="3d_fullres",
+        dataset_json=DATASET_JSON,
+        trainer_class=nnUNetTrainerMuDuo,
+        scan=(80, 60, 40),
+    )
     assert need is not None
     return need
 
@@ -93,13 +93,14 @@ def test_training_that_gives_memory_back_takes_less(monkeypatch: pytest.MonkeyPa
 
 
 def test_training_that_cannot_be_made_is_not_predicted():
-    plans = {**PLANS, "configurations": {}}
-    assert estimate_training_need(plans, configuration="2d", dataset_json=DATASET_JSON, scan=(80, 60, 40)) is None
+    described = {"plans": {**PLANS, "configurations": {}}, "configuration": "2d", "dataset_json": DATASET_JSON}
+    assert estimate_training_need(**described, trainer_class=nnUNetTrainerMuDuo, scan=(80, 60, 40)) is None
 
 
 def test_line_tells_what_a_training_takes(tiny: Tiny, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("nnUNet_n_proc_DA", "1")
     context = {"plans": planned_for_host(), "configuration": "3d_fullres", "dataset_json": DATASET_JSON}
+    context["trainer_class"] = nnUNetTrainerMuDuo
     (check,) = check_host(tiny.raw, available=64 * 1024**3, **context)
     assert "with nnUNet_n_proc_DA=1" in check.found
     (check,) = check_host(tiny.raw, available=1024**3, **context)

@@ -1,8 +1,5 @@
 """The doctor tells of patients that lie differently in nnU-Net's eyes, where that matters."""
 
-from pathlib import Path
-
-import pytest
 from doctor_dataset import DATASET_JSON, Tiny
 from doctor_marks import mark_of
 
@@ -10,11 +7,6 @@ from nnunetv2_muduo.doctor.check import Check, Mark
 from nnunetv2_muduo.doctor.orientations import check_orientations
 
 SIDES = DATASET_JSON | {"labels": {"background": 0, "left kidney": 1, "right kidney": 2}}
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Tiny:
-    return Tiny(tmp_path)
 
 
 def checked(tiny: Tiny, dataset_json: dict = DATASET_JSON, *, mirroring: bool = True, reader: str = "") -> Check:

@@ -8,19 +8,30 @@ import torch
 from planned_dataset import DATASET_JSON, unet_plans
 from tiny_teachers import small_sam, small_unet
 
-from nnunetv2_muduo.memory import training_step
+from nnunetv2_muduo.memory import simulated_teaching
 from nnunetv2_muduo.memory.training_step import StepBytes, simulate_step
+from nnunetv2_muduo.trainers.nnUNetTrainerCPS import nnUNetTrainerCPS
+from nnunetv2_muduo.trainers.nnUNetTrainerMeanTeacher import nnUNetTrainerMeanTeacher
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuoSupervised import nnUNetTrainerMuDuoSupervised
 from nnunetv2_muduo.trainers.nnUNetTrainerPETCTMAE import nnUNetTrainerPETCTMAE
+from nnunetv2_muduo.trainers.nnUNetTrainerSemiSAM import nnUNetTrainerSemiSAM
+from nnunetv2_muduo.trainers.nnUNetTrainerUAMT import nnUNetTrainerUAMT
 
 PATCH = (16, 16, 16)
+SEMI_SUPERVISED = (
+    nnUNetTrainerMuDuo,
+    nnUNetTrainerMeanTeacher,
+    nnUNetTrainerUAMT,
+    nnUNetTrainerCPS,
+    nnUNetTrainerSemiSAM,
+)
 
 
 @pytest.fixture(autouse=True)
 def small_teachers(monkeypatch: pytest.MonkeyPatch) -> None:
     made = {"sam_med3d_turbo": small_sam, "seganypet_v1": small_unet}
-    monkeypatch.setattr(training_step, "teacher_without_weights", lambda name: made[name]().eval())
+    monkeypatch.setattr(simulated_teaching, "teacher_without_weights", lambda name: made[name]().eval())
 
 
 def step(trainer: type, *, values: bool = False, on_cuda: bool = False, features: int = 4, **muduo) -> StepBytes:
@@ -31,7 +42,7 @@ def step(trainer: type, *, values: bool = False, on_cuda: bool = False, features
 
 
 @pytest.mark.parametrize("on_cuda", [False, True])
-@pytest.mark.parametrize("trainer", [nnUNetTrainerMuDuoSupervised, nnUNetTrainerMuDuo, nnUNetTrainerPETCTMAE])
+@pytest.mark.parametrize("trainer", [nnUNetTrainerMuDuoSupervised, *SEMI_SUPERVISED, nnUNetTrainerPETCTMAE])
 def test_simulated_step_holds_what_the_real_one_holds(trainer: type, on_cuda: bool):
     simulated, real = step(trainer, on_cuda=on_cuda), step(trainer, on_cuda=on_cuda, values=True)
     assert (simulated.teachers, simulated.batch) == (real.teachers, real.batch)
@@ -54,6 +65,20 @@ def test_half_precision_takes_less_and_a_second_stream_more():
 def test_student_is_its_weights_gradients_and_momentum():
     network = unet_parameters()
     assert step(nnUNetTrainerMuDuoSupervised).student == pytest.approx(3 * 4 * network, rel=0.01)
+
+
+def test_an_average_takes_its_weights_and_a_second_student_all_that_the_first_takes():
+    alone, network = step(nnUNetTrainerMuDuoSupervised).student, 4 * unet_parameters()
+    assert step(nnUNetTrainerMuDuoSupervised, predict_with="ema").student - alone == pytest.approx(network, rel=0.01)
+    assert step(nnUNetTrainerUAMT).student == step(nnUNetTrainerMeanTeacher).student
+    assert step(nnUNetTrainerMeanTeacher).student - alone == pytest.approx(network, rel=0.01)
+    assert step(nnUNetTrainerCPS).student == pytest.approx(2 * alone, rel=0.01)
+
+
+def test_a_generalist_is_the_one_teacher_that_is_chosen():
+    for chosen, made in (("ct", small_sam), ("pet", small_unet)):
+        of_one = sum(parameter.numel() for parameter in made().parameters())
+        assert step(nnUNetTrainerSemiSAM, generalist=chosen).teachers == pytest.approx(4 * of_one, rel=0.05)
 
 
 def test_teachers_that_are_switched_off_take_nothing():
