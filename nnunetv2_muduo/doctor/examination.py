@@ -81,10 +81,11 @@ def examine(
     ]
     if any(check.mark is Mark.FAIL for check in checks if check.name in ("torch", "torchvision", "nnU-Net")):
         return checks  # nothing else could be imported
-    is_pretraining = trainer_name == PRETRAINING
     if dataset_name_or_id is None:
-        named = {} if is_pretraining else trainer.semi_supervised(trainer_name).named_teachers(Settings())
+        usual = Settings()
+        named = {"CT": usual.ct_teacher, "PET": usual.pet_teacher}
         return [*checks, *teachers.check_teachers(named), gpu.check_gpu(None)]
+    is_pretraining = trainer_name == PRETRAINING
     try:
         name = find_dataset(dataset_name_or_id)
         raw, preprocessed = nnunet_folder("nnUNet_raw") / name, nnunet_folder("nnUNet_preprocessed") / name

@@ -11,7 +11,7 @@ from doctor_marks import mark_of
 from nnunetv2_muduo.doctor.check import Mark
 from nnunetv2_muduo.doctor.versions import SUPPORTED_NNUNET, check_nnunet, check_python, check_torch, check_torchvision
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_old_python_fails():
