@@ -127,6 +127,46 @@ def test_a_localiser_in_a_dicom_series_is_refused(tmp_path):
         read_image(tmp_path)
 
 
+def test_a_series_is_not_taken_for_another_one_whose_uid_begins_alike(tmp_path):
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    write_dicom(tmp_path, uid="1.2.34", value=9)
+    assert read_image(tmp_path, series="1.2.3").GetSize() == (8, 6, 4)
+
+
+@pytest.mark.parametrize("ids", ["as in the other file", "of its own"])
+def test_slices_in_a_sub_folder_are_missed_unless_they_are_copies(tmp_path, ids):
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    (tmp_path / "more").mkdir()
+    further = tmp_path / "more" / "1.2.3_3.dcm"
+    if ids == "of its own":
+        (tmp_path / further.name).rename(further)
+        with pytest.raises(UserError, match=r"more/1\.2\.3_3\.dcm belongs to the DICOM series .* lies in a sub-folder"):
+            read_image(tmp_path)
+    else:
+        shutil.copy(tmp_path / further.name, further)
+        write_dicom(tmp_path / "other", uid="1.2.3.4", value=9)
+        assert read_image(tmp_path).GetSize() == (8, 6, 4)
+
+
+def test_a_list_of_dicom_files_is_neither_a_slice_nor_an_image(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    fileset = pytest.importorskip("pydicom.fileset")
+    write_dicom(tmp_path / "series", uid="1.2.3", value=7)
+    files = fileset.FileSet()
+    for file in sorted((tmp_path / "series").iterdir()):
+        header = pydicom.dcmread(file)
+        header.PatientID = header.StudyInstanceUID = header.StudyID = "1"
+        header.StudyDate, header.StudyTime, header.SeriesNumber = "20260102", "1030", 1
+        files.add(header)
+    files.write(tmp_path / "disc")
+    shutil.copy(tmp_path / "disc" / "DICOMDIR", tmp_path / "series")
+    assert read_image(tmp_path / "series").GetSize() == (8, 6, 4)
+    with pytest.raises(UserError, match="DICOMDIR lists DICOM files and is no image; give the folder of one series"):
+        read_image(tmp_path / "disc" / "DICOMDIR")
+    with pytest.raises(UserError, match="no DICOM series, and its sub-folders are not searched"):
+        read_image(tmp_path / "disc")
+
+
 @pytest.mark.parametrize("name", ["1.2.3_0.dcm", "1.2.3_3.dcm"])
 def test_a_dicom_series_with_a_truncated_slice_is_refused_also_at_its_ends(tmp_path, name):
     write_dicom(tmp_path, uid="1.2.3", value=7)
