@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_header import place_problem, text_header_problem
-from nnunetv2_muduo.datasets.slice_pixels import BITS, check_pixels
+from nnunetv2_muduo.datasets.slice_pixels import BITS, check_pixels, check_unread
 from nnunetv2_muduo.datasets.slice_places import check_slices
 from nnunetv2_muduo.datasets.slice_tags import (
     MODALITY,
@@ -23,7 +23,7 @@ from nnunetv2_muduo.datasets.slice_tags import (
     check_none_is_left_out,
     check_tags,
     dicom_tag,
-    need_fractions,
+    need_floats,
 )
 from nnunetv2_muduo.datasets.tiff_spacing import TIFF, tiff_spacing
 from nnunetv2_muduo.errors import UserError
@@ -222,14 +222,18 @@ def _read_series(files: list[str]) -> sitk.Image:
     if modality != "CT":
         reader.SetOutputPixelType(sitk.sitkFloat32)
     reader.MetaDataDictionaryArrayUpdateOn()  # no file is opened a second time for its tags
-    image = reader.Execute()
+    try:
+        image = reader.Execute()
+    except RuntimeError:
+        check_unread(files)
+        raise
     _refuse_frames(_tag_of_slices(reader, _FRAMES, len(files)), folder)
     check_pixels(files, size=image.GetSize()[:2], bits=_tag_of_slices(reader, BITS, len(files)))
     if len(files) > 1:  # one slice is no volume, which is told elsewhere
         tags = {tag: _tag_of_slices(reader, tag, len(files)) for tag in TAGS}
         check_tags(tags, modality=modality, spacing=image.GetSpacing(), folder=folder)
         check_slices(tags[POSITION], tags[ORIENTATION], folder)
-        if need_fractions(tags) and modality == "CT":
+        if need_floats(tags) and modality == "CT":
             reader.SetOutputPixelType(sitk.sitkFloat32)
             image = reader.Execute()
     return image

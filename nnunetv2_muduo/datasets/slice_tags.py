@@ -11,7 +11,8 @@ from nnunetv2_muduo.errors import UserError
 
 POSITION, ORIENTATION, PIXEL_SPACING = "0020|0032", "0020|0037", "0028|0030"
 SLOPE, INTERCEPT, PHOTOMETRIC, MODALITY = "0028|1053", "0028|1052", "0028|0004", "0008|0060"
-TAGS = (POSITION, ORIENTATION, PIXEL_SPACING, SLOPE, INTERCEPT, PHOTOMETRIC)
+SIGNED, STORED = "0028|0103", "0028|0101"
+TAGS = (POSITION, ORIENTATION, PIXEL_SPACING, SLOPE, INTERCEPT, PHOTOMETRIC, SIGNED, STORED)
 _SERIES, _INSTANCE = "0020|000e", "0008|0018"
 
 _NAMES = {
@@ -74,9 +75,10 @@ def numbers_in(text: str, length: int) -> tuple[float, ...] | None:
     return numbers if len(numbers) == length and all(map(math.isfinite, numbers)) else None
 
 
-def need_fractions(tags: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a slice has a factor or offset that is no whole number; of tags that were checked."""
-    return any(float(text or 0) % 1 for tag in (SLOPE, INTERCEPT) for text in tags[tag])
+def need_floats(tags: Mapping[str, Sequence[str]]) -> bool:
+    """Whether whole numbers of the first slice's type, which ITK takes, need not hold all values; of checked tags."""
+    differ = any(len(set(tags[tag])) > 1 for tag in (SLOPE, INTERCEPT, SIGNED, STORED))
+    return differ or any(float(tags[tag][0] or 0) % 1 for tag in (SLOPE, INTERCEPT))
 
 
 def dicom_tag(file: str, tag: str) -> str:

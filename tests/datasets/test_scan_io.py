@@ -194,6 +194,17 @@ def test_ct_slices_with_factors_of_their_own_are_not_rounded_to_the_first_ones_t
     assert sitk.GetArrayFromImage(read_image(tmp_path))[:, 0, 0].tolist() == [7.0, 3.5, 1.75, 17.5]
 
 
+def test_ct_slices_below_what_the_first_ones_type_holds_are_read_as_they_are(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    for number, offset in enumerate((0, -1024, -1024, 0)):
+        file = tmp_path / f"1.2.3_{number}.dcm"
+        header = pydicom.dcmread(file)
+        header.PixelRepresentation, header.RescaleSlope, header.RescaleIntercept = 0, 1, offset
+        header.save_as(file)
+    assert sitk.GetArrayFromImage(read_image(tmp_path))[:, 0, 0].tolist() == [7, -1017, -1017, 7]
+
+
 def test_what_is_no_scan_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="no file or folder"):
         read_image(tmp_path / "missing.nii.gz")
