@@ -14,8 +14,9 @@ from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_t
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_header import place_problem, text_header_problem
 from nnunetv2_muduo.datasets.slice_pixels import BITS, check_pixels, check_unread
-from nnunetv2_muduo.datasets.slice_places import check_slices
+from nnunetv2_muduo.datasets.slice_places import check_acquisitions, check_slices
 from nnunetv2_muduo.datasets.slice_tags import (
+    ACQUISITION,
     MODALITY,
     ORIENTATION,
     POSITION,
@@ -232,7 +233,8 @@ def _read_series(files: list[str]) -> sitk.Image:
     if len(files) > 1:  # one slice is no volume, which is told elsewhere
         tags = {tag: _tag_of_slices(reader, tag, len(files)) for tag in TAGS}
         check_tags(tags, modality=modality, spacing=image.GetSpacing(), folder=folder)
-        check_slices(tags[POSITION], tags[ORIENTATION], folder)
+        check_acquisitions(tags[ACQUISITION], files)
+        check_slices(tags[POSITION], tags[ORIENTATION], files)
         if need_floats(tags) and modality == "CT":
             reader.SetOutputPixelType(sitk.sitkFloat32)
             image = reader.Execute()

@@ -106,7 +106,9 @@ def test_of_several_dicom_series_one_must_be_chosen(tmp_path):
 def test_a_dicom_series_that_lacks_a_slice_is_refused(tmp_path):
     write_dicom(tmp_path, uid="1.2.3", value=7)
     (tmp_path / "1.2.3_1.dcm").unlink()
-    with pytest.raises(UserError, match=r"3 DICOM slices .* are 4.5 mm apart, but 2 .* some are missing"):
+    with pytest.raises(
+        UserError, match=r"3 DICOM slices .* not evenly spaced but 3 to 6 mm apart, .* some are missing"
+    ):
         read_image(tmp_path)
 
 
@@ -123,7 +125,7 @@ def test_a_localiser_in_a_dicom_series_is_refused(tmp_path):
     header = pydicom.dcmread(tmp_path / "1.2.3_0.dcm")
     header.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
     header.save_as(tmp_path / "localiser.dcm")
-    with pytest.raises(UserError, match=r"1 of the 5 DICOM slices of .* are not parallel"):
+    with pytest.raises(UserError, match=r"1 of the 5 DICOM slices of .* localiser\.dcm, are not parallel"):
         read_image(tmp_path)
 
 
@@ -131,6 +133,17 @@ def test_a_series_is_not_taken_for_another_one_whose_uid_begins_alike(tmp_path):
     write_dicom(tmp_path, uid="1.2.3", value=7)
     write_dicom(tmp_path, uid="1.2.34", value=9)
     assert read_image(tmp_path, series="1.2.3").GetSize() == (8, 6, 4)
+
+
+def test_acquisitions_that_lie_between_each_other_are_refused(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    for number in range(4):
+        header = pydicom.dcmread(tmp_path / f"1.2.3_{number}.dcm")
+        header.AcquisitionNumber = 1 + number % 2
+        header.save_as(tmp_path / f"1.2.3_{number}.dcm")
+    with pytest.raises(UserError, match="of several acquisitions"):
+        read_image(tmp_path)
 
 
 @pytest.mark.parametrize("ids", ["as in the other file", "of its own"])
