@@ -1,15 +1,17 @@
 """The SUV factor of a PET series from its DICOM tags; refuses what cannot be known for sure.
 
-SimpleITK does not show sequences, so pydicom reads them. The rules are those of DICOM PS3.3 C.8.9 (PET modules).
+SimpleITK does not show sequences, so pydicom reads them. The rules are those of DICOM PS3.3 C.8.9 (PET modules) and of
+QIBA's vendor-neutral recipe (qibawiki.rsna.org, Standardized Uptake Value), without what that one guesses.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_muduo.datasets.suv import Injection, suv_factor
+from nnunetv2_muduo.datasets.suv import MOST_HALF_LIVES, Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 
 UNITS = "0054|1001"  # as SimpleITK names the tag
@@ -21,7 +23,10 @@ _OF_NUCLIDE = (
 )
 _DATE_AND_MINUTE = 12  # digits
 _SAME_TIME_IN_S, _DAY_IN_S = 60.0, 86400.0
+_PHILIPS = 0x7053, "Philips PET Private Group"  # and the first element of the group makes SUV of counts
 _TAGS = [
+    "70530010",  # of Philips: who wrote the group
+    "70531000",
     "Units",
     "SUVType",
     "CorrectedImage",
@@ -44,7 +49,8 @@ def suv_factor_of_series(files: Sequence[Path]) -> float:
 
     Raises:
         UserError: if pydicom is not installed, tags are missing or contradict each other, the units are neither Bq/ml
-            nor SUV by body weight, or the image is not corrected for decay and attenuation.
+            nor SUV by body weight nor counts with Philips' own factor, or the image is not corrected for decay and
+            attenuation.
     """
     try:
         import pydicom
@@ -70,12 +76,27 @@ def suv_factor_of_headers(headers: Sequence[Any]) -> float:
         if getattr(first, "SUVType", None) not in (None, "", "BW"):
             raise _no_activity(f"the PET is SUV by {first.SUVType}, not by body weight (BW)")
         return 1.0
-    if units != "BQML":
+    if units not in ("BQML", "CNTS"):
         raise _no_activity(f"the PET's units are {units}, neither BQML nor GML")
+    _agreed(headers, "CorrectedImage")
+    if missing := [correction for correction in ("ATTN", "DECY") if correction not in first.CorrectedImage]:
+        raise _no_activity(f"the PET is not corrected for {' and '.join(missing)} (tag CorrectedImage)")
+    return _factor_of_philips(headers) if units == "CNTS" else _factor_of_activity(headers)
+
+
+def _factor_of_philips(headers: Sequence[Any]) -> float:
+    try:
+        (factor,) = {float(header.private_block(*_PHILIPS)[0x00].value) for header in headers}
+    except (KeyError, TypeError, ValueError):  # there is none, or there are several
+        factor = 0.0
+    if not 0 < factor < math.inf:
+        raise _no_activity("the PET's units are CNTS, without the factor by which Philips' scanners make SUV of them")
+    return factor
+
+
+def _factor_of_activity(headers: Sequence[Any]) -> float:
     _check_agreement(headers)
-    missing = {"ATTN", "DECY"} - set(getattr(first, "CorrectedImage", None) or ())
-    if missing:
-        raise _no_activity(f"the PET is not corrected for {' and '.join(sorted(missing))} (tag CorrectedImage)")
+    first = headers[0]
     radionuclide = _nuclide(first)
     injection = Injection(
         dose_in_bq=float(_value(radionuclide, "RadionuclideTotalDose")),
@@ -90,7 +111,7 @@ def suv_factor_of_headers(headers: Sequence[Any]) -> float:
 
 def _check_agreement(headers: Sequence[Any]) -> None:
     """Raise UserError where the slices differ in anything that is then taken from the first one."""
-    for tag in ("CorrectedImage", "SeriesDate", "SeriesTime", "PatientWeight"):
+    for tag in ("SeriesDate", "SeriesTime", "PatientWeight"):
         _agreed(headers, tag)
     for tag in _OF_NUCLIDE:
         _agreed([_nuclide(header) for header in headers], tag, optional=True)
@@ -140,6 +161,8 @@ def _injected(header: Any, radionuclide: Any, *, before: datetime) -> datetime:
         if min(apart, _DAY_IN_S - apart) > _SAME_TIME_IN_S:  # as when one of them is not in local time
             raise _refusal("the PET's tags give two times of the injection")
         return dated
+    if MOST_HALF_LIVES * float(_value(radionuclide, "RadionuclideHalfLife")) > _DAY_IN_S:
+        raise _refusal("the time of the injection has no date, and the nuclide lasts until the next day")
     return injected - timedelta(days=1) if injected > before else injected  # midnight passed in between
 
 

@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti, is_truncated_nifti, is_whole_image
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.scan_header import place_problem, text_header_problem
-from nnunetv2_muduo.datasets.slice_pixels import BITS, check_pixels
-from nnunetv2_muduo.datasets.slice_places import check_slices
+from nnunetv2_muduo.datasets.slice_pixels import BITS, check_pixels, check_unread
+from nnunetv2_muduo.datasets.slice_places import check_acquisitions, check_slices
 from nnunetv2_muduo.datasets.slice_tags import (
+    ACQUISITION,
     MODALITY,
     ORIENTATION,
     POSITION,
     TAGS,
-    check_none_is_damaged,
+    check_none_is_left_out,
     check_tags,
-    need_fractions,
+    dicom_tag,
+    need_floats,
 )
 from nnunetv2_muduo.datasets.tiff_spacing import TIFF, tiff_spacing
 from nnunetv2_muduo.errors import UserError
@@ -36,7 +38,7 @@ SKEWED = (  # why a file cannot be read that is whole, see `is_skewed`
     "its header is skewed, with axes that are not at right angles; resample it onto orthonormal ones, as "
     "nibabel.processing.resample_to_output does (with order=0 for label maps)"
 )
-_SERIES, _DESCRIPTION, _FRAMES = "0020|000e", "0008|103e", "0028|0008"  # DICOM tags
+_DESCRIPTION, _FRAMES = "0008|103e", "0028|0008"  # DICOM tags
 _DICOM = "GDCMImageIO"  # ITK's name of its reader
 
 
@@ -52,6 +54,8 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     """
     if not path.exists():
         raise UserError(f"There is no file or folder {path}.")
+    if path.name == "DICOMDIR" and path.is_file():
+        raise UserError(f"{path} lists DICOM files and is no image; give the folder of one series.")
     if is_truncated_nifti(path):  # ITK reads the missing part as zeros, without a word
         raise UserError(f"{path} is truncated; copy it again.")
     if problem := text_header_problem(path, unpack=True):
@@ -67,7 +71,10 @@ def read_image(path: Path, *, series: str | None = None) -> sitk.Image:
     if image.GetDimension() != 3 or channels != 1 or min(image.GetSize()) < 2 or _is_complex(image):
         size = " x ".join(map(str, image.GetSize()))
         what = "complex numbers" if _is_complex(image) else f"{channels}"
-        raise UserError(f"{path} is no 3d image of one channel but {size} with {what}; give one scan.")
+        raise UserError(
+            f"{path} is no 3d image of one channel but {size} with {what}; give one scan, of DICOM the folder of all "
+            "its slices."
+        )
     if path.suffix.lower() in TIFF:
         image.SetSpacing(tiff_spacing(path))
     if problem := place_problem(path, ScanGrid.of(image)):
@@ -210,20 +217,25 @@ def _refuse_frames(numbers: Sequence[str], path: Path) -> None:
 def _read_series(files: list[str]) -> sitk.Image:
     """All slices; each has its own factor, and SimpleITK would round to the first one's type."""
     folder, modality = Path(files[0]).parent, dicom_tag(files[0], MODALITY)
-    check_none_is_damaged(folder, files, series=dicom_tag(files[0], _SERIES), modality=modality)
+    check_none_is_left_out(files)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(files)
     if modality != "CT":
         reader.SetOutputPixelType(sitk.sitkFloat32)
     reader.MetaDataDictionaryArrayUpdateOn()  # no file is opened a second time for its tags
-    image = reader.Execute()
+    try:
+        image = reader.Execute()
+    except RuntimeError:
+        check_unread(files)
+        raise
     _refuse_frames(_tag_of_slices(reader, _FRAMES, len(files)), folder)
     check_pixels(files, size=image.GetSize()[:2], bits=_tag_of_slices(reader, BITS, len(files)))
     if len(files) > 1:  # one slice is no volume, which is told elsewhere
         tags = {tag: _tag_of_slices(reader, tag, len(files)) for tag in TAGS}
         check_tags(tags, modality=modality, spacing=image.GetSpacing(), folder=folder)
-        check_slices(tags[POSITION], tags[ORIENTATION], folder)
-        if need_fractions(tags) and modality == "CT":
+        check_acquisitions(tags[ACQUISITION], files)
+        check_slices(tags[POSITION], tags[ORIENTATION], files)
+        if need_floats(tags) and modality == "CT":
             reader.SetOutputPixelType(sitk.sitkFloat32)
             image = reader.Execute()
     return image
@@ -234,14 +246,6 @@ def _tag_of_slices(reader: sitk.ImageSeriesReader, tag: str, number: int) -> lis
     return [reader.GetMetaData(at, tag).strip() if reader.HasMetaDataKey(at, tag) else "" for at in range(number)]
 
 
-def dicom_tag(file: str, tag: str) -> str:
-    """What a file says about a tag such as "0008|0060", without blanks around; "" where it says nothing."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(file)
-    reader.ReadImageInformation()
-    return reader.GetMetaData(tag).strip() if reader.HasMetaDataKey(tag) else ""
-
-
 def dicom_files(folder: Path, series: str | None = None) -> list[str]:
     """The files of a folder's DICOM series, in the order of its slices.
 
@@ -250,7 +254,10 @@ def dicom_files(folder: Path, series: str | None = None) -> list[str]:
     """
     found = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not found:
-        raise UserError(f"The folder {folder} holds no DICOM series; give a file, or the folder of one series.")
+        raise UserError(
+            f"The folder {folder} holds no DICOM series, and its sub-folders are not searched; give a file, or the "
+            "folder of one series."
+        )
     if series is None and len(found) > 1:
         raise UserError(
             f"The folder {folder} holds {len(found)} DICOM series; choose one with --series: "

@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from nnunetv2_muduo.errors import UserError
 
 POSITION, ORIENTATION, PIXEL_SPACING = "0020|0032", "0020|0037", "0028|0030"
 SLOPE, INTERCEPT, PHOTOMETRIC, MODALITY = "0028|1053", "0028|1052", "0028|0004", "0008|0060"
-TAGS = (POSITION, ORIENTATION, PIXEL_SPACING, SLOPE, INTERCEPT, PHOTOMETRIC)
+ACQUISITION, SIGNED, STORED = "0020|0012", "0028|0103", "0028|0101"
+TAGS = (POSITION, ORIENTATION, PIXEL_SPACING, SLOPE, INTERCEPT, PHOTOMETRIC, ACQUISITION, SIGNED, STORED)
+_SERIES, _INSTANCE = "0020|000e", "0008|0018"
 
 _NAMES = {
     POSITION: "ImagePositionPatient",
@@ -23,6 +26,7 @@ _LENGTHS = {POSITION: 3, ORIENTATION: 6, PIXEL_SPACING: 2, SLOPE: 1, INTERCEPT: 
 _SCALED = ("CT", "PT")  # modalities whose values mean nothing without their factor
 _ROUNDED = 1e-3  # relative
 _HEADER_IN_BYTES = 1 << 16
+_LIST_OF_FILES = b"1.2.840.10008.1.3.10"  # class of a DICOMDIR, which names all series that it lists
 
 
 def check_tags(tags: Mapping[str, Sequence[str]], *, modality: str, spacing: Sequence[float], folder: Path) -> None:
@@ -71,33 +75,53 @@ def numbers_in(text: str, length: int) -> tuple[float, ...] | None:
     return numbers if len(numbers) == length and all(map(math.isfinite, numbers)) else None
 
 
-def need_fractions(tags: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a slice has a factor or offset that is no whole number; of tags that were checked."""
-    return any(float(text or 0) % 1 for tag in (SLOPE, INTERCEPT) for text in tags[tag])
+def need_floats(tags: Mapping[str, Sequence[str]]) -> bool:
+    """Whether whole numbers of the first slice's type, which ITK takes, need not hold all values; of checked tags."""
+    differ = any(len(set(tags[tag])) > 1 for tag in (SLOPE, INTERCEPT, SIGNED, STORED))
+    return differ or any(float(tags[tag][0] or 0) % 1 for tag in (SLOPE, INTERCEPT))
 
 
-def check_none_is_damaged(folder: Path, read: Sequence[str], *, series: str, modality: str) -> None:
-    """Refuse a series of which the folder holds files that GDCM left out: a scan would end early, without a word.
+def dicom_tag(file: str, tag: str) -> str:
+    """What a file says about a tag such as "0008|0060", without blanks around; "" where it says nothing."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(file)
+    reader.ReadImageInformation()
+    return reader.GetMetaData(tag).strip() if reader.HasMetaDataKey(tag) else ""
+
+
+def check_none_is_left_out(read: Sequence[str]) -> None:
+    """Refuse a series of which there are slices that GDCM does not read: a scan would end early, without a word.
 
     Args:
-        folder: of the series.
-        read: its files that are read.
-        series: its UID.
-        modality: what its slices say.
+        read: the files of its slices that are read, in one folder.
 
     Raises:
-        UserError: naming one of the files.
+        UserError: naming a file of the folder that is damaged, or one in a sub-folder that is no copy of a slice.
     """
-    known = {Path(file).name for file in read}
-    for file in sorted(folder.iterdir()):
-        if file.name not in known and file.is_file() and _is_of(file, series=series, modality=modality):
-            raise UserError(f"{file} belongs to the DICOM series but cannot be read; copy the series again.")
+    folder, known = Path(read[0]).parent, {Path(file) for file in read}
+    series, modality = (dicom_tag(read[0], tag) for tag in (_SERIES, MODALITY))
+    others = [file for file in sorted(folder.rglob("*")) if file not in known and _is_of(file, series, modality)]
+    slices = {dicom_tag(file, _INSTANCE) for file in read} if others else set()
+    for file in others:
+        try:
+            said, instance = (dicom_tag(str(file), tag) for tag in (_SERIES, _INSTANCE))
+        except RuntimeError as error:
+            raise UserError(f"{file} belongs to the DICOM series but cannot be read; copy the series again.") from error
+        if said == series and instance not in slices:
+            raise UserError(
+                f"{file} belongs to the DICOM series of {folder}, too, but lies in a sub-folder; put all slices of the "
+                "volume into one folder, and what is none of it elsewhere."
+            )
 
 
-def _is_of(file: Path, *, series: str, modality: str) -> bool:
-    """Whether a file begins as DICOM of this modality and names this series; what refers to it is of another one."""
+def _is_of(file: Path, series: str, modality: str) -> bool:
+    """Whether a file begins as DICOM of this modality and names this series, be it as one that it refers to."""
+    if not file.is_file():
+        return False
     with file.open("rb") as stream:
         begin = stream.read(_HEADER_IN_BYTES)
+    if begin[128:132] != b"DICM" or _LIST_OF_FILES in begin:
+        return False
     place = begin.find(b"\x08\x00\x60\x00")  # the tag Modality, before its kind or length, in 4 bytes
     said = begin[place + 8 : place + 8 + len(modality)]
-    return begin[128:132] == b"DICM" and place >= 0 and said == modality.encode() and series.encode() in begin
+    return place >= 0 and said == modality.encode() and series.encode() in begin

@@ -6,7 +6,7 @@ F18_HALF_LIFE_IN_S = 6586.2  # fluorine-18: 109.77 minutes
 _GRAMS_PER_KG = 1000.0
 _DOSES_IN_BQ = (1e6, 1e10)  # from the least for an infant to generator water; beyond, another unit was meant
 _HALF_LIVES_IN_S = (60.0, 1e6)  # rubidium-82 has 76 s, iodine-124 4.2 days
-_MOST_HALF_LIVES = 10.0  # a thousandth is left; times that were swapped and wrap around midnight come to more
+MOST_HALF_LIVES = 10.0  # a thousandth is left; times that were swapped and wrap around midnight come to more
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Injection:
         shortest, longest = _HALF_LIVES_IN_S
         if not shortest <= self.half_life_in_s <= longest:
             return f"a half-life of {self.half_life_in_s:g} s is no PET nuclide's"
-        if not 0 <= self.elapsed_in_s <= _MOST_HALF_LIVES * self.half_life_in_s:
+        if not 0 <= self.elapsed_in_s <= MOST_HALF_LIVES * self.half_life_in_s:
             return (
-                f"{self.elapsed_in_s:g} s from injection to scan are not between 0 and {_MOST_HALF_LIVES:g} half-lives "
+                f"{self.elapsed_in_s:g} s from injection to scan are not between 0 and {MOST_HALF_LIVES:g} half-lives "
                 f"of {self.half_life_in_s:g} s; are the times swapped?"
             )
         return None
@@ -47,7 +47,8 @@ class Injection:
 def suv_factor(injection: Injection) -> float:
     """What Bq/ml are multiplied by to give SUV (g/ml): weight / (dose * 2^(-elapsed / half-life)).
 
-    The usual definition by body weight (Boellaard et al., EANM guidelines 2.0, 2015), for 1 g of tissue per ml.
+    The usual definition by body weight (Boellaard et al., EANM guidelines 2.0, 2015; QIBA's recipe is the same), the
+    weight in g, for 1 g of tissue per ml.
     """
     remaining = injection.dose_in_bq * 2.0 ** (-injection.elapsed_in_s / injection.half_life_in_s)
     return injection.weight_in_kg * _GRAMS_PER_KG / remaining

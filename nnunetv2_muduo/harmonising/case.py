@@ -14,7 +14,8 @@ from nnunetv2_muduo.datasets.label_values import checked_label
 from nnunetv2_muduo.datasets.nifti_checks import count_non_finite_in_nifti
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings, looks_like_activity
 from nnunetv2_muduo.datasets.scan_header import open_header
-from nnunetv2_muduo.datasets.scan_io import dicom_files, dicom_tag, read_image, write_image
+from nnunetv2_muduo.datasets.scan_io import dicom_files, read_image, write_image
+from nnunetv2_muduo.datasets.slice_tags import dicom_tag
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import link_or_copy, private_folder

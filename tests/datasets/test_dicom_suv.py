@@ -4,6 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import SimpleITK as sitk
+from dicom_series import write_pet_series
 
 from nnunetv2_muduo.datasets.dicom_suv import check_units, suv_factor_of_headers, suv_factor_of_series
 from nnunetv2_muduo.datasets.suv import Injection, suv_factor
@@ -75,6 +77,15 @@ def test_a_date_alone_is_no_midnight():
     assert suv_factor_of_headers(headers(RadiopharmaceuticalStartDateTime="20260102")) == pytest.approx(HOUR)
 
 
+def test_where_a_nuclide_lasts_until_the_next_day_a_time_without_a_date_is_refused():
+    zirconium = {"RadionuclideHalfLife": "282240"}
+    with pytest.raises(UserError, match=r"no date, and the nuclide lasts until the next.*--suv-from"):
+        suv_factor_of_headers(headers(**zirconium))
+    days = suv_factor(Injection(350e6, 70.0, 3600.0 + 5 * 86400, 282240))
+    dated = {"RadiopharmaceuticalStartDateTime": "20251228093000"}
+    assert suv_factor_of_headers(headers(**zirconium, **dated)) == pytest.approx(days)
+
+
 def test_an_image_corrected_to_the_injection_knows_no_decay():
     assert suv_factor_of_headers(headers(DecayCorrection="ADMIN")) == pytest.approx(suv_factor(Injection(350e6, 70, 0)))
 
@@ -95,7 +106,7 @@ def test_suv_by_body_weight_stays_as_it_is():
         ),
         ({"PatientWeight": None}, "lacks the DICOM tag PatientWeight"),
         ({"RadionuclideTotalDose": "350"}, "MBq"),
-        ({"RadionuclideHalfLife": "1e30"}, "half-life of 1e\\+30 s is no PET nuclide's"),
+        ({"RadionuclideHalfLife": "-6586.2"}, "half-life of -6586.2 s is no PET nuclide's"),
         ({"SeriesDate": "20251231"}, "dated 2025-12-31, and its acquisition 2026-01-02"),
     ],
 )
@@ -107,9 +118,10 @@ def test_what_cannot_be_known_is_refused_with_the_reason_and_the_remedy(changed,
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"Units": "CNTS"}, "CNTS"),
+        ({"Units": "CM2ML"}, "CM2ML"),
         ({"Units": "GML", "SUVType": "LBM"}, "LBM"),
         ({"CorrectedImage": ["ATTN"]}, "not corrected for DECY"),
+        ({"CorrectedImage": "DECY"}, "not corrected for ATTN \\("),
     ],
 )
 def test_what_no_dose_makes_up_for_is_not_sent_to_the_table_of_doses(changed, words):
@@ -162,6 +174,27 @@ def test_a_series_of_two_injections_is_refused():
 def test_what_is_no_date_or_time_is_not_taken_for_one(changed):
     with pytest.raises(ValueError, match="are no date and time"):  # `suv_factor_of_series` makes a sentence of it
         suv_factor_of_headers(headers(**changed))
+
+
+@pytest.mark.parametrize(("factors", "told"), [(("0.5", "0.5"), 0.5), (("0.5", "0.4"), None), (("0", "0"), None)])
+def test_counts_become_suv_by_one_factor_of_philips_alone(tmp_path: Path, factors, told):
+    pydicom = pytest.importorskip("pydicom")
+    files = sorted(write_pet_series(tmp_path, sitk.Image([5, 4, 2], sitk.sitkFloat32)).iterdir())
+    for file in files:
+        header = pydicom.dcmread(file)
+        header.Units = "CNTS"
+        header.save_as(file)
+    with pytest.raises(UserError, match=r"units are CNTS, without .* Philips.*convert it to SUV beforehand"):
+        suv_factor_of_series(files)
+    for file, factor in zip(files, factors, strict=True):
+        header = pydicom.dcmread(file)
+        header.private_block(0x7053, "Philips PET Private Group", create=True).add_new(0x00, "DS", factor)
+        header.save_as(file)
+    if told is None:
+        with pytest.raises(UserError, match="units are CNTS"):
+            suv_factor_of_series(files)
+    else:
+        assert suv_factor_of_series(files) == told
 
 
 def test_tags_are_read_from_files(tmp_path: Path):

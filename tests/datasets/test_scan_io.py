@@ -106,7 +106,9 @@ def test_of_several_dicom_series_one_must_be_chosen(tmp_path):
 def test_a_dicom_series_that_lacks_a_slice_is_refused(tmp_path):
     write_dicom(tmp_path, uid="1.2.3", value=7)
     (tmp_path / "1.2.3_1.dcm").unlink()
-    with pytest.raises(UserError, match=r"3 DICOM slices .* are 4.5 mm apart, but 2 .* some are missing"):
+    with pytest.raises(
+        UserError, match=r"3 DICOM slices .* not evenly spaced but 3 to 6 mm apart, .* some are missing"
+    ):
         read_image(tmp_path)
 
 
@@ -123,8 +125,59 @@ def test_a_localiser_in_a_dicom_series_is_refused(tmp_path):
     header = pydicom.dcmread(tmp_path / "1.2.3_0.dcm")
     header.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
     header.save_as(tmp_path / "localiser.dcm")
-    with pytest.raises(UserError, match=r"1 of the 5 DICOM slices of .* are not parallel"):
+    with pytest.raises(UserError, match=r"1 of the 5 DICOM slices of .* localiser\.dcm, are not parallel"):
         read_image(tmp_path)
+
+
+def test_a_series_is_not_taken_for_another_one_whose_uid_begins_alike(tmp_path):
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    write_dicom(tmp_path, uid="1.2.34", value=9)
+    assert read_image(tmp_path, series="1.2.3").GetSize() == (8, 6, 4)
+
+
+def test_acquisitions_that_lie_between_each_other_are_refused(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    for number in range(4):
+        header = pydicom.dcmread(tmp_path / f"1.2.3_{number}.dcm")
+        header.AcquisitionNumber = 1 + number % 2
+        header.save_as(tmp_path / f"1.2.3_{number}.dcm")
+    with pytest.raises(UserError, match="of several acquisitions"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("ids", ["as in the other file", "of its own"])
+def test_slices_in_a_sub_folder_are_missed_unless_they_are_copies(tmp_path, ids):
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    (tmp_path / "more").mkdir()
+    further = tmp_path / "more" / "1.2.3_3.dcm"
+    if ids == "of its own":
+        (tmp_path / further.name).rename(further)
+        with pytest.raises(UserError, match=r"more/1\.2\.3_3\.dcm belongs to the DICOM series .* lies in a sub-folder"):
+            read_image(tmp_path)
+    else:
+        shutil.copy(tmp_path / further.name, further)
+        write_dicom(tmp_path / "other", uid="1.2.3.4", value=9)
+        assert read_image(tmp_path).GetSize() == (8, 6, 4)
+
+
+def test_a_list_of_dicom_files_is_neither_a_slice_nor_an_image(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    fileset = pytest.importorskip("pydicom.fileset")
+    write_dicom(tmp_path / "series", uid="1.2.3", value=7)
+    files = fileset.FileSet()
+    for file in sorted((tmp_path / "series").iterdir()):
+        header = pydicom.dcmread(file)
+        header.PatientID = header.StudyInstanceUID = header.StudyID = "1"
+        header.StudyDate, header.StudyTime, header.SeriesNumber = "20260102", "1030", 1
+        files.add(header)
+    files.write(tmp_path / "disc")
+    shutil.copy(tmp_path / "disc" / "DICOMDIR", tmp_path / "series")
+    assert read_image(tmp_path / "series").GetSize() == (8, 6, 4)
+    with pytest.raises(UserError, match="DICOMDIR lists DICOM files and is no image; give the folder of one series"):
+        read_image(tmp_path / "disc" / "DICOMDIR")
+    with pytest.raises(UserError, match="no DICOM series, and its sub-folders are not searched"):
+        read_image(tmp_path / "disc")
 
 
 @pytest.mark.parametrize("name", ["1.2.3_0.dcm", "1.2.3_3.dcm"])
@@ -152,6 +205,17 @@ def test_ct_slices_with_factors_of_their_own_are_not_rounded_to_the_first_ones_t
         header.RescaleSlope, header.RescaleIntercept = slope, 0
         header.save_as(file)
     assert sitk.GetArrayFromImage(read_image(tmp_path))[:, 0, 0].tolist() == [7.0, 3.5, 1.75, 17.5]
+
+
+def test_ct_slices_below_what_the_first_ones_type_holds_are_read_as_they_are(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    write_dicom(tmp_path, uid="1.2.3", value=7)
+    for number, offset in enumerate((0, -1024, -1024, 0)):
+        file = tmp_path / f"1.2.3_{number}.dcm"
+        header = pydicom.dcmread(file)
+        header.PixelRepresentation, header.RescaleSlope, header.RescaleIntercept = 0, 1, offset
+        header.save_as(file)
+    assert sitk.GetArrayFromImage(read_image(tmp_path))[:, 0, 0].tolist() == [7, -1017, -1017, 7]
 
 
 def test_what_is_no_scan_is_refused_by_name(tmp_path):

@@ -61,3 +61,22 @@ def test_padding_behind_the_voxels_and_icons_before_them_change_nothing(series: 
     content = pydicom.dcmread(series / "1.dcm").PixelData
     change(series, 1, PixelData=content + bytes(2), IconImageSequence=[icon])
     np.testing.assert_array_equal(voxels(series), before)
+
+
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_a_slice_of_another_size_is_named(series: Path, number: int):
+    change(series, number, Rows=30, Columns=20, PixelData=bytes(2 * 30 * 20))
+    with pytest.raises(
+        UserError, match=rf"^1 of the 5 .* {number}\.dcm with 20 x 30 voxels instead of \d+ x \d+, as local"
+    ):
+        read_intensities(series)
+
+
+def test_compression_that_cannot_be_undone_is_named(series: Path):
+    for file in series.iterdir():
+        header = pydicom.dcmread(file)
+        header.file_meta.TransferSyntaxUID = pydicom.uid.HTJ2KLossless
+        header.PixelData = pydicom.encaps.encapsulate([bytes(64)])
+        header.save_as(file)
+    with pytest.raises(UserError, match=r"transfer syntax 1\.2\.840\.10008\.1\.2\.4\.201\); export .* uncompressed"):
+        read_intensities(series)

@@ -10,9 +10,11 @@ from nnunetv2_muduo.datasets.slice_tags import (
     PHOTOMETRIC,
     PIXEL_SPACING,
     POSITION,
+    SIGNED,
     SLOPE,
+    STORED,
     check_tags,
-    need_fractions,
+    need_floats,
 )
 from nnunetv2_muduo.errors import UserError
 
@@ -23,6 +25,8 @@ WHOLE = {
     SLOPE: ("1", "2.5"),
     INTERCEPT: ("0", "-1024"),
     PHOTOMETRIC: ("MONOCHROME2",) * 2,
+    SIGNED: ("0",) * 2,
+    STORED: ("16",) * 2,
 }
 
 
@@ -77,6 +81,10 @@ def test_inverted_and_coloured_images_are_refused(kind):
         check(PHOTOMETRIC, kind, "MONOCHROME2")
 
 
-def test_fractions_are_needed_where_any_slice_has_some():
-    assert need_fractions(WHOLE)
-    assert not need_fractions(WHOLE | {SLOPE: ("1", "2")})
+def test_whole_numbers_are_enough_where_all_slices_have_the_same_whole_factors_and_bits():
+    alike = WHOLE | {SLOPE: ("2", "2"), INTERCEPT: ("-1024", "-1024")}
+    assert not need_floats(alike)
+    assert not need_floats(alike | {SLOPE: ("", ""), INTERCEPT: ("", "")})
+    for tag, others in {SLOPE: ("1", "2"), INTERCEPT: ("0", "-1024"), SIGNED: ("0", "1"), STORED: ("12", "16")}.items():
+        assert need_floats(alike | {tag: others})
+    assert need_floats(alike | {SLOPE: ("0.5", "0.5")})
