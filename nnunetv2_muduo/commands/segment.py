@@ -73,7 +73,7 @@ class _AddPoint(Action):
 
 def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.datasets.plausibility import intensity_warnings
-    from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, read_intensities, write_image
+    from nnunetv2_muduo.datasets.scan_io import check_ending, read_intensities, read_label_map, write_image
     from nnunetv2_muduo.files import check_can_write, clear_away_left_behind_of
 
     check_ending(arguments.o)
@@ -87,7 +87,7 @@ def _run(arguments: Namespace) -> None:
     device = chosen_device(arguments.device)
     targets = _targets(arguments)
     image = read_intensities(arguments.scan, series=arguments.series)
-    rough = None if arguments.mask is None else read_image(arguments.mask)
+    rough = None if arguments.mask is None else read_label_map(arguments.mask)
 
     import SimpleITK as sitk
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.image_stamp import image_stamp
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
-from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
+from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_label_map
 from nnunetv2_muduo.files import is_whole_array, replacing, write_text
 from nnunetv2_muduo.finetuning.arrays import at_least_spaced, label_array, raw_array
 from nnunetv2_muduo.finetuning.sources import CaseSource
@@ -112,7 +112,8 @@ def store_case(
     if _recorded(record_file) == made_from and is_whole_array(image_file) and is_whole_array(labels_file):
         return
     record_file.unlink(missing_ok=True)
-    image, labels = (sitk.DICOMOrient(read_image(file), orientation) for file in (source.image, source.labels))
+    read = read_image(source.image), read_label_map(source.labels)
+    image, labels = (sitk.DICOMOrient(volume, orientation) for volume in read)
     check_same_grid(labels, image, names=(source.labels, source.image))
     for warning in intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality):
         tqdm.write(f"WARNING: {source.name}: {warning}")

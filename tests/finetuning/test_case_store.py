@@ -131,6 +131,10 @@ def test_files_that_cannot_be_used_are_named(sources: list[CaseSource], tmp_path
     rewrite(sources[2].image, lambda image: image * float("nan"))
     with pytest.raises(UserError, match="NaN or infinite"):
         store(sources[2:], tmp_path / "d")
+    nan = SimpleITK.GetImageFromArray(np.full((4, 4, 4), np.nan, np.float32))
+    SimpleITK.WriteImage(nan, str(sources[1].labels))
+    with pytest.raises(UserError, match=r"64 voxel\(s\) of the label map .*case1\.nii\.gz are NaN"):
+        store(sources[1:2], tmp_path / "l")
     whole = first[0].image.read_bytes()
     for bytes_left, said in ((len(whole) // 2, "is truncated"), (100, "is truncated"), (0, "cannot be read")):
         first[0].image.write_bytes(whole[:bytes_left])

@@ -81,7 +81,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_teacher_works(scan
     assert f"ERROR: {tmp_path / 'file'} cannot be written or read: Not a directory" in capsys.readouterr().err
 
 
-def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path):
+def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path, capsys):
     image = sitk.ReadImage(str(scan))
     rough = np.zeros((20, 24, 28), np.uint8)
     rough[8:12, 8:14, 10:16] = 3
@@ -89,11 +89,12 @@ def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path):
     masks.CopyInformation(image)
     sitk.WriteImage(masks, str(tmp_path / "rough.nii.gz"))
     out = tmp_path / "mask.mha"
-    assert (
-        main(["segment", str(scan), "--teacher", "tiny.pth", "--mask", str(tmp_path / "rough.nii.gz"), "-o", str(out)])
-        == 0
-    )
+    command = ["segment", str(scan), "--teacher", "tiny.pth"]
+    assert main([*command, "--mask", str(tmp_path / "rough.nii.gz"), "-o", str(out)]) == 0
     assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(out))))) <= {0, 3}
+    sitk.WriteImage(sitk.Cast(masks, sitk.sitkFloat32) * float("nan"), str(tmp_path / "rough.nii.gz"))
+    assert main([*command, "--mask", str(tmp_path / "rough.nii.gz"), "-o", str(out)]) == 2
+    assert "are NaN or infinite" in capsys.readouterr().err
 
 
 def test_a_rough_mask_is_corrected_with_a_point_on_the_background(weights, scan, tmp_path, capsys):
