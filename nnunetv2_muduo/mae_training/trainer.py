@@ -338,4 +338,5 @@ class MAETrainer(nnUNetTrainer):
             channels=channel_names(self.dataset_json),
             title=f"held-out case {self.pictured_case}, after epoch {epoch}",
             spacing_in_mm=turn.spacing(self.configuration_manager.spacing),
+            oriented=stored is not None,
         )

@@ -34,7 +34,9 @@ def scan(tmp_path):
     return path
 
 
-def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys):
+def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys, monkeypatch):
+    marked = []
+    monkeypatch.setattr("nnunetv2_muduo.evaluation.mask_figure.mark_sides", lambda axis, plane: marked.append(plane))
     command = ["segment", str(scan), "--teacher", "tiny.pth", "-o", str(tmp_path / "mask.nii.gz")]
     command += ["--target", "a", "--point", "10", "12", "9", "--point", "2", "3", "4:0", "--target", "b"]
     command += ["--point=14,12,9", "--figure", str(tmp_path / "mask.png")]
@@ -43,6 +45,7 @@ def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys
     assert mask.GetSize() == image.GetSize()
     np.testing.assert_allclose(mask.GetDirection(), image.GetDirection())
     assert (tmp_path / "mask.png").stat().st_size > 5000
+    assert marked == ["axial", "coronal", "sagittal"] * 2
     said = capsys.readouterr().out
     assert "1  a " in said
     assert "2  b " in said
