@@ -102,6 +102,20 @@ def writing_checkpoint(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def refusing_damaged_entries(path: Path) -> Iterator[None]:
+    """Raise UserError, naming a checkpoint, for whatever an entry that is damaged, or of another network, leads to."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"Cannot go on with {path}: what this package keeps in it is damaged, or of another network ({error}); "
+            "move it away and run the same command again, or train from its weights without --c (-pretrained_weights)."
+        ) from error
+
+
 def save_with(entries: Mapping[str, Any], save: Callable[[Any], object], path: Path) -> None:
     """Write the checkpoint that `save` writes to the file it is given, with further entries.
 

@@ -167,17 +167,6 @@ def _is_old(partial: Path) -> bool:
     return time.time() - partial.lstat().st_mtime > _DAY_IN_SECONDS
 
 
-def is_whole_array(file: Path) -> bool:
-    """Whether a file of blosc2's is there and not cut short; what it holds is not looked at."""
-    import blosc2  # which not everybody needs who writes a file
-
-    try:
-        blosc2.open(str(file), mode="r")  # reads its first and its last bytes
-    except (OSError, RuntimeError):
-        return False
-    return True
-
-
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal digits."""
     digest = hashlib.sha256()

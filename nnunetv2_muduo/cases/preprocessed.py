@@ -8,7 +8,7 @@ from pathlib import Path
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import is_whole_array
+from nnunetv2_muduo.stored_arrays import is_whole_array
 
 _STORED_AS = (".b2nd", ".npz")
 

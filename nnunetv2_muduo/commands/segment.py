@@ -73,7 +73,8 @@ class _AddPoint(Action):
 
 def _run(arguments: Namespace) -> None:
     from nnunetv2_muduo.datasets.plausibility import intensity_warnings
-    from nnunetv2_muduo.datasets.scan_io import check_ending, read_image, read_intensities, write_image
+    from nnunetv2_muduo.datasets.scan_header import tells_orientation
+    from nnunetv2_muduo.datasets.scan_io import check_ending, read_intensities, read_label_map, write_image
     from nnunetv2_muduo.files import check_can_write, clear_away_left_behind_of
 
     check_ending(arguments.o)
@@ -87,7 +88,7 @@ def _run(arguments: Namespace) -> None:
     device = chosen_device(arguments.device)
     targets = _targets(arguments)
     image = read_intensities(arguments.scan, series=arguments.series)
-    rough = None if arguments.mask is None else read_image(arguments.mask)
+    rough = None if arguments.mask is None else read_label_map(arguments.mask)
 
     import SimpleITK as sitk
 
@@ -114,7 +115,7 @@ def _run(arguments: Namespace) -> None:
     print(as_table(segmentation))
     print(f"Written: {arguments.o} ({segmentation.encoded} encoder passes)")
     if arguments.figure is not None:
-        _draw(arguments.figure, image, segmentation, modality)
+        _draw(arguments.figure, image, segmentation, modality, oriented=tells_orientation(arguments.scan))
         print(f"Drawn: {arguments.figure}")
 
 
@@ -148,7 +149,7 @@ def _targets(arguments: Namespace) -> list:
     return targets
 
 
-def _draw(path: Path, image: Any, segmentation: Any, modality: str) -> None:
+def _draw(path: Path, image: Any, segmentation: Any, modality: str, *, oriented: bool) -> None:
     import SimpleITK as sitk
 
     from nnunetv2_muduo.datasets.turning import Turn
@@ -170,6 +171,7 @@ def _draw(path: Path, image: Any, segmentation: Any, modality: str) -> None:
         },
         spacing_in_mm=turn.spacing(image.GetSpacing()[::-1]),
         modality=modality,
+        oriented=oriented,
     )
 
 

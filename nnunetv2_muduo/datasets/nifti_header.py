@@ -40,6 +40,14 @@ def nifti_problem(file: Path, grid: ScanGrid) -> str | None:
         return f"its header is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
 
+def has_form(file: Path) -> bool:
+    """Whether a file that can be read has a sform or a qform, if it is .nii or .nii.gz; True for other formats."""
+    if not file.name.endswith((".nii", ".nii.gz")):
+        return True
+    header: Any = nibabel.load(file).header
+    return bool(header["sform_code"] > 0 or header["qform_code"] > 0)
+
+
 def _problem(offset: int, header: Any, grid: ScanGrid) -> str | None:
     if offset < _LEAST_OFFSET_IN_BYTES:
         return f"its voxels begin at byte {offset}, within its header"

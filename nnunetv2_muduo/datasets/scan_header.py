@@ -7,7 +7,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from nnunetv2_muduo.datasets.metaimage_header import metaimage_problem
-from nnunetv2_muduo.datasets.nifti_header import nifti_problem
+from nnunetv2_muduo.datasets.nifti_header import has_form, nifti_problem
 from nnunetv2_muduo.datasets.nrrd_header import nrrd_problem
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
 from nnunetv2_muduo.datasets.tiff_spacing import TIFF
@@ -75,6 +75,11 @@ def header_grid(file: Path, *, reader: str = "") -> ScanGrid | None:
         return grid.oriented(_TURNED_TO) if turns_alike(reader) and len(grid.size) == 3 else grid
     except RuntimeError:
         return None
+
+
+def tells_orientation(file: Path) -> bool:
+    """Whether a scan that can be read says how the patient lies in it; of others SimpleITK makes LPS without a word."""
+    return file.suffix.lower() not in TIFF and has_form(file)
 
 
 def turns_alike(reader: str) -> bool:

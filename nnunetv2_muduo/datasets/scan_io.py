@@ -89,11 +89,36 @@ def read_intensities(path: Path, *, series: str | None = None) -> sitk.Image:
         UserError: as `read_image`, and for voxels that are NaN or infinite, also in NIfTI, where ITK reads them as 0.
     """
     image = read_image(path, series=series)
-    values = sitk.GetArrayViewFromImage(image)
-    unreal = int(values.size - np.count_nonzero(np.isfinite(values))) if values.dtype.kind == "f" else 0
-    if unreal := unreal or count_non_finite_in_nifti(path):
+    if unreal := _count_non_finite(image, path):
         raise UserError(f"{unreal} voxel(s) of {path} are NaN or infinite; replace them, or write the scan again.")
     return image
+
+
+def read_label_map(path: Path) -> sitk.Image:
+    """As `read_image`, of a map whose every voxel is a whole number, whatever type it is stored as.
+
+    Raises:
+        UserError: as `read_image`, and for voxels that are NaN, infinite or fractions.
+    """
+    image = read_image(path)
+    if unreal := _count_non_finite(image, path):
+        raise UserError(
+            f"{unreal} voxel(s) of the label map {path} are NaN or infinite, which nnU-Net takes for background "
+            "without a word; replace them by labels, and write it again as whole numbers."
+        )
+    values = sitk.GetArrayViewFromImage(image)
+    if values.dtype.kind == "f" and (fractions := values[values != np.rint(values)]).size:
+        raise UserError(
+            f"The label map {path} holds values that are no whole numbers, such as {fractions[0]}; give label maps, "
+            "not probabilities."
+        )
+    return image
+
+
+def _count_non_finite(image: sitk.Image, path: Path) -> int:
+    values = sitk.GetArrayViewFromImage(image)
+    unreal = int(values.size - np.count_nonzero(np.isfinite(values))) if values.dtype.kind == "f" else 0
+    return unreal or count_non_finite_in_nifti(path)
 
 
 def _is_complex(image: sitk.Image) -> bool:

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import SimpleITK as sitk
+
 from nnunetv2_muduo.cases.training_files import training_files
+from nnunetv2_muduo.datasets.scan_header import open_header
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.grids import grid_problem
@@ -36,4 +39,11 @@ def check_labelled_grids(raw_folder: Path, dataset_json: Mapping, *, reader: str
         )
         found = f"{len(bad)} of {len(files)} do not lie on one grid, or not for sure: {listed_reasons(bad)}"
         return [warn(_NAME, found, remedy)]
-    return [ok(_NAME, f"{len(files)}, each on one grid")] if files else []
+    fractions = sum(_may_hold_fractions(its.label) for its in files.values() if its.label.is_file())
+    told = f"; label maps stored as fractions: {fractions}, --cases tells which hold NaN or no whole numbers"
+    return [ok(_NAME, f"{len(files)}, each on one grid{told if fractions else ''}")] if files else []
+
+
+def _may_hold_fractions(label: Path) -> bool:
+    """By the header; nnU-Net takes NaN for background without a word."""
+    return open_header(label).GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64)

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from nnunetv2_muduo.cases.training_files import training_files
 from nnunetv2_muduo.datasets.lesion_names import is_lesion
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
-from nnunetv2_muduo.datasets.scan_io import FORMATS, read_image, read_intensities
+from nnunetv2_muduo.datasets.scan_io import FORMATS, read_intensities, read_label_map
 from nnunetv2_muduo.doctor.check import Check, ok, warn
 from nnunetv2_muduo.doctor.organ_places import OrganPlace, odd_cases, organ_places
 from nnunetv2_muduo.errors import UserError, listed_reasons
@@ -36,7 +36,7 @@ def check_labelled_cases(raw_folder: Path, dataset_json: Mapping, *, channels: t
     for case, its in tqdm(files.items(), desc="looking at labelled cases", unit="case"):
         try:
             odd[case] = _intensity_problems(its.images, channels)
-            places[case] = organ_places(read_image(its.label), organs)
+            places[case] = organ_places(read_label_map(its.label), organs)
         except UserError as error:
             odd[case] = [*odd.get(case, []), str(error).rstrip(".")]
     for case, reasons in odd_cases(places, organs=[name for name in organs if not is_lesion(name)]).items():

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from nnunetv2_muduo.evaluation.comparison import Comparison, method_colours
 from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
-from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, fullest_slice, show_slice
+from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, fullest_slice, mark_sides, show_slice
 
 
 @plain_style
@@ -32,7 +32,7 @@ def draw_comparison(
     Args:
         path: PNG file, replaced as a whole.
         comparison: what `compare_predictions` returned.
-        ct, pet: [Z, Y, X] of one test case in HU and SUV.
+        ct, pet: [Z, Y, X] of one test case in HU and SUV, z upwards, y to the back, x to the left.
         label_maps: "reference" and each method -> [Z, Y, X] integer labels of that case.
         aspect: z spacing over x spacing.
         case: its name.
@@ -47,8 +47,10 @@ def draw_comparison(
         show_slice(axis, ct[::-1, y], "CT", aspect=aspect, title=f"{name}, case {case}")
         overlay = np.ma.masked_equal(labels[::-1, y], 0)
         axis.imshow(overlay, cmap="tab10", vmin=0, vmax=10, alpha=0.55, aspect=aspect, interpolation="nearest")
+        mark_sides(axis, "coronal")
     axis = figure.add_subplot(grid[1, columns - 1])
     show_slice(axis, pet[::-1, y], "PET", aspect=aspect, title="PET, SUV {1:g} to {2:g}".format(*WINDOWS["PET"]))
+    mark_sides(axis, "coronal")
     save_figure(figure, path)
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nnunetv2_muduo.evaluation.means import mean_of
-from nnunetv2_muduo.evaluation.scan_slices import axial_and_coronal, fullest_slice, outline, show_slice
+from nnunetv2_muduo.evaluation.scan_slices import axial_and_coronal, fullest_slice, mark_sides, outline, show_slice
 from nnunetv2_muduo.files import replacing
 
 SOURCE_COLOURS = {
@@ -89,6 +89,7 @@ def draw_patch(
     *,
     title: str,
     spacing_in_mm: Sequence[float],
+    oriented: bool,
 ) -> None:
     """CT and PET of one patch, coronal and axial, with everyone's contours.
 
@@ -98,6 +99,7 @@ def draw_patch(
         masks: name (a key of SOURCE_COLOURS) -> [K, Z, Y, X] bool.
         title: what patch this is.
         spacing_in_mm: (z, y, x).
+        oriented: whether it is known how the patient lies, so that sides can be marked.
     """
     counts = sum((organs.any(0).astype(int) for organs in masks.values()), start=np.zeros(ct.shape, dtype=int))
     planes = axial_and_coronal(fullest_slice(counts, 0), fullest_slice(counts, 1), spacing_in_mm)
@@ -105,6 +107,8 @@ def draw_patch(
     for row, (plane, (cut, aspect)) in zip(axes, planes.items(), strict=True):
         for axis, modality, volume in zip(row, ("CT", "PET"), (ct, pet), strict=True):
             show_slice(axis, cut(volume), modality, aspect=aspect, title=f"{modality}, {plane}")
+            if oriented:
+                mark_sides(axis, plane)
             for name, organs in masks.items():
                 for mask in cut(organs):
                     outline(axis, mask, SOURCE_COLOURS[name], style=SOURCE_STYLES[name])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunetv2_muduo.datasets.scan_io import read_image
+from nnunetv2_muduo.datasets.scan_io import read_label_map
 from nnunetv2_muduo.errors import UserError
 
 
@@ -30,20 +30,15 @@ def read_labels(path: Path, *, known: Collection[int]) -> tuple[np.ndarray, sitk
     Raises:
         UserError: if it cannot be read, holds anything but whole numbers, or a label that is not known.
     """
-    image = read_image(path)
+    image = read_label_map(path)
     labels = sitk.GetArrayViewFromImage(image)
-    if labels.dtype != np.uint8:  # whatever else label maps are stored as, 64-bit integers among it
-        whole = labels.astype(np.int32)
-        if not np.array_equal(whole, labels):
-            raise UserError(f"{path} holds values that are no whole numbers; give label maps, not probabilities.")
-        labels = whole
     unknown = _present(labels, up_to=max(known)) - set(known)
     if unknown:
         shown = ", ".join(map(str, sorted(unknown)))
         raise UserError(
             f"{path} holds label(s) {shown} that dataset.json does not name; give the dataset they belong to."
         )
-    return labels, image
+    return labels if labels.dtype == np.uint8 else labels.astype(np.int32), image
 
 
 def _present(labels: np.ndarray, *, up_to: int) -> set[int]:
@@ -51,5 +46,6 @@ def _present(labels: np.ndarray, *, up_to: int) -> set[int]:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > up_to:
         return {low, high}
-    counts = sum(np.bincount(plane.ravel(), minlength=high + 1) for plane in labels)  # a copy of one plane at a time
+    planes = (plane.ravel().astype(np.intp) for plane in labels)  # a copy of one plane at a time
+    counts = sum(np.bincount(plane, minlength=high + 1) for plane in planes)
     return set(np.flatnonzero(counts).tolist())

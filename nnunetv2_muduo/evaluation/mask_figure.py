@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.evaluation.figures import save_figure
-from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, outline
+from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, mark_sides, outline
 
 _MOST_ROWS = 8  # a page of small pictures helps nobody
 _MARGIN_IN_MM = 60.0  # around the target
@@ -24,6 +24,7 @@ def draw_masks(
     points: Mapping[int, Sequence[tuple[float, float, float, bool]]],
     spacing_in_mm: Sequence[float],
     modality: str,
+    oriented: bool,
 ) -> None:
     """Draw a row for each target: the slices with its largest area, its contour, its points.
 
@@ -35,6 +36,7 @@ def draw_masks(
         points: label -> (z, y, x, foreground) in voxels; drawn in the slice nearest to them.
         spacing_in_mm: (z, y, x).
         modality: "CT" or "PET", for the grey scale.
+        oriented: whether it is known how the patient lies, so that sides can be marked.
     """
     shown = list(names)[:_MOST_ROWS]
     figure, axes = plt.subplots(len(shown), 3, figsize=(12, 4 * len(shown)), squeeze=False, constrained_layout=True)
@@ -56,6 +58,8 @@ def draw_masks(
                     panel.plot(along, up, "o" if foreground else "X", color="lime" if foreground else "orange", ms=7)
             panel.set_title(f"{names[label]}, {plane}")
             panel.set_axis_off()
+            if oriented:
+                mark_sides(panel, plane)
     save_figure(figure, path)
 
 

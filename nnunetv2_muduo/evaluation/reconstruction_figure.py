@@ -10,6 +10,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
+from nnunetv2_muduo.evaluation.scan_slices import mark_sides
 
 _HIDDEN_COLOUR = "lightsteelblue"
 _WINDOW = (1.0, 99.5)  # percentiles of the channel that are shown darkest and brightest
@@ -25,6 +26,7 @@ def draw_reconstruction(
     channels: Sequence[str],
     title: str,
     spacing_in_mm: Sequence[float],
+    oriented: bool,
 ) -> None:
     """Input, masked input and reconstruction of each channel in the patch's middle coronal plane, in one window each.
 
@@ -36,6 +38,7 @@ def draw_reconstruction(
         channels: their C names.
         title: what patch this is.
         spacing_in_mm: (z, y, x).
+        oriented: whether it is known how the patient lies, so that sides can be marked.
     """
     middle = image.shape[2] // 2
     figure, axes = plt.subplots(
@@ -58,5 +61,7 @@ def draw_reconstruction(
             )
             axis.set_title(f"{name}, {what}")
             axis.set_axis_off()
+            if oriented:
+                mark_sides(axis, "coronal")
     figure.suptitle(title)
     save_figure(figure, path)

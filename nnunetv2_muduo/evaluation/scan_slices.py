@@ -7,8 +7,16 @@ import numpy as np
 
 matplotlib.use("agg")
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 WINDOWS = {"CT": ("gray", -160.0, 240.0), "PET": ("gray_r", 0.0, 6.0)}  # HU, SUV
+_SIDES = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}  # at the left, right, upper and lower edge
+_EDGES = (  # of a panel: across, up, and how a letter is aligned there
+    (0.01, 0.5, "left", "center"),
+    (0.99, 0.5, "right", "center"),
+    (0.5, 0.99, "center", "top"),
+    (0.5, 0.01, "center", "bottom"),
+)
 
 
 def fullest_slice(mask: np.ndarray, axis: int) -> int:
@@ -38,6 +46,27 @@ def show_slice(axis: Axes, picture: np.ndarray, modality: str, *, aspect: float,
     axis.imshow(picture, cmap=colours, vmin=low, vmax=high, aspect=aspect)
     axis.set_title(title)
     axis.set_axis_off()
+
+
+def mark_sides(axis: Axes, plane: str) -> None:
+    """Letters at the edges for the sides of the patient, as viewers of radiology have them.
+
+    Args:
+        axis: with a plane of a scan whose orientation is known, as `axial_and_coronal` cuts it; sagittal ones show the
+            front on the left and the head on top.
+        plane: "axial", "coronal" or "sagittal".
+    """
+    for letter, (across, up, horizontal, vertical) in zip(_SIDES[plane], _EDGES, strict=True):
+        axis.text(
+            across,
+            up,
+            letter,
+            transform=axis.transAxes,
+            horizontalalignment=horizontal,
+            verticalalignment=vertical,
+            color="white",
+            path_effects=[withStroke(linewidth=2.5, foreground="black")],  # to be seen on CT and PET
+        )
 
 
 def outline(axis: Axes, mask: np.ndarray, colour: object, *, style: str = "-", width: float = 1.4) -> None:

@@ -1,6 +1,7 @@
 """Cases as a teacher is trained on them, on disk: oriented, no finer than needed, compressed, read box by box."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,17 +14,34 @@ from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.image_stamp import image_stamp
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
-from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
-from nnunetv2_muduo.files import is_whole_array, replacing, write_text
+from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_label_map
+from nnunetv2_muduo.files import replacing, write_text
 from nnunetv2_muduo.finetuning.arrays import at_least_spaced, label_array, raw_array
 from nnunetv2_muduo.finetuning.sources import CaseSource
 from nnunetv2_muduo.json_files import table_or_nothing
+from nnunetv2_muduo.stored_arrays import is_whole_array, read_part
 from nnunetv2_muduo.teachers.crops import TrainingCase
 
 FORMAT = 1  # raise it when what is stored changes, so that everything is stored anew
 _CHUNK_EDGE = 64  # of the boxes that are compressed one by one
 # of blosc2: cases are stored side by side, and its threads do not survive forks; some versions write into what they get
 _THREADS = {"nthreads": 1}
+
+
+class _StoredArray:
+    """An array in a file, of which is read what is sliced out; UserError names the file where that is damaged."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._array = blosc2.open(str(file), mode="r", dparams=dict(_THREADS))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.shape
+
+    def __getitem__(self, part: Any) -> np.ndarray:
+        remedy = "delete it and run the same command again, which stores its case again"
+        return read_part(self._array, part, self._file, remedy=remedy)
 
 
 class StoredCases(Sequence[TrainingCase]):
@@ -47,8 +65,8 @@ class StoredCases(Sequence[TrainingCase]):
         image, labels, record = _files(self.folder, source)
         z, y, x = json.loads(record.read_text(encoding="utf-8"))["spacing_in_mm"]
         return TrainingCase(
-            cast(np.ndarray, blosc2.open(str(image), mode="r", dparams=dict(_THREADS))),
-            cast(np.ndarray, blosc2.open(str(labels), mode="r", dparams=dict(_THREADS))),
+            cast(np.ndarray, _StoredArray(image)),
+            cast(np.ndarray, _StoredArray(labels)),
             (z, y, x),
             source.low_quality,
         )
@@ -109,10 +127,11 @@ def store_case(
         "orientation": orientation,
         "finest_spacing_in_mm": spacing_in_mm,
     }
-    if _recorded(record_file) == made_from and is_whole_array(image_file) and is_whole_array(labels_file):
+    if _recorded(record_file) == made_from and _fit_together(image_file, labels_file):
         return
     record_file.unlink(missing_ok=True)
-    image, labels = (sitk.DICOMOrient(read_image(file), orientation) for file in (source.image, source.labels))
+    read = read_image(source.image), read_label_map(source.labels)
+    image, labels = (sitk.DICOMOrient(volume, orientation) for volume in read)
     check_same_grid(labels, image, names=(source.labels, source.image))
     for warning in intensity_warnings(sitk.GetArrayViewFromImage(image), modality=modality):
         tqdm.write(f"WARNING: {source.name}: {warning}")
@@ -129,12 +148,25 @@ def _files(folder: Path, source: CaseSource) -> tuple[Path, Path, Path]:
     return tuple(folder / f"{source.name}{ending}" for ending in (".image.b2nd", ".labels.b2nd", ".json"))  # type: ignore[return-value]
 
 
+def _fit_together(image_file: Path, labels_file: Path) -> bool:
+    """Whether both are whole, of the types that are stored, and of one shape; what they hold is read part by part."""
+    if not (is_whole_array(image_file) and is_whole_array(labels_file)):
+        return False
+    image, labels = (blosc2.open(str(file), mode="r") for file in (image_file, labels_file))
+    types = [getattr(array, "dtype", None) for array in (image, labels)]  # of what is no array there is none
+    return types == [np.float16, np.uint8] and image.ndim == 3 and image.shape == labels.shape
+
+
 def _recorded(record: Path) -> Any:
     """What a case was stored from; None where the record is missing or damaged."""
     told = table_or_nothing(record)
     spacing = told.get("spacing_in_mm")
-    is_whole = isinstance(spacing, list) and len(spacing) == 3 and all(isinstance(edge, float) for edge in spacing)
+    is_whole = isinstance(spacing, list) and len(spacing) == 3 and all(map(_is_length, spacing))
     return told.get("made_from") if is_whole else None
+
+
+def _is_length(edge: Any) -> bool:
+    return isinstance(edge, float) and 0 < edge < math.inf
 
 
 def _write(array: np.ndarray, path: Path) -> None:

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid, onto_grid, snapped
-from nnunetv2_muduo.datasets.scan_io import FORMATS, grid_differences, read_image, write_image
+from nnunetv2_muduo.datasets.scan_io import FORMATS, grid_differences, read_intensities, write_image
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind
 from nnunetv2_muduo.harmonising.record import CaseRecord, read_records
@@ -65,7 +65,7 @@ def put_all_back(
     written = []
     for file, record in tqdm(known.items(), desc="putting back", unit="mask"):
         try:
-            write_image(put_back(read_image(file), record), output / file.name)
+            write_image(put_back(read_intensities(file), record), output / file.name)
         except UserError as error:
             log(f"{file.name}: SKIPPED, {str(error).rstrip('.')}.")
         else:

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.cases.training_files import training_files
-from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image, read_intensities
+from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_intensities, read_label_map
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.files import file_stamp
@@ -85,9 +85,9 @@ def read_labels(case: DatasetCase) -> sitk.Image:
     """A label map as it lies on the disk.
 
     Raises:
-        UserError: naming the file that cannot be read.
+        UserError: naming the file, where it cannot be read or holds anything but whole numbers.
     """
-    return read_image(case.label)
+    return read_label_map(case.label)
 
 
 def read_channel(

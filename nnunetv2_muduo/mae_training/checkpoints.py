@@ -23,3 +23,20 @@ def read_entry(path: Path, key: str) -> Any:
             "-pretrained_weights instead of continuing it."
         )
     return checkpoint[key]
+
+
+def checked_state(state: Any) -> dict[str, Any]:
+    """What a pretraining keeps of itself: `seed`, `best_validation_loss`, and `cases` (name -> role) but in older ones.
+
+    Raises:
+        ValueError: for what none of them can be.
+        Exception: of any kind, for what is no such table.
+    """
+    seed, best, cases = state["seed"], state["best_validation_loss"], state.get("cases", {})
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise ValueError("it holds no seed where that should be")
+    if type(best) is not float or not best >= 0:  # infinite before the first epoch
+        raise ValueError("it holds no validation loss where that should be")
+    if not all(isinstance(word, str) for case in cases.items() for word in case):
+        raise ValueError("it holds no cases where they should be")
+    return state

@@ -16,7 +16,12 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.cases.channels import channel_names, find_channels
 from nnunetv2_muduo.cases.freshness import read_properties
-from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
+from nnunetv2_muduo.checkpoint_files import (
+    refuse_damaged,
+    refusing_damaged_entries,
+    save_with,
+    writing_checkpoint,
+)
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.stored_orientations import told_lying_differently
 from nnunetv2_muduo.datasets.turning import Turn
@@ -24,7 +29,7 @@ from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.evaluation.reconstruction_figure import draw_reconstruction
 from nnunetv2_muduo.files import clear_away_left_behind
 from nnunetv2_muduo.mae_settings import MAESettings
-from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY, read_entry
+from nnunetv2_muduo.mae_training.checkpoints import STATE_KEY, checked_state, read_entry
 from nnunetv2_muduo.mae_training.cosine_scheduler import CosineScheduler
 from nnunetv2_muduo.mae_training.gathering import gather_cases
 from nnunetv2_muduo.mae_training.patches import PatchSpecification
@@ -271,11 +276,14 @@ class MAETrainer(nnUNetTrainer):
             save_with({PROVENANCE_KEY: self.provenance(), STATE_KEY: state}, super().save_checkpoint, Path(filename))
 
     def load_checkpoint(self, filename_or_checkpoint) -> None:
-        refuse_damaged(Path(filename_or_checkpoint))
-        state = read_entry(Path(filename_or_checkpoint), STATE_KEY)
-        if self.continues:  # checked first: another size of the network would not even load
-            before = read_entry(Path(filename_or_checkpoint), "init_args")["plans"]
-            refuse_changed_settings(before, self.plans_manager.plans, self.configuration_name)
+        path = Path(filename_or_checkpoint)
+        refuse_damaged(path)
+        with refusing_damaged_entries(path):
+            state = checked_state(read_entry(path, STATE_KEY))
+            if self.continues:  # checked first: another size of the network would not even load
+                before = read_entry(path, "init_args")["plans"]
+                refuse_changed_settings(before, self.plans_manager.plans, self.configuration_name)
+        if self.continues:
             if not self.was_initialized:
                 self.initialize()
             now = self.cases.roles()
@@ -338,4 +346,5 @@ class MAETrainer(nnUNetTrainer):
             channels=channel_names(self.dataset_json),
             title=f"held-out case {self.pictured_case}, after epoch {epoch}",
             spacing_in_mm=turn.spacing(self.configuration_manager.spacing),
+            oriented=stored is not None,
         )

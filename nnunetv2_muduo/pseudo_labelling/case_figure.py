@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.evaluation.figures import plain_style, save_figure
-from nnunetv2_muduo.evaluation.scan_slices import axial_and_coronal, fullest_slice, outline, show_slice
+from nnunetv2_muduo.evaluation.scan_slices import axial_and_coronal, fullest_slice, mark_sides, outline, show_slice
 from nnunetv2_muduo.pseudo_labelling.case_quality import ABSENT, DROP, MISSING
 from nnunetv2_muduo.pseudo_labelling.dual_scan import Geometry
 
@@ -30,6 +30,7 @@ def draw_case(
     organs: Mapping[str, int],
     suggestions: Mapping[str, str],
     case: str,
+    oriented: bool,
 ) -> None:
     """One axial and one coronal slice of CT and PET, where most is labelled, seen as radiologists do.
 
@@ -42,6 +43,7 @@ def draw_case(
         organs: name -> label.
         suggestions: name -> whether to keep or to drop it, and so on.
         case: its name.
+        oriented: whether it is known how the patient lies, so that sides can be marked.
     """
     turn = Turn.of(geometry.direction, "LPS")
     volumes = [turn.there(volume) for volume in (ct, pet, prompts, labels)]
@@ -54,6 +56,8 @@ def draw_case(
         *scans, prompted, came_out = (cut(volume) for volume in volumes)
         for axis, modality, scan in zip(row, ("CT", "PET"), scans, strict=True):
             show_slice(axis, scan, modality, aspect=aspect, title=f"{modality}, {plane}")
+            if oriented:
+                mark_sides(axis, plane)
             _draw(axis, prompted, dict.fromkeys(styles, ":"), width=1.0)
             _draw(axis, came_out, styles, width=1.6)
     figure.legend(handles=_legend(suggestions), loc="outside lower center", ncols=4)

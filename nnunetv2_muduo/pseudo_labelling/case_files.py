@@ -13,6 +13,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2_muduo.cases.scan_checks import BadScanError, check_grids, read_file, read_scan
 from nnunetv2_muduo.datasets.nifti_checks import is_whole_image
 from nnunetv2_muduo.datasets.plausibility import intensity_warnings
+from nnunetv2_muduo.datasets.scan_header import tells_orientation
 from nnunetv2_muduo.datasets.scan_io import write_whole
 from nnunetv2_muduo.files import clear_away_left_behind, file_stamp, sha256_of, write_text
 from nnunetv2_muduo.json_files import table_or_nothing
@@ -57,6 +58,7 @@ class ReadCase:
         prompts: [Z, Y, X] uint8, or int32 where a label exceeds 255.
         geometry: of all three.
         warnings: sentences about intensities that do not look like HU or SUV.
+        oriented: whether it is known how the patient lies.
     """
 
     case: str
@@ -66,6 +68,7 @@ class ReadCase:
     prompts: np.ndarray | None = None
     geometry: Geometry | None = None
     warnings: tuple[str, ...] = ()
+    oriented: bool = False
 
 
 def read_case(job: CaseJob) -> ReadCase:
@@ -80,7 +83,7 @@ def read_case(job: CaseJob) -> ReadCase:
     ct, pet = (image[channel] for channel in job.channels)
     geometry = Geometry(**properties["sitk_stuff"])
     warnings = (*intensity_warnings(ct, modality="CT"), *intensity_warnings(pet, modality="PET"))
-    return ReadCase(job.case, None, ct, pet, prompts, geometry, warnings)
+    return ReadCase(job.case, None, ct, pet, prompts, geometry, warnings, tells_orientation(job.files[0]))
 
 
 def check_scan(job: CaseJob) -> tuple[str, str | None]:

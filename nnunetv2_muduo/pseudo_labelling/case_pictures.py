@@ -43,6 +43,7 @@ def draw_picture(
         organs={quality.organ: quality.label for quality in qualities},
         suggestions=suggestions,
         case=read.case,
+        oriented=read.oriented,
     )
     return suggestions
 

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from nnunetv2_muduo.datasets.lesion_names import is_lesion
-from nnunetv2_muduo.datasets.scan_io import read_image
+from nnunetv2_muduo.datasets.scan_io import read_label_map
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.worker_pool import run_jobs
 
@@ -73,7 +73,7 @@ def _usual(
 def held_labels(label_map: Path, known: tuple[int, ...]) -> frozenset[int] | None:
     """Which of the known labels a label map holds; None where it cannot be read."""
     try:
-        values = sitk.GetArrayFromImage(read_image(label_map))
+        values = sitk.GetArrayFromImage(read_label_map(label_map))
     except UserError:
         return None
     return frozenset(label for label in known if (values == label).any())

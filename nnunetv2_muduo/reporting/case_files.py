@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from nnunetv2_muduo.cases.channels import channel_names, modality_of_channel
 from nnunetv2_muduo.cases.training_files import ListedFiles, listed_files
+from nnunetv2_muduo.datasets.scan_header import tells_orientation
 from nnunetv2_muduo.datasets.scan_io import check_same_grid, read_image
 from nnunetv2_muduo.datasets.turning import Turn
 from nnunetv2_muduo.errors import UserError
@@ -30,6 +31,7 @@ class LoadedCase:
         modalities: name of the channel -> "CT", "PET" or None.
         reference, prediction: integer label maps.
         spacing_in_mm: (z, y, x).
+        oriented: whether it is known how the patient lies.
     """
 
     name: str
@@ -38,6 +40,7 @@ class LoadedCase:
     reference: np.ndarray
     prediction: np.ndarray
     spacing_in_mm: tuple[float, ...]
+    oriented: bool
 
 
 def load_case(training: Training, case: CaseScore) -> LoadedCase:
@@ -65,7 +68,8 @@ def load_case(training: Training, case: CaseScore) -> LoadedCase:
         modalities[name] = modality_of_channel(name)
     # what read_labels returns is a view that dies with its image
     reference, prediction = (turn.there(labels.copy()) for labels in (reference, prediction))
-    return LoadedCase(case.name, shown, modalities, reference, prediction, turn.spacing(grid.GetSpacing()[::-1]))
+    spacing = turn.spacing(grid.GetSpacing()[::-1])
+    return LoadedCase(case.name, shown, modalities, reference, prediction, spacing, tells_orientation(label))
 
 
 def _prediction(training: Training, case: CaseScore) -> Path:

@@ -15,7 +15,7 @@ from scipy.ndimage import find_objects
 
 from nnunetv2_muduo.datasets.body_box import BODY_THRESHOLD_IN_HU, PADDING_IN_VOXELS, largest_component
 from nnunetv2_muduo.evaluation.figures import plain_style
-from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, axial_and_coronal, fullest_slice, outline
+from nnunetv2_muduo.evaluation.scan_slices import WINDOWS, axial_and_coronal, fullest_slice, mark_sides, outline
 from nnunetv2_muduo.reporting.case_files import LoadedCase
 
 REFERENCE_COLOUR = "#00c853"
@@ -50,6 +50,8 @@ def draw_case(case: LoadedCase, organs: Sequence[Sequence[int]], *, focus: Seque
         for axis, (name, volume) in zip(row, case.images.items(), strict=True):
             _show(axis, cut(volume), case.modalities[name], volume, aspect)
             axis.set_title(f"{name}, {plane}", fontsize=13)
+            if case.oriented:
+                mark_sides(axis, plane)
             for labels in organs:
                 outline(axis, mask_of(cut(case.reference), labels), REFERENCE_COLOUR)
                 outline(axis, mask_of(cut(case.prediction), labels), colour)

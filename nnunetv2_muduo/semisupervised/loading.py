@@ -18,10 +18,8 @@ from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY
 from nnunetv2_muduo.cases.preprocessed import case_files
 from nnunetv2_muduo.cases.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.datasets.orientation import orientation_of
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.stored_arrays import read_part
 from nnunetv2_muduo.training.workers import Augmenter, start_workers
-
-_NO_INTENSITY = 1e10  # no scan holds so much, however it is normalised
 
 Voxel: TypeAlias = Sequence[int] | NDArray[np.integer]  # (z, y, x)
 
@@ -170,19 +168,13 @@ def read_region(array: NDArray, region: tuple[slice | int, ...], file: Path) -> 
     """A part of a preprocessed array.
 
     Raises:
-        UserError: naming the file, where that part cannot be decompressed, or holds what is no intensity.
+        UserError: naming the file, see `read_part`.
     """
-    try:
-        values = array[region]
-        damage = "" if (np.abs(values) < _NO_INTENSITY).all() else "it holds NaN, infinity or numbers without measure"
-    except RuntimeError as error:  # blosc2's
-        damage = str(error)
-    if damage:
-        raise UserError(
-            f"{file} is damaged ({damage}); delete it, preprocess its case again (muduo preprocess-unlabelled, "
-            "nnUNetv2_preprocess for a labelled one) and continue with nnUNetv2_train ... --c."
-        )
-    return values
+    remedy = (
+        "delete it, preprocess its case again (muduo preprocess-unlabelled, nnUNetv2_preprocess for a labelled one) "
+        "and continue with nnUNetv2_train ... --c"
+    )
+    return read_part(array, region, file, remedy=remedy)
 
 
 def crop_and_place(

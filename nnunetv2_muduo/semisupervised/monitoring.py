@@ -119,7 +119,8 @@ class Monitor:
                 "student": organ_masks(logits.argmax(1), logits.shape[1] - 1),
             }
         case, raw = unlabelled["keys"][0], unlabelled["raw"][0].numpy()
-        turn = Turn.of_patch(unlabelled["orientations"][0], "LPS", axes=teaching.axes)
+        stored = unlabelled["orientations"][0]
+        turn = Turn.of_patch(stored, "LPS", axes=teaching.axes)
         seen = {name: mask[0].cpu().numpy() for name, mask in masks.items() if mask is not None}
         draw_patch(
             self.folder / f"unlabelled_patch_epoch_{epoch:04d}.png",
@@ -128,6 +129,7 @@ class Monitor:
             {name: np.stack([turn.there(organ) for organ in organs]) for name, organs in seen.items()},
             title=f"unlabelled case {case}, after epoch {epoch}",
             spacing_in_mm=turn.spacing(trainer.configuration_manager.spacing),
+            oriented=stored is not None,
         )
 
     def _draw_report_patches(self) -> list[tuple[Patches, Tensor]]:

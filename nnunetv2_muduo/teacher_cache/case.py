@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.files import is_whole_array, private_folder, systems_reason
+from nnunetv2_muduo.files import private_folder, systems_reason
 from nnunetv2_muduo.json_files import read_table
 from nnunetv2_muduo.nnunet_files import is_plain_name
+from nnunetv2_muduo.stored_arrays import is_whole_array
 from nnunetv2_muduo.teacher_cache.evidence import TileLayout
 
 _RECORD = "cache.json"  # fingerprint, centres and names of the arrays

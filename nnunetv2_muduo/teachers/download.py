@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from nnunetv2_muduo.errors import UserError
@@ -73,10 +74,20 @@ def _staging(target: Path) -> Path:
     return target.parent / f".downloading-{target.name}"
 
 
+def _look_for(teacher: ReleasedTeacher) -> None:
+    """Ask the hub once whether it has the file: without a network its client tries for half a minute, or six."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.utils import HfHubHTTPError
+
+    with suppress(HfHubHTTPError):  # an answer, if a bad one: the client knows which to try again
+        get_hf_file_metadata(hf_hub_url(str(teacher.repository), teacher.file))
+
+
 def _download(teacher: ReleasedTeacher, target: Path) -> None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import WeakFileLock
 
+    _look_for(teacher)
     staging = _staging(target)
     staging.mkdir(mode=0o700, parents=True, exist_ok=True)
     with WeakFileLock(staging / "lock"):  # of several processes one downloads, the others wait for it

@@ -11,7 +11,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunetv2_muduo.cases.folds import prepare_folds, problem_of
 from nnunetv2_muduo.cases.preprocessed import preprocessed_cases, refuse_cut_short, refuse_unpreprocessed
-from nnunetv2_muduo.checkpoint_files import refuse_damaged, save_with, writing_checkpoint
+from nnunetv2_muduo.checkpoint_files import (
+    refuse_damaged,
+    refusing_damaged_entries,
+    save_with,
+    writing_checkpoint,
+)
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, replacing
 from nnunetv2_muduo.nnunet_files import SPLITS
@@ -184,14 +189,8 @@ class ConfiguredTrainer(nnUNetTrainer):
             dataset_json=self.dataset_json,
         )
         checkpoint = torch.load(filename_or_checkpoint, map_location="cpu", weights_only=False, mmap=True)
-        try:
+        with refusing_damaged_entries(Path(filename_or_checkpoint)):
             self.restore_entries(checkpoint)
-        except Exception as error:  # whatever an entry that is damaged, or of another network, leads to
-            raise UserError(
-                f"Cannot go on with {filename_or_checkpoint}: what this package keeps in it is damaged, or of another "
-                f"network ({error}); move it away and run the same command again, or train from its weights without "
-                "--c (-pretrained_weights)."
-            ) from error
         if self.trained_on:
             self.do_split()  # refuses another one now, not hours from now
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from mutated_nifti import valid_nifti
 from nnunetv2.imageio.nibabel_reader_writer import NibabelIOWithReorient
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIOWithReorient
 
 from nnunetv2_muduo.datasets.orientation import orientation_of
 from nnunetv2_muduo.datasets.scan_grid import ScanGrid
-from nnunetv2_muduo.datasets.scan_header import chosen_reader, header_grid, header_problem
+from nnunetv2_muduo.datasets.scan_header import chosen_reader, header_grid, header_problem, tells_orientation
 from nnunetv2_muduo.datasets.scan_io import FORMATS
 
 
@@ -26,6 +27,18 @@ def written(file: Path, orientation: str) -> Path:
 def test_the_header_tells_what_the_image_tells(tmp_path: Path, ending: str):
     file = written(tmp_path / f"scan{ending}", "PSR")
     assert header_grid(file) == ScanGrid.of(sitk.ReadImage(str(file)))
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_formats_of_scans_tell_how_the_patient_lies(tmp_path: Path, ending: str):
+    assert tells_orientation(written(tmp_path / f"scan{ending}", "PSR"))
+
+
+@pytest.mark.parametrize(("codes", "tells"), [((0, 0), False), ((1, 0), True), ((0, 1), True)])
+def test_nifti_without_sform_and_qform_does_not_tell_how_the_patient_lies_and_tiff_cannot(tmp_path, codes, tells: bool):
+    (tmp_path / "scan.nii").write_bytes(valid_nifti(codes=codes))
+    assert tells_orientation(tmp_path / "scan.nii") is tells
+    assert not tells_orientation(written(tmp_path / "scan.tif", "LPS"))
 
 
 @pytest.mark.parametrize("reader", [SimpleITKIOWithReorient, NibabelIOWithReorient])

@@ -20,6 +20,7 @@ from nnunetv2_muduo.datasets.scan_io import (
     grid_differences,
     image_like,
     read_image,
+    read_label_map,
     write_image,
     write_whole,
 )
@@ -58,6 +59,35 @@ def test_formats_are_written_and_read(tmp_path, name):
     image = an_image("SAL")
     write_image(image, tmp_path / name)
     check_same_grid(read_image(tmp_path / name), image, names=("read", "written"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd"])
+def test_a_label_map_may_be_stored_as_any_type(tmp_path, name, dtype):
+    labels = np.random.default_rng(0).integers(0, 9, (3, 4, 5))
+    sitk.WriteImage(sitk.GetImageFromArray(labels.astype(dtype)), str(tmp_path / name))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_label_map(tmp_path / name)), labels)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.5, 2 - 1e-6])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nrrd", "a.mha"])
+def test_a_label_map_of_anything_but_whole_numbers_is_refused_also_where_itk_reads_them_as_zero(tmp_path, name, value):
+    labels = np.ones((3, 4, 5), np.float32)
+    labels[1, 2, 3] = value
+    sitk.WriteImage(sitk.GetImageFromArray(labels), str(tmp_path / name))
+    what = "holds values that are no whole numbers, such as" if np.isfinite(value) else "are NaN or infinite"
+    with pytest.raises(UserError, match="label map ") as refused:
+        read_label_map(tmp_path / name)
+    assert name in str(refused.value)
+    assert what in str(refused.value)
+
+
+def test_a_label_map_whose_header_scales_whole_numbers_to_fractions_is_refused(tmp_path):
+    scaled = nibabel.Nifti1Image(np.ones((5, 4, 3), np.int16), np.eye(4))
+    scaled.header.set_slope_inter(0.5, 0)
+    nibabel.save(scaled, tmp_path / "a.nii.gz")
+    with pytest.raises(UserError, match=r"a\.nii\.gz holds values that are no whole numbers, such as 0\.5"):
+        read_label_map(tmp_path / "a.nii.gz")
 
 
 def test_a_dicom_folder_is_read_as_one_volume(tmp_path):

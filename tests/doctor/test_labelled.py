@@ -63,6 +63,15 @@ def test_one_grid_but_for_rounding_is_in_order_and_missing_labels_are_no_matter_
     assert (mark_of(check), check.found) == (Mark.OK, "2, each on one grid")
 
 
+def test_label_maps_that_may_hold_nan_are_counted_by_their_headers(raw: Path):
+    sitk.WriteImage(
+        sitk.Cast(sitk.ReadImage(raw / "labelsTr" / "b.nii.gz"), sitk.sitkFloat32), raw / "labelsTr" / "b.nii.gz"
+    )
+    (check,) = check_grids(raw)
+    told = "label maps stored as fractions: 1, --cases tells which hold NaN or no whole numbers"
+    assert (mark_of(check), check.found) == (Mark.OK, f"2, each on one grid; {told}")
+
+
 def test_a_file_that_cannot_be_read_is_named_and_nothing_is_said_where_there_is_nothing_to_read(raw: Path):
     (raw / "imagesTr" / "a_0001.nii.gz").write_bytes(b"no image")
     (check,) = check_grids(raw)

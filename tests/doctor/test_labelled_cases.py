@@ -71,5 +71,12 @@ def test_a_case_that_cannot_be_read_is_told_beside_the_others(raw: Path):
     assert found.endswith("d.nii.gz); e (there is no file of channel 0001)")
 
 
+def test_a_label_map_with_nan_is_told_which_nnunet_takes_for_background(raw: Path):
+    labels = write_case(raw, "c").astype(np.float32)
+    labels[0, 0, 0] = np.nan
+    write(raw, "labelsTr/c", labels)
+    assert check(raw).found.startswith("1 of 5 look odd: c (1 voxel(s) of the label map ")
+
+
 def test_what_is_of_no_known_format_is_not_looked_at(raw: Path):
     assert check_labelled_cases(raw, {**DATASET_JSON, "file_ending": ".b2nd"}, channels=(0, 1)) == []

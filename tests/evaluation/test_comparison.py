@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from drawn_panels import catch_figures, sides
 
 from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.evaluation import comparison_figure
 from nnunetv2_muduo.evaluation.comparison import compare_predictions
 from nnunetv2_muduo.evaluation.comparison_figure import draw_comparison
 
@@ -51,7 +53,7 @@ def test_prediction_on_another_grid_is_refused(folders):
         compare_predictions(reference, predictions, labels=LABELS, file_ending=".nii.gz")
 
 
-def test_figure_of_a_comparison_is_written_whole(folders, tmp_path: Path):
+def test_figure_of_a_comparison_is_written_whole(folders, tmp_path: Path, monkeypatch):
     reference, predictions = folders
     comparison = compare_predictions(reference, predictions, labels=LABELS, file_ending=".nii.gz")
     volume = np.zeros((6, 7, 8), np.float32)
@@ -61,3 +63,6 @@ def test_figure_of_a_comparison_is_written_whole(folders, tmp_path: Path):
     draw_comparison(path, comparison, ct=volume, pet=volume, label_maps=maps, aspect=1.0, case="pat 2")
     assert path.read_bytes()[:4] == b"\x89PNG"
     assert list(path.parent.iterdir()) == [path]
+    caught = catch_figures(monkeypatch, comparison_figure)
+    draw_comparison(path, comparison, ct=volume, pet=volume, label_maps=maps, aspect=1.0, case="pat 2")
+    assert [sides(axis)["left"] for axis in caught[0].axes[1:]] == ["R"] * 3

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import numpy as np
-from drawn_panels import SHAPE, SPACING_IN_MM, assert_axial, assert_coronal, catch_figures, numbered, panel
+from drawn_panels import SHAPE, SPACING_IN_MM, assert_axial, assert_coronal, catch_figures, numbered, panel, sides
 
 from nnunetv2_muduo.evaluation import figures
 
@@ -62,7 +62,9 @@ def test_patch_is_drawn_with_empty_and_full_masks(tmp_path: Path):
     masks = {"student": np.zeros((2, *shape), bool), "pseudo-label": np.ones((2, *shape), bool)}
     masks["student"][0, 2:4, 3:6, 2:5] = True
     volume = np.zeros(shape, np.float32)
-    figures.draw_patch(tmp_path / "a.png", volume, volume, masks, title="case a", spacing_in_mm=(3, 2, 2))
+    figures.draw_patch(
+        tmp_path / "a.png", volume, volume, masks, title="case a", spacing_in_mm=(3, 2, 2), oriented=True
+    )
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
 
@@ -70,19 +72,31 @@ def test_patient_stands_upright_in_true_proportions(tmp_path: Path, monkeypatch)
     caught = catch_figures(monkeypatch, figures)
     mask, ct = np.zeros((1, *SHAPE), bool), numbered()
     mask[0, 2, 5, 3] = True
-    figures.draw_patch(tmp_path / "a.png", ct, -ct, {"student": mask}, title="", spacing_in_mm=SPACING_IN_MM)
+    figures.draw_patch(
+        tmp_path / "a.png", ct, -ct, {"student": mask}, title="", spacing_in_mm=SPACING_IN_MM, oriented=True
+    )
     for modality, volume in {"CT": ct, "PET": -ct}.items():
         assert_axial(panel(caught[0], f"{modality}, axial"), volume, 2)
         assert_coronal(panel(caught[0], f"{modality}, coronal"), volume, 5)
+
+
+def test_no_side_is_marked_where_nobody_knows_how_the_patient_lies(tmp_path: Path, monkeypatch):
+    caught = catch_figures(monkeypatch, figures)
+    figures.draw_patch(
+        tmp_path / "a.png", numbered(), numbered(), {}, title="", spacing_in_mm=(1, 1, 1), oriented=False
+    )
+    assert [sides(axis) for axis in caught[0].axes] == [{}] * 4
 
 
 def test_nnunets_change_of_style_does_not_reach_our_figures(tmp_path: Path):
     import matplotlib
 
     mask, volume = {"student": np.zeros((1, 4, 4, 4), bool)}, np.zeros((4, 4, 4), np.float32)
-    figures.draw_patch(tmp_path / "plain.png", volume, volume, mask, title="", spacing_in_mm=(1, 1, 1))
+    figures.draw_patch(tmp_path / "plain.png", volume, volume, mask, title="", spacing_in_mm=(1, 1, 1), oriented=True)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "green"}):
-        figures.draw_patch(tmp_path / "styled.png", volume, volume, mask, title="", spacing_in_mm=(1, 1, 1))
+        figures.draw_patch(
+            tmp_path / "styled.png", volume, volume, mask, title="", spacing_in_mm=(1, 1, 1), oriented=True
+        )
         assert matplotlib.rcParams["font.size"] == 30
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
 

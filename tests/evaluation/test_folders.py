@@ -92,6 +92,13 @@ def test_probabilities_are_refused(study):
         evaluate_folders(*study, task=TASK)
 
 
+@pytest.mark.parametrize("folder", ["poor", "reference"])
+def test_nan_which_the_reader_turns_into_background_is_refused(study, tmp_path: Path, folder: str):
+    write_labels(tmp_path / folder, "a", np.where(reference_labels() == 1, np.float32(np.nan), reference_labels()))
+    with pytest.raises(UserError, match=rf"label map .*{folder}/a\.nii\.gz are NaN or infinite"):
+        evaluate_folders(*study, task=TASK)
+
+
 def test_ignore_label_may_be_in_references_only(study):
     reference, folders = study
     task = task_of(DATASET | {"labels": {**DATASET["labels"], "ignore": 4}})

@@ -2,7 +2,17 @@
 
 import matplotlib.image
 import numpy as np
-from drawn_panels import SHAPE, SPACING_IN_MM, assert_axial, assert_coronal, catch_figures, numbered, on_screen, panel
+from drawn_panels import (
+    SHAPE,
+    SPACING_IN_MM,
+    assert_axial,
+    assert_coronal,
+    catch_figures,
+    numbered,
+    on_screen,
+    panel,
+    sides,
+)
 
 from nnunetv2_muduo.evaluation import mask_figure
 from nnunetv2_muduo.evaluation.mask_figure import draw_masks
@@ -11,7 +21,16 @@ SCAN = np.random.default_rng(0).normal(40, 60, (20, 30, 40)).astype(np.float32)
 
 
 def draw(path, labels, names, points=None):
-    draw_masks(path, SCAN, labels, names=names, points=points or {}, spacing_in_mm=(5.0, 3.0, 3.0), modality="CT")
+    draw_masks(
+        path,
+        SCAN,
+        labels,
+        names=names,
+        points=points or {},
+        spacing_in_mm=(5.0, 3.0, 3.0),
+        modality="CT",
+        oriented=True,
+    )
     return matplotlib.image.imread(path)[..., :3]
 
 
@@ -50,11 +69,13 @@ def test_patient_stands_upright_in_true_proportions_and_points_lie_where_they_ar
         points={1: [(2.0, 5.0, 3.0, True)]},
         spacing_in_mm=SPACING_IN_MM,
         modality="CT",
+        oriented=True,
     )
     axial, coronal, sagittal = (panel(caught[0], f"liver, {plane}") for plane in ("axial", "coronal", "sagittal"))
     assert_axial(axial, volume, 2)
     assert_coronal(coronal, volume, 5)
     np.testing.assert_array_equal(on_screen(sagittal), volume[::-1, :, 3])
     assert sagittal.get_aspect() == SPACING_IN_MM[0] / SPACING_IN_MM[1]
+    assert sides(sagittal) == {"left": "A", "right": "P", "top": "S", "bottom": "I"}
     points = [[float(*line.get_xdata()), float(*line.get_ydata())] for axis in caught[0].axes for line in axis.lines]
     assert points == [[3.0, 5.0], [3.0, 2.0], [5.0, 2.0]]

@@ -21,6 +21,7 @@ def test_one_row_a_channel_is_drawn_and_flat_patches_do_no_harm(tmp_path):
             channels=("CT", "PET")[:channels],
             title="case",
             spacing_in_mm=(3, 2, 2),
+            oriented=False,
         )
         sizes.append(matplotlib.image.imread(path).shape[0])
     assert sizes[0] == 2 * sizes[1]
@@ -39,6 +40,7 @@ def test_patient_stands_upright_and_what_was_hidden_is_blank(tmp_path, monkeypat
         channels=("CT",),
         title="case",
         spacing_in_mm=SPACING_IN_MM,
+        oriented=True,
     )
     middle = SHAPE[1] // 2
     assert_coronal(panel(caught[0], "CT, input"), volume, middle)

@@ -108,10 +108,11 @@ def test_parameters_that_blosc2_writes_into_are_not_handed_over_again(
         return made
 
     monkeypatch.setattr(blosc2, "asarray", writing_into)
-    monkeypatch.setattr(blosc2, "open", lambda *_, mode, dparams=None: dparams)
+    opened: list[dict] = []
+    monkeypatch.setattr(blosc2, "open", lambda *_, mode, dparams=None: opened.append(dparams))
     monkeypatch.setattr(case_store, "is_whole_array", lambda file: file.is_file())
-    (case,) = store(sources[:1], tmp_path / "cases")
-    assert (case.image, case.labels) == ({"nthreads": 1}, {"nthreads": 1})
+    assert len(list(store(sources[:1], tmp_path / "cases"))) == 1
+    assert opened == [{"nthreads": 1}, {"nthreads": 1}]
 
 
 def rewrite(path: Path, change) -> None:
@@ -131,6 +132,10 @@ def test_files_that_cannot_be_used_are_named(sources: list[CaseSource], tmp_path
     rewrite(sources[2].image, lambda image: image * float("nan"))
     with pytest.raises(UserError, match="NaN or infinite"):
         store(sources[2:], tmp_path / "d")
+    nan = SimpleITK.GetImageFromArray(np.full((4, 4, 4), np.nan, np.float32))
+    SimpleITK.WriteImage(nan, str(sources[1].labels))
+    with pytest.raises(UserError, match=r"64 voxel\(s\) of the label map .*case1\.nii\.gz are NaN"):
+        store(sources[1:2], tmp_path / "l")
     whole = first[0].image.read_bytes()
     for bytes_left, said in ((len(whole) // 2, "is truncated"), (100, "is truncated"), (0, "cannot be read")):
         first[0].image.write_bytes(whole[:bytes_left])

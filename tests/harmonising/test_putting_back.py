@@ -111,6 +111,15 @@ def test_a_folder_of_predictions_is_put_back_by_name(predicted):
     assert wrong.startswith("wrong.nii.gz: SKIPPED")
 
 
+def test_a_mask_with_nan_is_not_put_back_as_background(predicted):
+    mask = sitk.ReadImage(str(predicted / "masks" / "case v1.2.nii.gz"), sitk.sitkFloat32)
+    sitk.WriteImage(mask * float("nan"), str(predicted / "masks" / "case v1.2.nii.gz"))
+    told: list[str] = []
+    with pytest.raises(UserError, match="None of the 2 masks"):
+        put_all_back(predicted / "masks", predicted / "harmonised.json", predicted / "out", log=told.append)
+    assert "are NaN or infinite" in told[1]
+
+
 def test_what_a_killed_run_left_is_cleared_away_after_a_day(predicted):
     old, young = (predicted / "out" / f".partial-1-{age}" for age in ("old", "young"))
     for left in (old, young):

@@ -40,7 +40,7 @@ def test_intensities_of_another_kind_are_warned_of_by_the_cases_name(
 
 def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     read: list[str] = []
-    for name in ("read_image", "read_intensities"):
+    for name in ("read_label_map", "read_intensities"):
         original = getattr(dataset_scans, name)
         monkeypatch.setattr(
             dataset_scans, name, lambda path, original=original: read.append(path.name) or original(path)

@@ -79,6 +79,15 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path):
         read_channel(case, 0, "LPS", labels=read_labels(case))
 
 
+def test_a_label_map_with_nan_is_no_label_map_with_background_there(tmp_path: Path):
+    case = cases_of(write_clickable_dataset(tmp_path, cases=1))["box_0"]
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(case.label))).astype(np.float32)
+    labels[labels == 1] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(labels), str(case.label))
+    with pytest.raises(UserError, match=r"label map .*box_0\.nii\.gz are NaN or infinite"):
+        read_labels(case)
+
+
 def test_background_and_ignore_are_no_organs():
     labels = {"background": 0, "liver": 1, "spleen": [2], "ignore": 3}
     assert organ_values({"labels": labels}) == ({"liver": 1, "spleen": 2}, 3)

@@ -34,7 +34,9 @@ def scan(tmp_path):
     return path
 
 
-def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys):
+def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys, monkeypatch):
+    marked = []
+    monkeypatch.setattr("nnunetv2_muduo.evaluation.mask_figure.mark_sides", lambda axis, plane: marked.append(plane))
     command = ["segment", str(scan), "--teacher", "tiny.pth", "-o", str(tmp_path / "mask.nii.gz")]
     command += ["--target", "a", "--point", "10", "12", "9", "--point", "2", "3", "4:0", "--target", "b"]
     command += ["--point=14,12,9", "--figure", str(tmp_path / "mask.png")]
@@ -43,6 +45,7 @@ def test_points_become_a_label_map_and_a_picture(weights, scan, tmp_path, capsys
     assert mask.GetSize() == image.GetSize()
     np.testing.assert_allclose(mask.GetDirection(), image.GetDirection())
     assert (tmp_path / "mask.png").stat().st_size > 5000
+    assert marked == ["axial", "coronal", "sagittal"] * 2
     said = capsys.readouterr().out
     assert "1  a " in said
     assert "2  b " in said
@@ -81,7 +84,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_teacher_works(scan
     assert f"ERROR: {tmp_path / 'file'} cannot be written or read: Not a directory" in capsys.readouterr().err
 
 
-def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path):
+def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path, capsys):
     image = sitk.ReadImage(str(scan))
     rough = np.zeros((20, 24, 28), np.uint8)
     rough[8:12, 8:14, 10:16] = 3
@@ -89,11 +92,12 @@ def test_a_rough_mask_is_taken_instead_of_points(weights, scan, tmp_path):
     masks.CopyInformation(image)
     sitk.WriteImage(masks, str(tmp_path / "rough.nii.gz"))
     out = tmp_path / "mask.mha"
-    assert (
-        main(["segment", str(scan), "--teacher", "tiny.pth", "--mask", str(tmp_path / "rough.nii.gz"), "-o", str(out)])
-        == 0
-    )
+    command = ["segment", str(scan), "--teacher", "tiny.pth"]
+    assert main([*command, "--mask", str(tmp_path / "rough.nii.gz"), "-o", str(out)]) == 0
     assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(out))))) <= {0, 3}
+    sitk.WriteImage(sitk.Cast(masks, sitk.sitkFloat32) * float("nan"), str(tmp_path / "rough.nii.gz"))
+    assert main([*command, "--mask", str(tmp_path / "rough.nii.gz"), "-o", str(out)]) == 2
+    assert "are NaN or infinite" in capsys.readouterr().err
 
 
 def test_a_rough_mask_is_corrected_with_a_point_on_the_background(weights, scan, tmp_path, capsys):

@@ -23,3 +23,7 @@ def test_the_picture_shows_mirrored_scans_and_exchanged_axes_as_radiologists_see
     for found, wanted in zip(drawn["volumes"], (upright, upright > 0, upright), strict=True):
         np.testing.assert_array_equal(found, wanted)
     assert drawn["spacing_in_mm"] == (1.0, 2.0, 3.0)
+    assert drawn["oriented"]
+    stored.clear()
+    trainer._draw(0)
+    assert not drawn["oriented"]

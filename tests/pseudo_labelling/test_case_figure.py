@@ -34,6 +34,7 @@ def draw(tmp_path, monkeypatch, orientation: str = "LPS", **suggestions: str):
         organs=ORGANS,
         suggestions={"liver": "keep", "spleen": "keep"} | suggestions,
         case="pat 1.v2",
+        oriented=True,
     )
     return caught[0]
 

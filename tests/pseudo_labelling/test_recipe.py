@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from pseudo_project import DATASET_JSON, PseudoProject, organs, write, write_teachers
 
 from nnunetv2_muduo.cli import main
+from nnunetv2_muduo.pseudo_labelling import case_figure
 
 CASES = ("pat 0.v1", "pat 1.v1")
 
@@ -71,11 +72,14 @@ def test_finished_cases_are_done_again_where_other_channels_are_called_ct_and_pe
     assert all(times(project)[case] != before[case] for case in CASES)
 
 
-def test_a_missing_picture_is_drawn_and_none_when_not_wanted(project: PseudoProject):
+def test_a_missing_picture_is_drawn_and_none_when_not_wanted(project: PseudoProject, monkeypatch):
+    marked = []
+    monkeypatch.setattr(case_figure, "mark_sides", lambda axis, plane: marked.append(plane))
     main(project.command())
     assert not (project.out / "figures").exists()
     main(project.command("--figures"))
     assert (project.out / "figures" / f"{CASES[0]}.png").is_file()
+    assert marked == ["axial", "axial", "coronal", "coronal"] * len(CASES)
 
 
 def test_a_picture_is_drawn_again_where_its_suggestions_changed_and_asks_no_teacher(project: PseudoProject):

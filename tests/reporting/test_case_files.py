@@ -31,6 +31,7 @@ def test_case_is_read_from_nnunets_folders(training):
     assert case.modalities == {"CT": "CT", "PET": "PET"}
     np.testing.assert_array_equal(case.images["PET"], reference_labels() * 2.0)
     assert case.spacing_in_mm == (3.0, 2.0, 2.0)
+    assert case.oriented
 
 
 def test_case_that_lies_upside_down_is_turned(training, tmp_path):

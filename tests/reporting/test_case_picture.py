@@ -25,7 +25,7 @@ def has(image, colour):
 def draw(reference, prediction, modalities=("CT", "PET"), spacing=(3.0, 2.0, 2.0)):
     images = {name: np.linspace(-200, 300, reference.size).reshape(reference.shape) for name in modalities}
     known = {name: name if name in ("CT", "PET") else None for name in modalities}
-    case = LoadedCase("a", images, known, reference, prediction, spacing)
+    case = LoadedCase("a", images, known, reference, prediction, spacing, True)
     return draw_case(case, [(1,), (2,)], focus=(1,), colour=COLOUR)
 
 
@@ -61,10 +61,10 @@ def test_air_around_the_patient_is_left_out_and_no_label_with_it():
     ct = np.full(reference.shape, -1000.0)
     ct[18:34, 18:32, 18:30] = 0.0
     prediction[25, 5, 24] = 1
-    case = LoadedCase("a", {"CT": ct}, {"CT": "CT"}, reference, prediction, (3.0, 2.0, 2.0))
+    case = LoadedCase("a", {"CT": ct}, {"CT": "CT"}, reference, prediction, (3.0, 2.0, 2.0), True)
     axial = around_body(case, lambda volume: volume[25])
     np.testing.assert_array_equal(axial(ct), ct[25, 2:35, 15:33])
-    nothing = LoadedCase("a", {"MR": ct}, {"MR": None}, reference, prediction, (3.0, 2.0, 2.0))
+    nothing = LoadedCase("a", {"MR": ct}, {"MR": None}, reference, prediction, (3.0, 2.0, 2.0), True)
     assert around_body(nothing, lambda volume: volume[25])(ct).shape == ct[25].shape
 
 
@@ -79,7 +79,7 @@ def test_patient_stands_upright_in_true_proportions(monkeypatch):
     monkeypatch.setattr(case_picture, "_rendered", caught.append)
     labels, ct = np.zeros(SHAPE, np.uint8), numbered()
     labels[2, 5, 3] = 1
-    case = LoadedCase("a", {"T1": ct, "T2": -ct}, {"T1": None, "T2": None}, labels, labels, SPACING_IN_MM)
+    case = LoadedCase("a", {"T1": ct, "T2": -ct}, {"T1": None, "T2": None}, labels, labels, SPACING_IN_MM, True)
     draw_case(case, [(1,)], focus=(1,), colour=COLOUR)
     for name, volume in case.images.items():
         assert_axial(panel(caught[0], f"{name}, axial"), volume, 2)

@@ -16,7 +16,7 @@ SPACING_IN_MM = (3.0, 2.0, 1.0)
 
 
 def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list:
-    """CT, PET, masks and spacing that are drawn of one patch, stored so and with its axes in this order."""
+    """Whether sides are marked, CT, PET, masks and spacing as drawn of a patch, stored so, with axes in this order."""
     image = sitk.GetImageFromArray(np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32))
     image.SetSpacing(SPACING_IN_MM[::-1])
     image = sitk.DICOMOrient(image, orientation or "LPS")
@@ -41,7 +41,9 @@ def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monke
     monkeypatch.setattr(
         monitoring,
         "draw_patch",
-        lambda path, ct, pet, masks, *, title, spacing_in_mm: drawn.extend([ct, pet, *masks.values(), spacing_in_mm]),
+        lambda path, ct, pet, masks, *, title, spacing_in_mm, oriented: drawn.extend(
+            [oriented, ct, pet, *masks.values(), spacing_in_mm]
+        ),
     )
     nn.init.normal_(trainer.network.weight)
     monitoring.Monitor(trainer).draw_unlabelled_patch(SimpleNamespace(axes=axes, label=label), 0)
@@ -53,8 +55,9 @@ def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monke
 def test_patches_are_pictured_as_radiologists_see_them(
     orientation: str | None, axes: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    wanted = pictured("LPS", (0, 1, 2), tmp_path, monkeypatch)
-    found = pictured(orientation, axes, tmp_path, monkeypatch)
+    _, *wanted = pictured("LPS", (0, 1, 2), tmp_path, monkeypatch)
+    oriented, *found = pictured(orientation, axes, tmp_path, monkeypatch)
+    assert oriented == (orientation is not None)
     assert wanted[-1] == found[-1] == SPACING_IN_MM
     assert 0 < wanted[2].sum() < wanted[2].size
     assert len(found) == len(wanted) == 6

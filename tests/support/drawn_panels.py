@@ -35,13 +35,22 @@ def on_screen(axis: Axes) -> np.ndarray:
     return values[::-1] if image.origin == "lower" else values
 
 
+def sides(axis: Axes) -> dict[str, str]:
+    """Edge of a panel -> the letter that stands there."""
+    edges = {(0, 0.5): "left", (1, 0.5): "right", (0.5, 1): "top", (0.5, 0): "bottom"}
+    places = [tuple(np.round(2 * np.array(text.get_position())) / 2) for text in axis.texts]
+    return {edges[place]: text.get_text() for place, text in zip(places, axis.texts, strict=True)}
+
+
 def assert_axial(axis: Axes, volume: np.ndarray, z: int) -> None:
-    """The patient's front is on top, and a millimetre as long in both directions."""
+    """The patient's front is on top, as letters say, and a millimetre as long in both directions."""
     np.testing.assert_array_equal(on_screen(axis), volume[z])
     assert axis.get_aspect() == SPACING_IN_MM[1] / SPACING_IN_MM[2]
+    assert sides(axis) == {"left": "R", "right": "L", "top": "A", "bottom": "P"}
 
 
 def assert_coronal(axis: Axes, volume: np.ndarray, y: int) -> None:
-    """The head is on top, and a millimetre as long in both directions."""
+    """The head is on top, as letters say, and a millimetre as long in both directions."""
     np.testing.assert_array_equal(on_screen(axis), volume[::-1, y])
     assert axis.get_aspect() == SPACING_IN_MM[0] / SPACING_IN_MM[2]
+    assert sides(axis) == {"left": "R", "right": "L", "top": "S", "bottom": "I"}

@@ -209,6 +209,7 @@ def _download() -> Scenario:
         import huggingface_hub
 
         huggingface_hub.hf_hub_download = fetch
+        huggingface_hub.get_hf_file_metadata = lambda url: None
         os.environ.pop("HF_HUB_OFFLINE", None)
         return muduo(folder, "weights", "sam_med3d_turbo")
 

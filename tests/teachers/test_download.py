@@ -3,6 +3,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+from huggingface_hub.utils import HfHubHTTPError
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.teachers.download import fetch_weights
@@ -14,6 +15,7 @@ class Hub:
 
     def __init__(self, failure: BaseException | None = None) -> None:
         self.failure = failure
+        self.first_answer: Exception | None = None
         self.asked: list[tuple[str, str]] = []
         self.resumed: list[bool] = []
 
@@ -29,12 +31,18 @@ class Hub:
             file.write(b"second half")
         return str(path)
 
+    def metadata(self, url: str) -> None:
+        assert url.startswith("https://huggingface.co/")
+        if self.first_answer is not None:
+            raise self.first_answer
+
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     client = Hub()
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", client)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", client.metadata)
     return client
 
 
@@ -76,6 +84,21 @@ def test_a_failed_download_says_how_to_do_it_by_hand(failure, hub, tmp_path):
     for part in ("https://huggingface.co/blueyo0/SAM-Med3D", "muduo weights sam_med3d_turbo", str(tmp_path)):
         assert part in message
     assert not (tmp_path / "sam_med3d_turbo.pth").exists()
+
+
+def test_without_a_connection_the_client_is_not_left_to_try_for_minutes(hub, tmp_path):
+    hub.first_answer = OSError("Name or service not known")
+    with pytest.raises(
+        UserError, match=r"the download failed \(Name or service not known\); fetch sam_med3d_turbo.pth"
+    ):
+        fetch_weights("sam_med3d_turbo", folder=tmp_path)
+    assert hub.asked == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hub_that_is_busy_is_left_to_the_client_to_ask_again(hub, tmp_path):
+    hub.first_answer = HfHubHTTPError.__new__(HfHubHTTPError)  # releases of the client take different arguments
+    assert fetch_weights("sam_med3d_turbo", folder=tmp_path).is_file()
 
 
 def test_a_file_that_is_there_is_not_fetched_again(hub, tmp_path):
