@@ -110,7 +110,9 @@ class Monitor:
         patches = trainer.patches_of(unlabelled)
         with torch.inference_mode():
             logits = self._student(patches.clean).float()
-            said = teaching.label(patches, logits.softmax(1)[:, 1:], trainer.own_answer(patches.clean))
+            said = teaching.label(
+                patches, logits.softmax(1)[:, 1:], trainer.own_answer(patches.clean), ct_share=trainer.ct_share
+            )
             found = said.valid[:, :, None, None, None]
             masks = {
                 "CT teacher": None if said.p_ct is None else (said.p_ct > 0.5) & found,

@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnunetv2_muduo.distillation import ct_share_of_best
 from nnunetv2_muduo.evaluation.markdown import markdown_table
 from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, organ_masks
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 
 SOURCES = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
+ALONE = {"labels_by_ct": 1.0, "labels_by_pet": 0.0}  # fused labels with one teacher's answers alone -> weight of CT
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,12 @@ class TeacherReport:
     Attributes:
         organs: names of the K organs.
         dice: source (one of SOURCES) -> [K] Dice in [0, 1].
+        ct_share: [K] weight of the CT teacher in the fused labels; None: one half, or what is drawn.
     """
 
     organs: tuple[str, ...]
     dice: dict[str, np.ndarray]
+    ct_share: np.ndarray | None = None
 
     def mean(self, source: str) -> float:
         """Mean Dice of a source over the organs that were seen."""
@@ -55,7 +59,12 @@ class TeacherReport:
         table = markdown_table(["Dice on labelled patches", *self.organs, "mean"], rows)
         if any(np.isnan(dice).any() for dice in self.dice.values()):
             table += "\n\n-: none of the patches shows the organ (`report_patches` takes more), or nobody was asked."
-        return table
+        return table if self.ct_share is None else f"{table}\n\nLabelled by {self._told_choice(self.ct_share)}."
+
+    def _told_choice(self, ct_share: np.ndarray) -> str:
+        named = {"the CT teacher": 1.0, "the PET teacher": 0.0, "both": 0.5}
+        chosen = {who: ", ".join(np.asarray(self.organs)[ct_share == share]) for who, share in named.items()}
+        return "; by ".join(f"{who}: {organs}" for who, organs in chosen.items() if organs)
 
 
 def _told(dice: float) -> str:
@@ -105,7 +114,7 @@ def make_teacher_report(
         ignore_label: voxels with this label do not count.
         own_answer: clean patches -> what the averaged student says, where it takes part.
     """
-    counters = {source: DiceCounter(len(organs)) for source in SOURCES}
+    counters = {source: DiceCounter(len(organs)) for source in (*SOURCES, *ALONE)}
     seen: set[str] = set()
     for patches, labels in batches:
         masks = _answers(teaching, student, patches, own_answer=own_answer)
@@ -113,9 +122,12 @@ def make_teacher_report(
         del masks
         del patches, labels  # before the next ones are made
     nothing = np.full(len(organs), np.nan)
-    return TeacherReport(
-        tuple(organs), {source: counters[source].dice() if source in seen else nothing for source in SOURCES}
-    )
+    dice = {source: counters[source].dice() if source in seen else nothing for source in SOURCES}
+    if not seen.issuperset(ALONE):
+        return TeacherReport(tuple(organs), dice)
+    ct, pet, both = (*(counters[source].dice() for source in ALONE), dice["fused"])
+    best = np.fmax(np.fmax(ct, pet), both)
+    return TeacherReport(tuple(organs), {**dice, "fused": best}, ct_share_of_best(ct, pet, both))
 
 
 def _answers(
@@ -127,7 +139,9 @@ def _answers(
 ) -> dict[str, Tensor]:
     """Source -> masks [B, K, Z, Y, X] (bool) of a batch, of those who have something to say."""
     logits = student(patches.clean).float()
-    said = teaching.label(patches, logits.softmax(1)[:, 1:], own_answer(patches.clean))
+    own = own_answer(patches.clean)
+    answers = teaching.ask(patches, logits.softmax(1)[:, 1:], own)
+    said = teaching.judge(answers, own)
     masks = {
         "ct_teacher": None if said.p_ct is None else said.p_ct > 0.5,
         "pet_teacher": None if said.p_pet is None else said.p_pet > 0.5,
@@ -135,6 +149,9 @@ def _answers(
         "prompt_generator": said.generator,
         "student": organ_masks(logits.argmax(1), logits.shape[1] - 1),
     }
+    if teaching.chooses:
+        for source, share in ALONE.items():
+            masks[source] = teaching.judge(answers, own, ct_share=torch.tensor([share], device=logits.device)).fused
     return {source: mask for source, mask in masks.items() if mask is not None}
 
 

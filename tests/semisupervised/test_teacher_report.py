@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, TeacherLabels
+from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, TeacherAnswers, TeacherLabels
 from nnunetv2_muduo.semisupervised.teacher_report import DiceCounter, TeacherReport, make_teacher_report
 
 ORGANS = ("liver", "spleen")
@@ -18,13 +18,19 @@ def report(student: list[float], fused: list[float]) -> TeacherReport:
 class KnowsLiver:
     """The CT teacher knows the liver, the PET teacher says liver nowhere; nobody finds the spleen."""
 
-    def __init__(self, truth: torch.Tensor) -> None:
-        self.liver = (truth == 1).float()
+    def __init__(self, truth: torch.Tensor, *, chooses: bool = False) -> None:
+        self.liver, self.chooses = (truth == 1).float(), chooses
 
-    def label(self, patches: Patches, student: torch.Tensor, own: OwnAnswer | None) -> TeacherLabels:
+    def ask(self, patches: Patches, student: torch.Tensor, own: OwnAnswer | None) -> TeacherAnswers:
         p_ct = torch.cat([self.liver, torch.zeros_like(self.liver)], 1)
-        valid = torch.tensor([[True, False]]).expand(len(self.liver), 2)
-        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), generator=p_ct > 0.5, valid=valid, vote=own and own.vote)
+        asked = torch.tensor([[True, False]]).expand(len(self.liver), 2)
+        return TeacherAnswers(p_ct, torch.full_like(p_ct, 0.4), generator=p_ct > 0.5, prompted=p_ct > 0.5, asked=asked)
+
+    def judge(
+        self, said: TeacherAnswers, own: OwnAnswer | None, *, ct_share: torch.Tensor | None = None
+    ) -> TeacherLabels:
+        mix = None if ct_share is None else ct_share.expand(said.asked.shape)
+        return TeacherLabels(said.p_ct, said.p_pet, said.generator, said.asked, own and own.vote, mix)
 
 
 @pytest.fixture
@@ -38,10 +44,11 @@ def student_logits(labels: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.one_hot(labels[:, 0].long(), 3).permute(0, 4, 1, 2, 3).float() * 9
 
 
-def make(truth: torch.Tensor, said_by_student: torch.Tensor, **kwargs) -> TeacherReport:
+def make(truth: torch.Tensor, said_by_student: torch.Tensor, *, chooses: bool = False, **kwargs) -> TeacherReport:
     patches = Patches(clean=torch.zeros(2, 2, *SHAPE), raw=torch.zeros(2, 2, *SHAPE))
+    teaching = KnowsLiver(truth, chooses=chooses)
     return make_teacher_report(
-        KnowsLiver(truth), lambda _: student_logits(said_by_student), [(patches, truth)], organs=ORGANS, **kwargs
+        teaching, lambda _: student_logits(said_by_student), [(patches, truth)], organs=ORGANS, **kwargs
     )
 
 
@@ -57,6 +64,18 @@ def test_what_is_fused_holds_the_students_vote(truth):
     for share, dice in ((0.2, 1.0), (0.4, 0.0)):  # 0.8 * 0.7, 0.6 * 0.7 for the liver
         nowhere = OwnAnswer(torch.zeros(2, 2, *SHAPE), label_share=share)
         assert make(truth, truth, own_answer=lambda _, own=nowhere: own).dice["fused"][0] == dice
+
+
+def test_an_organ_is_labelled_by_whoever_does_it_best_and_that_is_what_counts_as_fused(truth):
+    nowhere = OwnAnswer(torch.zeros(2, 2, *SHAPE), label_share=0.4)  # both teachers' 0.7 is not enough then
+    asked = {"own_answer": lambda _: nowhere}
+    mean, best = (make(truth, truth, chooses=chooses, **asked) for chooses in (False, True))
+    assert mean.ct_share is None
+    assert mean.dice["fused"][0] == 0.0
+    assert best.ct_share.tolist() == [1.0, 0.5]
+    assert best.dice["fused"].tolist() == [1.0, 0.0]
+    assert best.as_table().endswith("Labelled by the CT teacher: liver; by both: spleen.")
+    assert "Labelled by" not in mean.as_table()
 
 
 def test_nothing_is_fused_of_an_organ_that_is_not_valid():
