@@ -7,14 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.distillation import ct_share_of_best
 from nnunetv2_muduo.evaluation.markdown import markdown_table
 from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, organ_masks
+from nnunetv2_muduo.semisupervised.dice_counter import DiceCounter, count_masks
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 
 SOURCES = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
-ALONE = {"labels_by_ct": 1.0, "labels_by_pet": 0.0}  # fused labels with one teacher's answers alone -> weight of CT
 
 
 @dataclass(frozen=True)
@@ -71,29 +70,6 @@ def _told(dice: float) -> str:
     return "-" if np.isnan(dice) else f"{dice:.3f}"
 
 
-class DiceCounter:
-    """Adds up overlap and sizes over patches: Dice = 2 * overlap / (size + size), per organ."""
-
-    def __init__(self, organs: int) -> None:
-        self.overlap, self.sizes, self.truth = np.zeros(organs), np.zeros(organs), np.zeros(organs)
-
-    def add(self, prediction: Tensor, truth: Tensor, counted: Tensor) -> None:
-        """Three bool tensors [B, K, Z, Y, X] ([B, 1, Z, Y, X] for `counted`: not the ignore label)."""
-        prediction, truth = prediction & counted, truth & counted
-
-        def total(mask: Tensor) -> np.ndarray:
-            return mask.sum(dim=(0, 2, 3, 4)).double().cpu().numpy()
-
-        self.overlap += total(prediction & truth)
-        self.truth += total(truth)
-        self.sizes += total(prediction) + total(truth)
-
-    def dice(self) -> np.ndarray:
-        """[K], NaN where the organ is in no patch."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.truth > 0, 2 * self.overlap / self.sizes, np.nan)
-
-
 @torch.inference_mode()
 def make_teacher_report(
     teaching: Teaching,
@@ -103,6 +79,7 @@ def make_teacher_report(
     organs: Sequence[str],
     ignore_label: int | None = None,
     own_answer: Callable[[Tensor], OwnAnswer | None] = lambda clean: None,
+    ct_share: Tensor | None = None,
 ) -> TeacherReport:
     """Let everyone segment the labelled patches.
 
@@ -113,21 +90,18 @@ def make_teacher_report(
         organs: names of the K organs.
         ignore_label: voxels with this label do not count.
         own_answer: clean patches -> what the averaged student says, where it takes part.
+        ct_share: [K] weight of the CT teacher in the fused labels, as `Teaching.judge` takes it.
     """
-    counters = {source: DiceCounter(len(organs)) for source in (*SOURCES, *ALONE)}
+    counters = {source: DiceCounter(len(organs)) for source in SOURCES}
     seen: set[str] = set()
     for patches, labels in batches:
-        masks = _answers(teaching, student, patches, own_answer=own_answer)
-        seen |= _count(masks, labels, counters=counters, ignore_label=ignore_label)
+        masks = _answers(teaching, student, patches, own_answer=own_answer, ct_share=ct_share)
+        seen |= count_masks(masks, labels, counters=counters, ignore_label=ignore_label)
         del masks
         del patches, labels  # before the next ones are made
     nothing = np.full(len(organs), np.nan)
     dice = {source: counters[source].dice() if source in seen else nothing for source in SOURCES}
-    if not seen.issuperset(ALONE):
-        return TeacherReport(tuple(organs), dice)
-    ct, pet, both = (*(counters[source].dice() for source in ALONE), dice["fused"])
-    best = np.fmax(np.fmax(ct, pet), both)
-    return TeacherReport(tuple(organs), {**dice, "fused": best}, ct_share_of_best(ct, pet, both))
+    return TeacherReport(tuple(organs), dice, None if ct_share is None else ct_share.cpu().numpy())
 
 
 def _answers(
@@ -136,12 +110,11 @@ def _answers(
     patches: Patches,
     *,
     own_answer: Callable[[Tensor], OwnAnswer | None],
+    ct_share: Tensor | None,
 ) -> dict[str, Tensor]:
     """Source -> masks [B, K, Z, Y, X] (bool) of a batch, of those who have something to say."""
     logits = student(patches.clean).float()
-    own = own_answer(patches.clean)
-    answers = teaching.ask(patches, logits.softmax(1)[:, 1:], own)
-    said = teaching.judge(answers, own)
+    said = teaching.label(patches, logits.softmax(1)[:, 1:], own_answer(patches.clean), ct_share=ct_share)
     masks = {
         "ct_teacher": None if said.p_ct is None else said.p_ct > 0.5,
         "pet_teacher": None if said.p_pet is None else said.p_pet > 0.5,
@@ -149,17 +122,4 @@ def _answers(
         "prompt_generator": said.generator,
         "student": organ_masks(logits.argmax(1), logits.shape[1] - 1),
     }
-    if teaching.chooses:
-        for source, share in ALONE.items():
-            masks[source] = teaching.judge(answers, own, ct_share=torch.tensor([share], device=logits.device)).fused
     return {source: mask for source, mask in masks.items() if mask is not None}
-
-
-def _count(
-    masks: dict[str, Tensor], labels: Tensor, *, counters: dict[str, DiceCounter], ignore_label: int | None
-) -> set[str]:
-    """Add one batch to the counters; returns whose answers were counted."""
-    counted = labels != ignore_label if ignore_label is not None else torch.ones_like(labels, dtype=torch.bool)
-    for source, mask in masks.items():
-        counters[source].add(mask, organ_masks(labels[:, 0], mask.shape[1]), counted)
-    return set(masks)
