@@ -96,8 +96,11 @@ class Monitor:
     def write_reports(self) -> None:
         """The numbers of all reports so far as teacher_report.json."""
         logged = self.trainer.logger.get_checkpoint()
+        keys = {source: f"report_{source}" for source in SOURCES}
+        if self.trainer.ct_share is not None:
+            keys["ct_share"] = "ct_share"
         reports = [
-            {"epoch": epoch, **{source: self._by_organ(logged[f"report_{source}"][epoch]) for source in SOURCES}}
+            {"epoch": epoch, **{name: self._by_organ(logged[key][epoch]) for name, key in keys.items()}}
             for epoch, dice in enumerate(logged["report_student"])
             if np.isfinite(np.asarray(dice, dtype=float)).any()
         ]
