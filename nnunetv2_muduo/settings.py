@@ -44,7 +44,8 @@ class Settings:
             switches it off. Stray voxels of the generator prompt the teachers for another organ: 0.2 rejects those.
         fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them;
             "report" lets an organ be labelled by the CT teacher alone, by the PET teacher alone or by their mean,
-            whichever is best on labelled patches of the training cases, and leaves a teacher out of the mean where its
+            whichever is best on labelled patches of the validation cases (or, where these do not tell, of the training
+            cases), and leaves a teacher out of the mean where its
             own answer is below `min_prompt_iou`.
         student_share: weight of the averaged student's own answer in a pseudo-label, the teachers having the rest; it
             grows with the ramp of the consistency weight. 0 (published): the teachers decide alone.

@@ -11,10 +11,14 @@ def ct_share_of_best(ct: np.ndarray, pet: np.ndarray, both: np.ndarray) -> np.nd
     Args:
         ct: [K] Dice of labels by the CT teacher alone, NaN where an organ was not seen.
         pet: the same by the PET teacher alone.
-        both: the same by both; of equal ones, and of what was not seen, this is taken.
+        both: the same by both.
+
+    Returns:
+        [K], NaN where nobody is better than the others.
     """
-    ct, pet, both = (np.nan_to_num(dice) for dice in (ct, pet, both))
-    return np.where((ct > both) & (ct >= pet), 1.0, np.where(pet > both, 0.0, 0.5))
+    dice = np.nan_to_num(np.stack([ct, pet, both]))
+    second, best = np.sort(dice, axis=0)[-2:]
+    return np.where(best > second, np.array([1.0, 0.0, 0.5])[dice.argmax(0)], np.nan)
 
 
 def without_the_unfit(ct_share: Tensor, ct_fits: Tensor, pet_fits: Tensor) -> Tensor:

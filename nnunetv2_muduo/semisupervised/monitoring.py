@@ -72,7 +72,7 @@ class Monitor:
         self.trainer = trainer
         self.folder = Path(trainer.output_folder)
         self.report_patches: list[tuple[Patches, Tensor]] | None = None
-        self.choice_patches: list[tuple[Patches, Tensor]] | None = None
+        self.training_patches: list[tuple[Patches, Tensor]] | None = None
         self.pictured: dict | None = None
 
     def report(self, teaching: Teaching) -> TeacherReport:
@@ -87,7 +87,7 @@ class Monitor:
             organs=trainer.organs,
             ignore_label=trainer.label_manager.ignore_label,
             own_answer=trainer.own_answer,
-            ct_share=self._choice(teaching) if teaching.chooses else None,
+            ct_share=self._choice(teaching, self.report_patches) if teaching.chooses else None,
         )
         trainer.print_to_log_file(f"Teacher report before epoch {trainer.current_epoch}:\n{report.as_table()}\n")
         write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
@@ -139,19 +139,26 @@ class Monitor:
             oriented=stored is not None,
         )
 
-    def _choice(self, teaching: Teaching) -> Tensor:
-        """[K] weight of the CT teacher, by who is best on patches of the training cases."""
+    def _choice(self, teaching: Teaching, held_out: list[tuple[Patches, Tensor]]) -> Tensor:
+        """[K] weight of the CT teacher, by who is best on held-out patches or, where these do not tell, on training ones.
+
+        Prompts are better on training cases than on unlabelled ones, and whoever needs good prompts looks better there.
+        """
         trainer = self.trainer
-        if self.choice_patches is None:
-            self.choice_patches = self._draw_patches(trainer.dataset_tr)
-        chosen = choose_teachers(
-            teaching,
-            self._student,
-            self._on_device(self.choice_patches),
-            organs=len(trainer.organs),
-            ignore_label=trainer.label_manager.ignore_label,
-            own_answer=trainer.own_answer,
+        if self.training_patches is None:
+            self.training_patches = self._draw_patches(trainer.dataset_tr)
+        on_held_out, on_training = (
+            choose_teachers(
+                teaching,
+                self._student,
+                self._on_device(patches),
+                organs=len(trainer.organs),
+                ignore_label=trainer.label_manager.ignore_label,
+                own_answer=trainer.own_answer,
+            )
+            for patches in (held_out, self.training_patches)
         )
+        chosen = np.nan_to_num(np.where(np.isnan(on_held_out), on_training, on_held_out), nan=0.5)
         return torch.as_tensor(chosen, dtype=torch.float32, device=trainer.device)
 
     def _on_device(self, batches: list[tuple[Patches, Tensor]]) -> Iterator[tuple[Patches, Tensor]]:

@@ -37,7 +37,7 @@ def choose_teachers(
         own_answer: clean patches -> what the averaged student says, where it takes part.
 
     Returns:
-        [K] weight of the CT teacher, as `Teaching.judge` takes it.
+        [K] weight of the CT teacher, as `Teaching.judge` takes it; NaN where these patches do not tell.
     """
     counters = {who: DiceCounter(organs) for who in CT_SHARES}
     for patches, labels in batches:

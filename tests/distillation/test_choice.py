@@ -6,11 +6,12 @@ import torch
 from nnunetv2_muduo.distillation import ct_share_of_best, without_the_unfit
 
 
-def test_the_best_labels_win_and_both_teachers_of_equal_ones():
+def test_the_best_labels_win_and_equal_ones_tell_nothing():
     ct = np.array([0.9, 0.2, 0.5, 0.8, np.nan, 0.7])
     pet = np.array([0.3, 0.9, 0.5, 0.8, np.nan, 0.7])
     both = np.array([0.8, 0.8, 0.5, 0.9, np.nan, 0.1])
-    assert ct_share_of_best(ct, pet, both).tolist() == [1.0, 0.0, 0.5, 0.5, 0.5, 1.0]
+    expected = [1.0, 0.0, np.nan, 0.5, np.nan, np.nan]
+    np.testing.assert_array_equal(ct_share_of_best(ct, pet, both), expected)
 
 
 def test_who_does_not_fit_is_left_out_of_a_mixture_only_where_the_other_fits():
