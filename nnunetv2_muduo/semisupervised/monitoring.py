@@ -140,7 +140,7 @@ class Monitor:
         )
 
     def _choice(self, teaching: Teaching, held_out: list[tuple[Patches, Tensor]]) -> Tensor:
-        """[K] weight of the CT teacher, by who is best on held-out patches or, where these do not tell, on training ones.
+        """[K] weight of the CT teacher, by who is best on held-out patches or, where these do not tell, on others.
 
         Prompts are better on training cases than on unlabelled ones, and whoever needs good prompts looks better there.
         """
