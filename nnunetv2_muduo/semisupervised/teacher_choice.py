@@ -26,7 +26,7 @@ def choose_teachers(
 ) -> np.ndarray:
     """Let the CT teacher, the PET teacher and both label the same patches, and take the best for each organ.
 
-    The averaged student prompts where it does in a training, but has no vote: it knows these patches.
+    The averaged student prompts where it does in a training, but has no vote, which would even out what is compared.
 
     Args:
         teaching: the teachers and the prompt generator.
