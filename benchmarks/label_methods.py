@@ -191,6 +191,8 @@ ABLATIONS: dict[str, Method] = {
     "muduo-centroid-points": _ours("points at the centroid", point_strategy="centroid"),
     "muduo-first-points": _ours("first points, as published", point_strategy="first"),
     "muduo-random-fusion": _ours("random fusion, as published", fusion="random"),
+    "muduo-fusion-report": _ours("organs labelled by the best", fusion="report"),
+    "muduo-gate-fusion-report": _ours("organs labelled by the best, gated", fusion="report", reliability="gate"),
     "muduo-gate": _ours("organs gated by the report", reliability="gate"),
     "muduo-gate-ct-only": _ours("organs gated, CT teacher only", reliability="gate", pet_teacher=None),
     "muduo-gate-pet-only": _ours("organs gated, PET teacher only", reliability="gate", ct_teacher=None),

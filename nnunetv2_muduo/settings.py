@@ -42,7 +42,11 @@ class Settings:
         min_iou: least teacher agreement (soft IoU) of a patch that is kept; 0 switches this threshold off.
         min_prompt_iou: least overlap (soft IoU) of the teachers' mean with the prompt generator's mask; 0 (published)
             switches it off. Stray voxels of the generator prompt the teachers for another organ: 0.2 rejects those.
-        fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them.
+        fusion: "random" mixes the teachers with a weight drawn per patch and organ (published); "mean" averages them;
+            "report" lets an organ be labelled by the CT teacher alone, by the PET teacher alone or by their mean,
+            whichever is best on labelled patches of the validation cases (or, where these do not tell, of the training
+            cases), and leaves a teacher out of the mean where its
+            own answer is below `min_prompt_iou`.
         student_share: weight of the averaged student's own answer in a pseudo-label, the teachers having the rest; it
             grows with the ramp of the consistency weight. 0 (published): the teachers decide alone.
         student_prompt_share: weight of the averaged student's own answer in what prompts the teachers, the prompt
@@ -99,7 +103,7 @@ class Settings:
     keep_fraction: float = setting(0.5, Real(0.0, 1.0, open_below=True))
     min_iou: float = setting(0.0, Real(0.0, 1.0))
     min_prompt_iou: float = setting(0.0, Real(0.0, 1.0))
-    fusion: str = setting("random", Choice(("random", "mean")))
+    fusion: str = setting("random", Choice(("random", "mean", "report")))
     student_share: float = setting(0.0, Real(0.0, 1.0))
     student_prompt_share: float = setting(0.0, Real(0.0, 1.0))
     reliability: str = setting("none", Choice(("none", "report", "gate")))

@@ -23,6 +23,7 @@ SETTINGS = [
     "report_patches=2",
     "report_every=2",
     "reliability=report",
+    "fusion=report",
 ]
 
 
@@ -69,6 +70,8 @@ def test_training_leaves_numbers_and_pictures_of_what_the_teachers_did(trained: 
     reports = json.loads((trained.fold(TRAINER) / "teacher_report.json").read_text())
     assert [report["epoch"] for report in reports] == [0, 2]
     assert set(reports[0]["student"]) == {"liver", "spleen", "kidneys", "heart", "lungs", "bladder"}
+    assert set(reports[0]["ct_share"].values()) <= {0.0, 0.5, 1.0}
+    assert "Labelled by " in (trained.fold(TRAINER) / "teacher_report.md").read_text()
     for picture in ("progress.png", "progress_muduo.png", "unlabelled_patch_epoch_0002.png"):
         assert (trained.fold(TRAINER) / picture).stat().st_size > 10_000
 

@@ -88,7 +88,7 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
         said = self._ask_teachers(unlabelled, seen if view is None else view.undone(seen))
         self.synchronise()
         seconds = perf_counter() - start
-        mix = None
+        mix = said.mix
         if self.settings.fusion == "random":
             mix = torch.rand(said.valid.shape, generator=self.teaching.randomness, device=self.device)
         result = distil(
@@ -137,10 +137,10 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
     def _ask_teachers(self, unlabelled: dict, student: Tensor) -> TeacherLabels:
         if self.cache_folder is None:
             patches = self.patches_of(unlabelled)
-            return self.teaching.label(patches, student, self.own_answer(patches.clean))
+            return self.teaching.label(patches, student, self.own_answer(patches.clean), ct_share=self.ct_share)
         own = self.own_answer(unlabelled["clean"].to(self.device, non_blocking=True))
         evidence = from_stored(unlabelled["evidence"], self.device, unlabelled["orientations"])
-        return self.teaching.conclude(evidence, student, own)
+        return self.teaching.conclude(evidence, student, own, ct_share=self.ct_share)
 
     def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
         if self.cache_folder is None:

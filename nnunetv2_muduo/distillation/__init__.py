@@ -1,6 +1,7 @@
 """Distillation as pure tensor functions: that of arXiv 2606.15611, and the losses of the baselines beside it."""
 
 from nnunetv2_muduo.distillation.agreement import prompt_agreement, soft_iou
+from nnunetv2_muduo.distillation.choice import ct_share_of_best, without_the_unfit
 from nnunetv2_muduo.distillation.consensus import consensus_filter
 from nnunetv2_muduo.distillation.fusion import StudentVote, both_streams, fuse
 from nnunetv2_muduo.distillation.generalist import generalist_loss
@@ -23,6 +24,7 @@ __all__ = [
     "consensus_filter",
     "consistency_loss",
     "consistency_weight",
+    "ct_share_of_best",
     "distil",
     "entropy_threshold",
     "fuse",
@@ -32,4 +34,5 @@ __all__ = [
     "prompt_agreement",
     "soft_iou",
     "softmax_mse",
+    "without_the_unfit",
 ]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.distillation.fusion import both_streams
+from nnunetv2_muduo.distillation.fusion import both_streams, mixture
 
 
 def soft_iou(p_ct: Tensor, p_pet: Tensor) -> Tensor:
@@ -25,11 +25,12 @@ def soft_iou(p_ct: Tensor, p_pet: Tensor) -> Tensor:
     return intersection / union.clamp_min(torch.finfo(union.dtype).tiny)
 
 
-def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor) -> Tensor:
-    """[B, K] soft IoU of the teachers' mean with the masks [B, K, Z, Y, X] (bool) that prompted them.
+def prompt_agreement(p_ct: Tensor | None, p_pet: Tensor | None, prompted: Tensor, mix: Tensor | None = None) -> Tensor:
+    """[B, K] soft IoU of the teachers' mixture with the masks [B, K, Z, Y, X] (bool) that prompted them.
 
     A few stray voxels of the prompt generator make a teacher outline whatever organ they lie in, and both teachers may
-    well agree on it: this tells such answers from those about the organ that was meant.
+    well agree on it: this tells such answers from those about the organ that was meant. `mix` is as `fusion.mixture`
+    takes it.
     """
     first, second = both_streams(p_ct, p_pet)
-    return soft_iou((first + second) / 2, prompted.to(first.dtype))
+    return soft_iou(mixture(first, second, mix), prompted.to(first.dtype))

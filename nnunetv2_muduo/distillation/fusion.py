@@ -31,6 +31,18 @@ def both_streams(p_ct: Tensor | None, p_pet: Tensor | None) -> tuple[Tensor, Ten
     return first, second
 
 
+def mixture(p_ct: Tensor, p_pet: Tensor, mix: Tensor | None = None) -> Tensor:
+    """mix * p_ct + (1 - mix) * p_pet.
+
+    Args:
+        p_ct: [B, K, *spatial] probabilities in [0, 1].
+        p_pet: the same shape.
+        mix: [B, K] weight of the CT teacher in [0, 1]; None: one half.
+    """
+    weight = 0.5 if mix is None else mix.reshape(*mix.shape, *[1] * (p_ct.ndim - 2)).to(p_ct.dtype)
+    return weight * p_ct + (1 - weight) * p_pet
+
+
 def fuse(p_ct: Tensor, p_pet: Tensor, mix: Tensor | None = None, *, vote: StudentVote | None = None) -> Tensor:
     """Mix the teachers and cut at one half: mix * p_ct + (1 - mix) * p_pet > 0.5 (arXiv 2606.15611, fusion).
 
@@ -39,12 +51,11 @@ def fuse(p_ct: Tensor, p_pet: Tensor, mix: Tensor | None = None, *, vote: Studen
     Args:
         p_ct: [B, K, *spatial] probabilities in [0, 1].
         p_pet: the same shape.
-        mix: [B, K] weight of the CT teacher in [0, 1] (published: drawn uniformly per patch and organ); None: one half.
+        mix: as `mixture` takes it (published: drawn uniformly per patch and organ).
         vote: None: the teachers decide alone.
 
     Returns:
         [B, K, *spatial] bool.
     """
-    weight = 0.5 if mix is None else mix.reshape(*mix.shape, *[1] * (p_ct.ndim - 2)).to(p_ct.dtype)
-    teachers = weight * p_ct + (1 - weight) * p_pet
+    teachers = mixture(p_ct, p_pet, mix)
     return (teachers if vote is None else vote.share * vote.probabilities + (1 - vote.share) * teachers) > 0.5

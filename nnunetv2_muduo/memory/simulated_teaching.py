@@ -49,7 +49,6 @@ def add_teaching(trainer: TaughtTrainer, counted: Counted, *, organs: int, on_cu
     elif isinstance(trainer, nnUNetTrainerSemiSAM):
         (trainer.generalist,) = teachers
         trainer.teaching = trainer.make_teaching()
-    trainer.organ_weights = None
     keep_in_place(trainer.teaching.dual)
     if on_cuda:
         trainer.teaching.dual.in_bfloat16 = True

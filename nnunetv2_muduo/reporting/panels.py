@@ -106,6 +106,7 @@ _TEACHERS = {
     "teacher_agreement": "Agreement of the teachers (soft IoU)",
     "share_kept": "Share of patches kept",
     "reliability": "Reliability of the teachers",
+    "ct_share": "Weight of the CT teacher in pseudo-labels",
 }
 _BY_ORGAN = {"dice_per_class_or_region": "Pseudo Dice"}
 

@@ -81,16 +81,36 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class TeacherLabels:
+class TeacherAnswers:
     """What the teachers say about a batch of patches.
 
     Attributes:
         p_ct: [B, K, Z, Y, X] probabilities of the CT teacher; None where it is switched off.
         p_pet: [B, K, Z, Y, X] probabilities of the PET teacher; None where it is switched off.
         generator: [B, K, Z, Y, X] bool, the prompt generator's organs; None where nothing needs it.
-        valid: [B, K] bool, the organ was found in the patch, and the teachers' answer is about what was found: the PET
-            teacher was asked, and `min_prompt_iou` reached.
+        prompted: [B, K, Z, Y, X] bool, the organs that were asked about, as they were found.
+        asked: [B, K] bool, the organ was found in the patch, and the PET teacher was asked about it.
+    """
+
+    p_ct: Tensor | None
+    p_pet: Tensor | None
+    generator: Tensor | None
+    prompted: Tensor
+    asked: Tensor
+
+
+@dataclass(frozen=True)
+class TeacherLabels:
+    """What becomes of the teachers' answers.
+
+    Attributes:
+        p_ct: as in `TeacherAnswers`.
+        p_pet: as in `TeacherAnswers`.
+        generator: as in `TeacherAnswers`.
+        valid: [B, K] bool, the teachers were asked, and their mixture is about what was found: `min_prompt_iou` is
+            reached.
         vote: of the averaged student on the pseudo-label; None where it has none.
+        mix: [B, K] weight of the CT teacher in the pseudo-label; None: one half.
     """
 
     p_ct: Tensor | None
@@ -98,6 +118,7 @@ class TeacherLabels:
     generator: Tensor | None
     valid: Tensor
     vote: StudentVote | None = None
+    mix: Tensor | None = None
 
     @property
     def streams(self) -> tuple[Tensor, Tensor]:
@@ -106,8 +127,8 @@ class TeacherLabels:
 
     @property
     def fused(self) -> Tensor:
-        """[B, K, Z, Y, X] bool, the mean of both teachers, with the vote, above one half; nothing where not valid."""
-        return fuse(*self.streams, vote=self.vote) & self.valid[:, :, None, None, None]
+        """[B, K, Z, Y, X] bool, both teachers' mixture, with the vote, above one half; nothing where not valid."""
+        return fuse(*self.streams, self.mix, vote=self.vote) & self.valid[:, :, None, None, None]
 
 
 def organ_masks(labels: Tensor, organs: int) -> Tensor:

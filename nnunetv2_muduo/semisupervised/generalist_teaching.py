@@ -1,11 +1,12 @@
 """One promptable generalist that nobody but the student prompts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from nnunetv2_muduo.semisupervised.answers import Evidence, OwnAnswer, Patches, TeacherLabels
+from nnunetv2_muduo.semisupervised.answers import Evidence, OwnAnswer, Patches, TeacherAnswers
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.teachers import PromptableTeacher
@@ -55,7 +56,7 @@ class GeneralistTeaching(Teaching):
         )
 
     @torch.inference_mode()
-    def label(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
+    def ask(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherAnswers:
         """Ask for every organ that the student sees (a voxel with a probability above one half).
 
         Args:
@@ -67,16 +68,12 @@ class GeneralistTeaching(Teaching):
             The answer as that of the teacher whose modality it saw; the other is off.
         """
         if self.by_mask:
-            answer = super().label(patches, student)
-            probabilities = answer.p_ct
+            answers = super().ask(patches, student)
+            probabilities = answers.p_ct
         else:
             logits, asked = self._ask_pet(patches, student > 0.5)
             evidence = Evidence(pet_logits=logits, pet_asked=asked, orientations=patches.orientations)
-            answer = self.conclude(evidence, student)
-            probabilities = answer.p_pet
-        return TeacherLabels(
-            p_ct=probabilities if self.sees_ct else None,
-            p_pet=None if self.sees_ct else probabilities,
-            generator=None,
-            valid=answer.valid,
-        )
+            answers = self.answer(evidence, student)
+            probabilities = answers.p_pet
+        p_ct, p_pet = (probabilities, None) if self.sees_ct else (None, probabilities)
+        return replace(answers, p_ct=p_ct, p_pet=p_pet, generator=None)

@@ -1,12 +1,13 @@
 """What a user sees of a training with teachers: the teacher report, a picture of one patch, warnings."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from torch import Tensor
 
 from nnunetv2_muduo.cases.labelled_intensities import labelled_raw_intensities
@@ -17,6 +18,7 @@ from nnunetv2_muduo.evaluation.figures import draw_patch
 from nnunetv2_muduo.files import write_text
 from nnunetv2_muduo.semisupervised.answers import Patches, organ_masks
 from nnunetv2_muduo.semisupervised.report_patches import draw_report_patches
+from nnunetv2_muduo.semisupervised.teacher_choice import choose_teachers
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport, make_teacher_report
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 from nnunetv2_muduo.training.wrapped_network import unwrapped
@@ -70,22 +72,22 @@ class Monitor:
         self.trainer = trainer
         self.folder = Path(trainer.output_folder)
         self.report_patches: list[tuple[Patches, Tensor]] | None = None
+        self.training_patches: list[tuple[Patches, Tensor]] | None = None
         self.pictured: dict | None = None
 
     def report(self, teaching: Teaching) -> TeacherReport:
         """Make the teacher report of this moment on labelled patches of the validation cases; print and save it."""
         trainer = self.trainer
         if self.report_patches is None:
-            self.report_patches = self._draw_report_patches()
-        device = trainer.device
-        batches = ((patches.to(device), labels.to(device)) for patches, labels in self.report_patches)
+            self.report_patches = self._draw_patches(trainer.dataset_val)
         report = make_teacher_report(
             teaching,
             self._student,
-            batches,
+            self._on_device(self.report_patches),
             organs=trainer.organs,
             ignore_label=trainer.label_manager.ignore_label,
             own_answer=trainer.own_answer,
+            ct_share=self._choice(teaching, self.report_patches) if teaching.chooses else None,
         )
         trainer.print_to_log_file(f"Teacher report before epoch {trainer.current_epoch}:\n{report.as_table()}\n")
         write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
@@ -94,8 +96,11 @@ class Monitor:
     def write_reports(self) -> None:
         """The numbers of all reports so far as teacher_report.json."""
         logged = self.trainer.logger.get_checkpoint()
+        keys = {source: f"report_{source}" for source in SOURCES}
+        if self.trainer.ct_share is not None:
+            keys["ct_share"] = "ct_share"
         reports = [
-            {"epoch": epoch, **{source: self._by_organ(logged[f"report_{source}"][epoch]) for source in SOURCES}}
+            {"epoch": epoch, **{name: self._by_organ(logged[key][epoch]) for name, key in keys.items()}}
             for epoch, dice in enumerate(logged["report_student"])
             if np.isfinite(np.asarray(dice, dtype=float)).any()
         ]
@@ -110,7 +115,9 @@ class Monitor:
         patches = trainer.patches_of(unlabelled)
         with torch.inference_mode():
             logits = self._student(patches.clean).float()
-            said = teaching.label(patches, logits.softmax(1)[:, 1:], trainer.own_answer(patches.clean))
+            said = teaching.label(
+                patches, logits.softmax(1)[:, 1:], trainer.own_answer(patches.clean), ct_share=trainer.ct_share
+            )
             found = said.valid[:, :, None, None, None]
             masks = {
                 "CT teacher": None if said.p_ct is None else (said.p_ct > 0.5) & found,
@@ -132,15 +139,41 @@ class Monitor:
             oriented=stored is not None,
         )
 
-    def _draw_report_patches(self) -> list[tuple[Patches, Tensor]]:
+    def _choice(self, teaching: Teaching, held_out: list[tuple[Patches, Tensor]]) -> Tensor:
+        """[K] weight of the CT teacher, by who is best on held-out patches or, where these do not tell, on others.
+
+        Prompts are better on training cases than on unlabelled ones, and whoever needs good prompts looks better there.
+        """
+        trainer = self.trainer
+        if self.training_patches is None:
+            self.training_patches = self._draw_patches(trainer.dataset_tr)
+        on_held_out, on_training = (
+            choose_teachers(
+                teaching,
+                self._student,
+                self._on_device(patches),
+                organs=len(trainer.organs),
+                ignore_label=trainer.label_manager.ignore_label,
+                own_answer=trainer.own_answer,
+            )
+            for patches in (held_out, self.training_patches)
+        )
+        chosen = np.nan_to_num(np.where(np.isnan(on_held_out), on_training, on_held_out), nan=0.5)
+        return torch.as_tensor(chosen, dtype=torch.float32, device=trainer.device)
+
+    def _on_device(self, batches: list[tuple[Patches, Tensor]]) -> Iterator[tuple[Patches, Tensor]]:
+        device = self.trainer.device
+        return ((patches.to(device), labels.to(device)) for patches, labels in batches)
+
+    def _draw_patches(self, dataset: nnUNetBaseDataset) -> list[tuple[Patches, Tensor]]:
         trainer = self.trainer
         return draw_report_patches(
-            trainer.dataset_val,
+            dataset,
             number=trainer.settings.report_patches,
             batch_size=trainer.unlabelled_batch_size,
             patch_size=trainer.configuration_manager.patch_size,
             label_manager=trainer.label_manager,
-            raw_intensities=labelled_raw_intensities(trainer.dataset_val.identifiers, **trainer.data_source),
+            raw_intensities=labelled_raw_intensities(dataset.identifiers, **trainer.data_source),
             outside_is_zero=outside_is_zero(trainer.configuration_manager),
             raw_padding=trainer.raw_padding,
         )

@@ -23,15 +23,16 @@ from nnunetv2_muduo.training.seeding import Stream
 class TaughtTrainer(SemiSupervisedTrainer):
     """Reports on its teachers while it trains; a subclass makes `teaching` and calls `start_monitor` when it has."""
 
-    epoch_log_keys = ("reliability", *(f"report_{source}" for source in SOURCES))
+    epoch_log_keys = ("reliability", "ct_share", *(f"report_{source}" for source in SOURCES))
     teaching: Teaching
+    organ_weights: Tensor | None = None  # [K], of the setting `reliability`
+    ct_share: Tensor | None = None  # [K], weight of the CT teacher, of the setting `fusion`
 
     def own_answer(self, clean: Tensor) -> OwnAnswer | None:
         """What the averaged student says about clean patches [B, C, Z, Y, X], where it takes part in the teaching."""
         return None
 
     def start_monitor(self) -> None:
-        self.organ_weights: Tensor | None = None  # [K], of the setting `reliability`
         self.monitor = Monitor(self)
 
     def seed_of_teaching(self) -> int | None:
@@ -64,7 +65,7 @@ class TaughtTrainer(SemiSupervisedTrainer):
             if self.settings.reliability != "none" and (told := told_not_judged(report)):
                 self.print_to_log_file(f"WARNING: {told}")
         self._log_report(report)
-        self._use_reliability()
+        self._use_newest_report()
         if (seed := self.seed_of_teaching()) is not None:  # whatever the report or the teacher cache drew
             self.teaching.randomness.manual_seed(seed)
         self.network.train()
@@ -87,14 +88,20 @@ class TaughtTrainer(SemiSupervisedTrainer):
         by_gates = self.settings.reliability == "gate"
         weights = None if report is None else report.gates() if by_gates else report.reliability()
         self.log_epoch("reliability", nothing if weights is None else weights)
+        ct_share = None if report is None else report.ct_share
+        self.log_epoch("ct_share", nothing if ct_share is None else ct_share)
         for source in SOURCES:
             self.log_epoch(f"report_{source}", nothing if report is None else report.dice[source])
 
-    def _use_reliability(self) -> None:
-        """The newest report's weights, found in the log so that a resumed training knows them too."""
-        if self.settings.reliability == "none":
-            return
-        logged = [np.asarray(value) for value in self.logger.get_value("reliability", step=None)]
+    def _use_newest_report(self) -> None:
+        """What settings take from it, found in the log so that a resumed training knows it too."""
+        if self.settings.reliability != "none":
+            self.organ_weights = self._newest("reliability")
+        if self.settings.fusion == "report":
+            self.ct_share = self._newest("ct_share")
+
+    def _newest(self, key: str) -> Tensor | None:
+        """[K] last values that were logged; None where none were."""
+        logged = [np.asarray(value) for value in self.logger.get_value(key, step=None)]
         newest = next((value for value in reversed(logged) if np.isfinite(value).all()), None)
-        if newest is not None:
-            self.organ_weights = torch.as_tensor(newest, dtype=torch.float32, device=self.device)
+        return None if newest is None else torch.as_tensor(newest, dtype=torch.float32, device=self.device)

@@ -10,6 +10,7 @@ from torch import Tensor
 from nnunetv2_muduo.evaluation.markdown import markdown_table
 from nnunetv2_muduo.evaluation.means import mean_of
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, organ_masks
+from nnunetv2_muduo.semisupervised.dice_counter import DiceCounter, count_masks
 from nnunetv2_muduo.semisupervised.teaching import Teaching
 
 SOURCES = ("ct_teacher", "pet_teacher", "fused", "prompt_generator", "student")
@@ -22,10 +23,12 @@ class TeacherReport:
     Attributes:
         organs: names of the K organs.
         dice: source (one of SOURCES) -> [K] Dice in [0, 1].
+        ct_share: [K] weight of the CT teacher in the fused labels; None: one half, or what is drawn.
     """
 
     organs: tuple[str, ...]
     dice: dict[str, np.ndarray]
+    ct_share: np.ndarray | None = None
 
     def mean(self, source: str) -> float:
         """Mean Dice of a source over the organs that were seen."""
@@ -55,34 +58,16 @@ class TeacherReport:
         table = markdown_table(["Dice on labelled patches", *self.organs, "mean"], rows)
         if any(np.isnan(dice).any() for dice in self.dice.values()):
             table += "\n\n-: none of the patches shows the organ (`report_patches` takes more), or nobody was asked."
-        return table
+        return table if self.ct_share is None else f"{table}\n\nLabelled by {self._told_choice(self.ct_share)}."
+
+    def _told_choice(self, ct_share: np.ndarray) -> str:
+        named = {"the CT teacher": 1.0, "the PET teacher": 0.0, "both": 0.5}
+        chosen = {who: ", ".join(np.asarray(self.organs)[ct_share == share]) for who, share in named.items()}
+        return "; by ".join(f"{who}: {organs}" for who, organs in chosen.items() if organs)
 
 
 def _told(dice: float) -> str:
     return "-" if np.isnan(dice) else f"{dice:.3f}"
-
-
-class DiceCounter:
-    """Adds up overlap and sizes over patches: Dice = 2 * overlap / (size + size), per organ."""
-
-    def __init__(self, organs: int) -> None:
-        self.overlap, self.sizes, self.truth = np.zeros(organs), np.zeros(organs), np.zeros(organs)
-
-    def add(self, prediction: Tensor, truth: Tensor, counted: Tensor) -> None:
-        """Three bool tensors [B, K, Z, Y, X] ([B, 1, Z, Y, X] for `counted`: not the ignore label)."""
-        prediction, truth = prediction & counted, truth & counted
-
-        def total(mask: Tensor) -> np.ndarray:
-            return mask.sum(dim=(0, 2, 3, 4)).double().cpu().numpy()
-
-        self.overlap += total(prediction & truth)
-        self.truth += total(truth)
-        self.sizes += total(prediction) + total(truth)
-
-    def dice(self) -> np.ndarray:
-        """[K], NaN where the organ is in no patch."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.truth > 0, 2 * self.overlap / self.sizes, np.nan)
 
 
 @torch.inference_mode()
@@ -94,6 +79,7 @@ def make_teacher_report(
     organs: Sequence[str],
     ignore_label: int | None = None,
     own_answer: Callable[[Tensor], OwnAnswer | None] = lambda clean: None,
+    ct_share: Tensor | None = None,
 ) -> TeacherReport:
     """Let everyone segment the labelled patches.
 
@@ -104,18 +90,18 @@ def make_teacher_report(
         organs: names of the K organs.
         ignore_label: voxels with this label do not count.
         own_answer: clean patches -> what the averaged student says, where it takes part.
+        ct_share: [K] weight of the CT teacher in the fused labels, as `Teaching.judge` takes it.
     """
     counters = {source: DiceCounter(len(organs)) for source in SOURCES}
     seen: set[str] = set()
     for patches, labels in batches:
-        masks = _answers(teaching, student, patches, own_answer=own_answer)
-        seen |= _count(masks, labels, counters=counters, ignore_label=ignore_label)
+        masks = _answers(teaching, student, patches, own_answer=own_answer, ct_share=ct_share)
+        seen |= count_masks(masks, labels, counters=counters, ignore_label=ignore_label)
         del masks
         del patches, labels  # before the next ones are made
     nothing = np.full(len(organs), np.nan)
-    return TeacherReport(
-        tuple(organs), {source: counters[source].dice() if source in seen else nothing for source in SOURCES}
-    )
+    dice = {source: counters[source].dice() if source in seen else nothing for source in SOURCES}
+    return TeacherReport(tuple(organs), dice, None if ct_share is None else ct_share.cpu().numpy())
 
 
 def _answers(
@@ -124,10 +110,11 @@ def _answers(
     patches: Patches,
     *,
     own_answer: Callable[[Tensor], OwnAnswer | None],
+    ct_share: Tensor | None,
 ) -> dict[str, Tensor]:
     """Source -> masks [B, K, Z, Y, X] (bool) of a batch, of those who have something to say."""
     logits = student(patches.clean).float()
-    said = teaching.label(patches, logits.softmax(1)[:, 1:], own_answer(patches.clean))
+    said = teaching.label(patches, logits.softmax(1)[:, 1:], own_answer(patches.clean), ct_share=ct_share)
     masks = {
         "ct_teacher": None if said.p_ct is None else said.p_ct > 0.5,
         "pet_teacher": None if said.p_pet is None else said.p_pet > 0.5,
@@ -136,13 +123,3 @@ def _answers(
         "student": organ_masks(logits.argmax(1), logits.shape[1] - 1),
     }
     return {source: mask for source, mask in masks.items() if mask is not None}
-
-
-def _count(
-    masks: dict[str, Tensor], labels: Tensor, *, counters: dict[str, DiceCounter], ignore_label: int | None
-) -> set[str]:
-    """Add one batch to the counters; returns whose answers were counted."""
-    counted = labels != ignore_label if ignore_label is not None else torch.ones_like(labels, dtype=torch.bool)
-    for source, mask in masks.items():
-        counters[source].add(mask, organ_masks(labels[:, 0], mask.shape[1]), counted)
-    return set(masks)

@@ -6,13 +6,14 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_muduo.distillation import prompt_agreement
+from nnunetv2_muduo.distillation import prompt_agreement, without_the_unfit
 from nnunetv2_muduo.prompting import points_from_masks
 from nnunetv2_muduo.semisupervised.answers import (
     Evidence,
     Orientations,
     OwnAnswer,
     Patches,
+    TeacherAnswers,
     TeacherLabels,
     organ_masks,
 )
@@ -87,18 +88,63 @@ class Teaching:
         return [mirrored_axes(str(orientation), view.spec.orientation) for view in views]
 
     @torch.inference_mode()
-    def label(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
-        """Ask both teachers for every organ of every patch.
+    def label(
+        self, patches: Patches, student: Tensor, own: OwnAnswer | None = None, *, ct_share: Tensor | None = None
+    ) -> TeacherLabels:
+        """Ask both teachers for every organ of every patch, and judge what they say.
 
         Args:
             patches: B patches.
             student: [B, K, Z, Y, X] the student's current probabilities of the organs.
             own: the averaged student's answer, where it takes part.
+            ct_share: as `judge` takes it.
         """
+        return self.judge(self.ask(patches, student, own), own, ct_share=ct_share)
+
+    @torch.inference_mode()
+    def ask(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherAnswers:
+        """Ask both teachers for every organ of every patch; arguments as for `label`."""
         if self.prompt_generator is not None:
-            return self.conclude(self.gather(patches, own=own), student, own)
+            return self.answer(self.gather(patches, own=own), student)
         found = (student > 0.5).flatten(1).any(1)  # spares encoding patches that nothing will be asked about
-        return self.conclude(self.gather(patches, worth_encoding=found), student, own)
+        return self.answer(self.gather(patches, worth_encoding=found), student)
+
+    @torch.inference_mode()
+    def judge(
+        self, answers: TeacherAnswers, own: OwnAnswer | None = None, *, ct_share: Tensor | None = None
+    ) -> TeacherLabels:
+        """Which answers are pseudo-labels, and how much of them is the CT teacher's.
+
+        Args:
+            answers: about B patches.
+            own: the averaged student's answer, where it takes part.
+            ct_share: [K] weight of the CT teacher in [0, 1], organ by organ; None: one half. With the setting `fusion`
+                "report" a teacher whose answer does not overlap with its prompt has no part in a mixture.
+        """
+        p_ct, p_pet, asked, least = answers.p_ct, answers.p_pet, answers.asked, self.settings.min_prompt_iou
+        mix = None if ct_share is None else ct_share.expand(asked.shape)
+
+        def fits(p_ct: Tensor | None, p_pet: Tensor | None, mix: Tensor | None = None) -> Tensor:
+            return asked & (prompt_agreement(p_ct, p_pet, answers.prompted, mix) >= least)
+
+        if least > 0:
+            if self.chooses:
+                half = torch.full_like(asked, 0.5, dtype=torch.float32)
+                mix = without_the_unfit(half if mix is None else mix, fits(p_ct, None), fits(None, p_pet))
+            asked = fits(p_ct, p_pet, mix)
+        vote = None if own is None else own.vote
+        return TeacherLabels(p_ct, p_pet, answers.generator, asked, vote, mix)
+
+    def conclude(
+        self, evidence: Evidence, student: Tensor, own: OwnAnswer | None = None, *, ct_share: Tensor | None = None
+    ) -> TeacherLabels:
+        """`label`, of what was gathered before."""
+        return self.judge(self.answer(evidence, student), own, ct_share=ct_share)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether either teacher may label an organ alone."""
+        return self.settings.fusion == "report" and self.ct_view is not None and self.pet_view is not None
 
     @torch.inference_mode()
     def gather(
@@ -127,13 +173,12 @@ class Teaching:
         return Evidence(labels, encoded, ct_logits, pet_logits, pet_asked, patches.orientations)
 
     @torch.inference_mode()
-    def conclude(self, evidence: Evidence, student: Tensor, own: OwnAnswer | None = None) -> TeacherLabels:
+    def answer(self, evidence: Evidence, student: Tensor) -> TeacherAnswers:
         """Let the student prompt the CT teacher, where it has not answered yet, and bring everything to the patch.
 
         Args:
             evidence: of `gather`, about B patches.
             student: [B, K, Z, Y, X] the student's current probabilities of the organs.
-            own: the averaged student's answer, where it takes part.
         """
         generator = None if evidence.generator is None else organ_masks(evidence.generator, student.shape[1])
         found = student > 0.5 if generator is None else generator
@@ -151,9 +196,7 @@ class Teaching:
                 p_ct = self.ct_view.of_scans(seen).back(ct_logits, self._on_cubes(valid)).sigmoid()
         if self.pet_view is not None and evidence.pet_logits is not None:
             p_pet = self.pet_view.of_scans(seen).back(evidence.pet_logits, evidence.pet_asked).sigmoid()
-        if self.settings.min_prompt_iou > 0:
-            valid = valid & (prompt_agreement(p_ct, p_pet, found) >= self.settings.min_prompt_iou)
-        return TeacherLabels(p_ct, p_pet, generator, valid, None if own is None else own.vote)
+        return TeacherAnswers(p_ct, p_pet, generator, found, valid)
 
     def _generate_prompts(self, clean: Tensor, own: OwnAnswer | None) -> tuple[Tensor | None, Tensor | None]:
         """Probabilities [B, K, Z, Y, X] and label map [B, Z, Y, X] of the generator and the student's share in them."""

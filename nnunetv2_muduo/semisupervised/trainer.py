@@ -138,9 +138,9 @@ class SemiSupervisedTrainer(EmaTrainer):
         return raw_padding(self.num_input_channels, self.ct_channel)
 
     def get_tr_and_val_datasets(self):
-        training, self.dataset_val = super().get_tr_and_val_datasets()
-        self.labelled_cases = (*training.identifiers, *self.dataset_val.identifiers)
-        return training, self.dataset_val
+        self.dataset_tr, self.dataset_val = super().get_tr_and_val_datasets()
+        self.labelled_cases = (*self.dataset_tr.identifiers, *self.dataset_val.identifiers)
+        return self.dataset_tr, self.dataset_val
 
     def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
         """What makes the loader of unlabelled patches."""

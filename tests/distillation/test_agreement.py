@@ -34,3 +34,5 @@ def test_agreement_with_the_prompt_tells_an_organ_from_a_stray_voxel():
     assert given[0, 1] == pytest.approx(1 / (4 * 6 * 6))
     unsure = prompt_agreement(said, torch.zeros_like(said), stray)
     assert unsure[0, 0] == pytest.approx(0.5)
+    by_one = prompt_agreement(said, torch.zeros_like(said), stray, torch.tensor([[1.0, 1.0]]))
+    assert torch.equal(by_one, given)

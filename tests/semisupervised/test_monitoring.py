@@ -31,10 +31,11 @@ def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monke
         ct_channel=0,
         pet_channel=1,
         own_answer=lambda clean: None,
+        ct_share=None,
         patches_of=lambda unlabelled: Patches(unlabelled["clean"], unlabelled["raw"]),
     )
 
-    def label(patches: Patches, student: Tensor, own: OwnAnswer | None) -> TeacherLabels:
+    def label(patches: Patches, student: Tensor, own: OwnAnswer | None, *, ct_share: Tensor | None) -> TeacherLabels:
         return TeacherLabels((1.5 * student).clamp_max(1), None, None, torch.ones(1, 2, dtype=torch.bool))
 
     drawn: list = []

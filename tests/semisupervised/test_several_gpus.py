@@ -38,7 +38,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def trained(dataset: TrainableDataset):
     shutil.rmtree(dataset.unlabelled)
-    settings = {"num_epochs": 2, "report_every": 1, "predict_with": "ema", "reliability": "report"}
+    settings = {"num_epochs": 2, "report_every": 1, "predict_with": "ema", "reliability": "report", "fusion": "report"}
     cache = {"teacher_cache": True, "cache_tiles": 2}
     arguments = dataset.plans, dataset.dataset_json, SETTINGS | settings | cache
     return in_two_processes(train_and_resume, dataset.folder / "processes", *arguments)

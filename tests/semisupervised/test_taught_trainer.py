@@ -97,26 +97,33 @@ def test_teachers_are_told_how_the_scan_of_each_patch_is_stored(make, trainer_cl
     assert make(trainer_class=trainer_class).patches_of(unlabelled).orientations == ["LPS", "RAS"]
 
 
-def test_organs_weigh_as_the_newest_report_has_it_also_in_epochs_without_one_and_when_resumed(make, tmp_path: Path):
-    options = {"trainer_class": nnUNetTrainerMuDuo, "reliability": "gate", "report_every": 2}
+def test_organs_weigh_and_are_labelled_as_the_newest_report_has_it_also_in_epochs_without_one_and_when_resumed(
+    make, tmp_path: Path
+):
+    options = {"trainer_class": nnUNetTrainerMuDuo, "reliability": "gate", "fusion": "report", "report_every": 2}
     trainer = make(**options)
     trainer.teaching = SimpleNamespace(randomness=torch.Generator())
-    gates = []
+    gates, shares = [], []
     for epoch, fused in enumerate(([0.9, 0.9], None, [0.1, 0.9], None)):
         report = fused and TeacherReport(
-            trainer.organs, dict.fromkeys(SOURCES, np.array([0.5, 0.5])) | {"fused": np.array(fused)}
+            trainer.organs,
+            dict.fromkeys(SOURCES, np.array([0.5, 0.5])) | {"fused": np.array(fused)},
+            ct_share=np.array([1.0, 0.5]) if epoch else np.array([0.0, 0.5]),
         )
         trainer.monitor = SimpleNamespace(report=lambda teaching, report=report: report)
         trainer.current_epoch = epoch
         trainer.on_train_epoch_start()
         gates.append(trainer.organ_weights.tolist())
+        shares.append(trainer.ct_share.tolist())
         trainer.logger.log("train_losses", 0.0, epoch)
     assert gates == [[1, 1], [1, 1], [0, 1], [0, 1]]
+    assert shares == [[0, 0.5], [0, 0.5], [1, 0.5], [1, 0.5]]
     trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
 
     resumed = make(**options, continues=True)
     resumed.teaching = SimpleNamespace(randomness=torch.Generator())
     resumed.load_checkpoint(str(tmp_path / "checkpoint.pth"))
     resumed.current_epoch = 5
-    resumed._use_reliability()
+    resumed._use_newest_report()
     assert resumed.organ_weights.tolist() == [0, 1]
+    assert resumed.ct_share.tolist() == [1, 0.5]

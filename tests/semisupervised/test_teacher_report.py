@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, TeacherLabels
-from nnunetv2_muduo.semisupervised.teacher_report import DiceCounter, TeacherReport, make_teacher_report
+from nnunetv2_muduo.semisupervised.teacher_report import TeacherReport, make_teacher_report
 
 ORGANS = ("liver", "spleen")
 SHAPE = (4, 5, 6)
@@ -21,10 +21,18 @@ class KnowsLiver:
     def __init__(self, truth: torch.Tensor) -> None:
         self.liver = (truth == 1).float()
 
-    def label(self, patches: Patches, student: torch.Tensor, own: OwnAnswer | None) -> TeacherLabels:
+    def label(
+        self,
+        patches: Patches,
+        student: torch.Tensor,
+        own: OwnAnswer | None,
+        *,
+        ct_share: torch.Tensor | None,
+    ) -> TeacherLabels:
         p_ct = torch.cat([self.liver, torch.zeros_like(self.liver)], 1)
         valid = torch.tensor([[True, False]]).expand(len(self.liver), 2)
-        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), generator=p_ct > 0.5, valid=valid, vote=own and own.vote)
+        mix = None if ct_share is None else ct_share.expand(valid.shape)
+        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), p_ct > 0.5, valid, own and own.vote, mix)
 
 
 @pytest.fixture
@@ -57,6 +65,17 @@ def test_what_is_fused_holds_the_students_vote(truth):
     for share, dice in ((0.2, 1.0), (0.4, 0.0)):  # 0.8 * 0.7, 0.6 * 0.7 for the liver
         nowhere = OwnAnswer(torch.zeros(2, 2, *SHAPE), label_share=share)
         assert make(truth, truth, own_answer=lambda _, own=nowhere: own).dice["fused"][0] == dice
+
+
+def test_fused_labels_are_those_of_the_teacher_that_was_chosen_and_that_is_told(truth):
+    nowhere = OwnAnswer(torch.zeros(2, 2, *SHAPE), label_share=0.4)  # both teachers' 0.7 is not enough then
+    given = {"own_answer": lambda _: nowhere}
+    mean = make(truth, truth, **given)
+    chosen = make(truth, truth, ct_share=torch.tensor([1.0, 0.5]), **given)
+    assert (mean.dice["fused"][0], chosen.dice["fused"][0]) == (0.0, 1.0)
+    assert chosen.as_table().endswith("Labelled by the CT teacher: liver; by both: spleen.")
+    assert mean.ct_share is None
+    assert "Labelled by" not in mean.as_table()
 
 
 def test_nothing_is_fused_of_an_organ_that_is_not_valid():
@@ -98,14 +117,6 @@ def test_a_gate_is_open_where_pseudo_labels_are_at_least_as_good_as_the_student(
 
 def test_a_perfect_student_needs_no_teacher():
     assert report([1.0, 1.0], [1.0, 0.5]).reliability().tolist() == [0.0, 0.0]
-
-
-def test_dice_adds_up_over_batches_before_dividing():
-    counter = DiceCounter(1)
-    ones, zeros = torch.ones(1, 1, 1, 1, 4, dtype=torch.bool), torch.zeros(1, 1, 1, 1, 4, dtype=torch.bool)
-    counter.add(ones, ones, ones)
-    counter.add(ones, zeros, ones)
-    assert counter.dice() == pytest.approx([8 / 12])
 
 
 def test_table_has_a_row_per_source():

@@ -171,6 +171,31 @@ def test_answers_about_something_else_than_the_prompt_are_not_used(patches, stud
     assert confirmed.valid.tolist() == [[True, False], [False, False]]
 
 
+def test_a_teacher_that_outlines_something_else_is_left_out_where_the_other_does_not(patches, student):
+    elsewhere = student.roll(8, dims=3)  # the CT teacher echoes it; the PET teacher answers to the generator
+    for fusion, used in (("mean", False), ("report", True)):
+        said = teaching(Settings(min_prompt_iou=0.2, fusion=fusion)).label(patches, elsewhere)
+        assert bool(said.valid[0, 0]) is used
+    assert torch.equal(said.fused[0, 0], said.p_pet[0, 0] > 0.5)
+    assert not said.fused[1].any()
+
+
+@pytest.mark.parametrize(("share", "chosen"), [(1.0, "p_ct"), (0.0, "p_pet")])
+def test_an_organ_may_be_labelled_by_one_teacher_alone_and_is_judged_by_its_answer(patches, student, share, chosen):
+    elsewhere = student.roll(8, dims=3)
+    asked = teaching(Settings(min_prompt_iou=0.2, fusion="report"))
+    said = asked.label(patches, elsewhere, ct_share=torch.tensor([share, 0.5]))
+    assert bool(said.valid[0, 0]) is (chosen == "p_pet")
+    without_threshold = teaching(Settings(fusion="report")).label(patches, student, ct_share=torch.tensor([share, 0.5]))
+    assert torch.equal(without_threshold.fused[0, 0], getattr(without_threshold, chosen)[0, 0] > 0.5)
+
+
+def test_nobody_chooses_between_a_teacher_and_none():
+    assert teaching(Settings(fusion="report")).chooses
+    assert not teaching(Settings(fusion="report", pet_teacher=None), pet=None).chooses
+    assert not teaching(Settings(fusion="mean")).chooses
+
+
 def label_at_once(asked: Teaching, patches: Patches, student: Tensor) -> tuple[Tensor, Tensor]:
     """Both teachers asked plainly, one after the other, nothing kept."""
     found = asked.prompt_generator(patches.clean)

@@ -128,13 +128,14 @@ def test_picture_of_a_patch_keeps_nothing_but_the_patch(
             ct_channel=0,
             pet_channel=1,
             own_answer=lambda clean: None,
+            ct_share=None,
             patches_of=lambda unlabelled: Patches(unlabelled["clean"], unlabelled["raw"]),
         )
     )
     label = asked.label
 
-    def watched(seen: Patches, student: Tensor, own: OwnAnswer | None):
-        said = label(seen, student, own)
+    def watched(seen: Patches, student: Tensor, own: OwnAnswer | None, *, ct_share: Tensor | None = None):
+        said = label(seen, student, own, ct_share=ct_share)
         made.extend(weakref.ref(tensor) for tensor in (student, said.p_ct, said.p_pet, said.valid, said.generator))
         return said
 

@@ -166,7 +166,9 @@ def train_and_resume(rank: int, plans: dict, dataset_json: dict, settings: dict)
         "patches": [*first.first_patches, *resumed.first_patches],
         "batch sizes": (first.batch_size, first.unlabelled_batch_size),
         "scans": first.unlabelled_scans,
-        "logged": {key: resumed.logger.get_checkpoint()[key] for key in ("supervised_losses", "report_fused")},
+        "logged": {
+            key: resumed.logger.get_checkpoint()[key] for key in ("supervised_losses", "report_fused", "ct_share")
+        },
         "organ weights": resumed.organ_weights,
         "folder": Path(resumed.output_folder),
     }

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.distillation import distil
 from nnunetv2_muduo.distillation.spatial_view import spatial_view
+from nnunetv2_muduo.semisupervised.answers import Patches, TeacherLabels
 from nnunetv2_muduo.semisupervised.teacher_report import SOURCES, TeacherReport
 from nnunetv2_muduo.trainers import nnUNetTrainerMuDuo as module
 from nnunetv2_muduo.trainers.nnUNetTrainerMuDuo import nnUNetTrainerMuDuo
@@ -197,9 +198,12 @@ def test_the_student_sees_patches_turned_teachers_see_them_as_they_are(make, mon
         module, "distil", lambda *tensors, **options: given.append((tensors, options)) or distil(*tensors, **options)
     )
     label = trainer.teaching.label
-    monkeypatch.setattr(
-        trainer.teaching, "label", lambda patches, *rest: asked.append((patches, *rest)) or label(patches, *rest)
-    )
+
+    def watched(patches: Patches, *rest: object, **named: object) -> TeacherLabels:
+        asked.append((patches, *rest))
+        return label(patches, *rest, **named)
+
+    monkeypatch.setattr(trainer.teaching, "label", watched)
     trainer.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0]))
     patches = batch()
     trainer.train_step(patches)
