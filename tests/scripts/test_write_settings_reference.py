@@ -39,7 +39,7 @@ def test_every_setting_and_every_preset_has_a_row(script: ModuleType):
 
 def test_a_row_tells_default_choices_and_null(script: ModuleType):
     rows = {line.split("|")[1].strip(): line for line in script.page().splitlines() if line.startswith("| `")}
-    assert "| `random` | `random`, `mean` |" in rows["`fusion`"]
+    assert "| `random` | `random`, `mean`, `report` |" in rows["`fusion`"]
     assert "| `null` | a whole number of at least 2, below 2^31 or `null` |" in rows["`unlabelled_batch_size`"]
     assert "| `0.000001` | a number from 0 up to 1 |" in rows["`final_lr`"]
 
