@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/teacher_quality.py --anatomy ../shared/anatomy --out labels
 
 Teachers: random weights, several lengths of a short training, and the stand-ins that come with the package; each
-distils with `reliability` "report", "gate" and "none". Scans, students and supervised runs are those of
-`label_efficiency.py` with 5 labelled cases (the same OUT continues it). Quality is the Dice of the fused teachers,
-prompted by the prompt generator, minus that of the supervised student, on the patches of the teacher report, which are
-of held-out cases. Repeat the command to continue, also with other --steps and --seeds. Writes
+distils with `reliability` "report", "gate", "gate" with `fusion` "report", and "none". Scans, students and supervised
+runs are those of `label_efficiency.py` with 5 labelled cases (the same OUT continues it). Quality is the Dice of the
+fused teachers, prompted by the prompt generator, minus that of the supervised student, on the patches of the teacher
+report, which are of held-out cases. Repeat the command to continue, also with other --steps and --seeds. Writes
 benchmarks/results/teacher_quality_SIZE.{md,json,png}.
 """
 
@@ -39,25 +39,31 @@ from nnunetv2_muduo.teachers.catalogue import WEIGHTS_VARIABLE
 
 BUDGET = 5
 STAND_IN = "stand-ins"
-RELIABILITIES = ("report", "gate", "none")
+WAYS = {  # to trust teachers -> settings
+    "report": {"reliability": "report"},
+    "gate": {"reliability": "gate"},
+    "gate, fusion report": {"reliability": "gate", "fusion": "report"},
+    "none": {"reliability": "none"},
+}
 
 
 def methods_for(steps: Sequence[int]) -> dict[str, Method]:
     """MuDuo with each pair of teachers and each way to trust them; the stand-ins' are methods of label_efficiency."""
     methods = {"supervised": MAIN["supervised"]}
-    for reliability in RELIABILITIES:
+    for way, trust in WAYS.items():
         for number in steps:
             teachers = {"ct_teacher": teacher_name("CT", number), "pet_teacher": teacher_name("PET", number)}
-            settings = {**OURS, **teachers, "reliability": reliability}
-            methods[key_of(str(number), reliability)] = Method(f"teachers of {number} steps", MUDUO, settings)
-        methods[key_of(STAND_IN, reliability)] = Method(STAND_IN, MUDUO, {**OURS, "reliability": reliability})
+            settings = {**OURS, **teachers, **trust}
+            methods[key_of(str(number), way)] = Method(f"teachers of {number} steps", MUDUO, settings)
+        methods[key_of(STAND_IN, way)] = Method(STAND_IN, MUDUO, {**OURS, **trust})
     return methods
 
 
-def key_of(quality: str, reliability: str) -> str:
+def key_of(quality: str, way: str) -> str:
     """The run's method; those that `label_efficiency.py` has as well are not run twice."""
-    shared = {"report": "muduo", "gate": "muduo-gate", "none": "muduo-no-report"}
-    return shared[reliability] if quality == STAND_IN else f"quality-{quality}-{reliability}"
+    name = way.replace(", ", "-").replace(" ", "-")
+    shared = {"report": "muduo", "none": "muduo-no-report"}
+    return shared.get(way, f"muduo-{name}") if quality == STAND_IN else f"quality-{quality}-{name}"
 
 
 def relative_quality(quality: str, seed: int, workshop: Workshop) -> dict[str, dict[str, float | None]]:
@@ -109,7 +115,7 @@ def point(
     dice: Mapping[str, Mapping[str, float | None]],
     *,
     quality: str,
-    reliability: str,
+    way: str,
 ) -> dict[str, Any]:
     """One run as a point of the curve, as a mean and organ by organ (organs of which both are known)."""
     gains = organ_gains(record, supervised)
@@ -120,7 +126,7 @@ def point(
     }
     return {
         "teachers": quality,
-        "reliability": reliability,
+        "way": way,
         "seed": record["seed"],
         "fused": _mean(dice["fused"]),
         "prompt_generator": _mean(dice["prompt_generator"]),
@@ -137,10 +143,10 @@ def finished_points(out: Path) -> list[dict[str, Any]]:
     for quality, seed in sorted(measured, key=lambda pair: (not pair[0].isdecimal(), pair[0].zfill(9), int(pair[1]))):
         dice = json.loads((out / "qualities" / f"{quality}_{seed}.json").read_text())
         supervised = recorded(Run("supervised", BUDGET, int(seed)), out)
-        for reliability in RELIABILITIES:
-            record = recorded(Run(key_of(quality, reliability), BUDGET, int(seed)), out)
+        for way in WAYS:
+            record = recorded(Run(key_of(quality, way), BUDGET, int(seed)), out)
             if record and supervised:
-                points.append(point(record, supervised, dice, quality=quality, reliability=reliability))
+                points.append(point(record, supervised, dice, quality=quality, way=way))
     return points
 
 
@@ -150,8 +156,8 @@ def table_rows(points: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     for quality in dict.fromkeys(p["teachers"] for p in points):
         ours = [p for p in points if p["teachers"] == quality]
         cells = [f"{mean(p[key] for p in ours):.3f}" for key in ("fused", "prompt_generator", "supervised")]
-        for reliability in RELIABILITIES:
-            gains = [p["gain"] for p in ours if p["reliability"] == reliability]
+        for way in WAYS:
+            gains = [p["gain"] for p in ours if p["way"] == way]
             each = ", ".join(f"{gain:+.3f}" for gain in gains)
             cells.append(f"{mean(gains):+.3f} ({each})" if gains else "")
         rows.append([f"{quality} steps" if quality.isdecimal() else quality, *cells])
@@ -162,9 +168,9 @@ def table_rows(points: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Gain against relative quality: left the means of runs, right organ by organ."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    for number, reliability in enumerate(RELIABILITIES):
-        ours = [p for p in points if p["reliability"] == reliability]
-        look = {"color": f"C{number}", "marker": "osD"[number], "label": f"reliability: {reliability}"}
+    for number, way in enumerate(WAYS):
+        ours = [p for p in points if p["way"] == way]
+        look = {"color": f"C{number}", "marker": "os^D"[number], "label": f"reliability: {way}"}
         left.scatter([p["fused"] - p["supervised"] for p in ours], [p["gain"] for p in ours], **look)
         organs = [organ for p in ours for organ in p["organs"].values()]
         right.scatter([o["quality"] for o in organs], [o["gain"] for o in organs], s=12, alpha=0.6, **look)
@@ -204,7 +210,7 @@ def carry_out_all(arguments: argparse.Namespace) -> None:
     for seed, quality in tqdm([(s, q) for s in arguments.seeds for q in qualities], desc="teachers", unit="pair"):
         with printing_to(workshop.out / "logs" / f"quality_{quality}_{seed}.txt"):
             relative_quality(quality, seed, workshop)
-        for key in ("supervised", *(key_of(quality, reliability) for reliability in RELIABILITIES)):
+        for key in ("supervised", *(key_of(quality, way) for way in WAYS)):
             finished(Run(key, BUDGET, seed), workshop)
 
 
@@ -219,7 +225,7 @@ def main() -> None:
         arguments.results / name,
         title=f"What MuDuo gains with teachers of several qualities, {BUDGET} labelled scans, simulated images on real "
         "anatomy; left Dice on held-out patches, right mean Dice gained on the test scans (each seed)",
-        header=["teachers", "fused teachers", "prompt generator", "supervised", *(f"gain, {r}" for r in RELIABILITIES)],
+        header=["teachers", "fused teachers", "prompt generator", "supervised", *(f"gain, {way}" for way in WAYS)],
         rows=table_rows(points),
         record={
             "command": shlex.join(["python", *sys.argv]),

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from label_methods import METHODS
-from teacher_quality import RELIABILITIES, STAND_IN, draw, finished_points, key_of, methods_for, point, table_rows
+from teacher_quality import STAND_IN, WAYS, draw, finished_points, key_of, methods_for, point, table_rows
 from weak_teachers import teacher_name
 
 DICE = {
@@ -22,25 +22,25 @@ OURS = record([0.7, 0.7], [0.9, None], [0.0, 0.0])
 
 def test_each_pair_of_teachers_distils_with_and_without_the_report():
     methods = methods_for([0, 500])
-    for reliability in RELIABILITIES:
-        method = methods[key_of("500", reliability)]
-        assert method.settings["reliability"] == reliability
+    for way, trust in WAYS.items():
+        method = methods[key_of("500", way)]
+        assert trust.items() <= method.settings.items()
         assert method.settings["ct_teacher"] == teacher_name("CT", 500)
         assert method.settings["pet_teacher"] == teacher_name("PET", 500)
-    assert len(methods) == 1 + 3 * len(RELIABILITIES)
+    assert len(methods) == 1 + 3 * len(WAYS)
 
 
 def test_runs_that_the_label_benchmark_has_as_well_are_the_same_there():
     methods = methods_for([0])
-    for reliability in RELIABILITIES:
-        key = key_of(STAND_IN, reliability)
+    for way in WAYS:
+        key = key_of(STAND_IN, way)
         assert methods[key].settings == METHODS[key].settings
         assert methods[key].trainer == METHODS[key].trainer
         assert methods[key].split == METHODS[key].split
 
 
 def test_a_point_pairs_quality_and_gain_where_both_are_known():
-    found = point(OURS, SUPERVISED, DICE, quality="500", reliability="none")
+    found = point(OURS, SUPERVISED, DICE, quality="500", way="none")
     assert found["gain"] == pytest.approx((0.7 + 0.9 + 0.0) / 3 - (0.6 + 0.4 + 0.1) / 3)
     assert set(found["organs"]) == {"liver", "aorta"}
     assert found["organs"]["liver"] == pytest.approx({"quality": 0.2, "gain": 0.1})
@@ -50,14 +50,10 @@ def test_a_point_pairs_quality_and_gain_where_both_are_known():
 
 
 def test_table_and_figure_show_every_pair_of_teachers(tmp_path):
-    points = [
-        point(OURS, SUPERVISED, DICE, quality=quality, reliability=reliability)
-        for quality in ("0", STAND_IN)
-        for reliability in RELIABILITIES
-    ]
+    points = [point(OURS, SUPERVISED, DICE, quality=quality, way=way) for quality in ("0", STAND_IN) for way in WAYS]
     rows = table_rows(points)
     assert [row[0] for row in rows] == ["0 steps", STAND_IN]
-    assert rows[0][1:] == ["0.400", "0.500", "0.367", *["+0.167 (+0.167)"] * len(RELIABILITIES)]
+    assert rows[0][1:] == ["0.400", "0.500", "0.367", *["+0.167 (+0.167)"] * len(WAYS)]
     draw(points, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
@@ -65,12 +61,12 @@ def test_table_and_figure_show_every_pair_of_teachers(tmp_path):
 def test_points_are_those_of_all_commands_so_far_by_quality_and_seed(tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "qualities").mkdir()
-    for quality, seed, reliabilities in [(STAND_IN, 0, RELIABILITIES), ("2000", 0, ("gate",)), ("500", 1, ("none",))]:
+    for quality, seed, ways in [(STAND_IN, 0, WAYS), ("2000", 0, ("gate",)), ("500", 1, ("none",))]:
         (tmp_path / "qualities" / f"{quality}_{seed}.json").write_text(json.dumps(DICE))
         (tmp_path / "runs" / f"supervised_5_{seed}.json").write_text(json.dumps(SUPERVISED))
-        for reliability in reliabilities:
-            file = tmp_path / "runs" / f"{key_of(quality, reliability)}_5_{seed}.json"
+        for way in ways:
+            file = tmp_path / "runs" / f"{key_of(quality, way)}_5_{seed}.json"
             file.write_text(json.dumps({**OURS, "seed": seed}))
     points = finished_points(tmp_path)
-    found = [(p["teachers"], p["seed"], p["reliability"]) for p in points]
-    assert found == [("500", 1, "none"), ("2000", 0, "gate"), *((STAND_IN, 0, r) for r in RELIABILITIES)]
+    found = [(p["teachers"], p["seed"], p["way"]) for p in points]
+    assert found == [("500", 1, "none"), ("2000", 0, "gate"), *((STAND_IN, 0, r) for r in WAYS)]
