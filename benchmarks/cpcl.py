@@ -47,6 +47,7 @@ ARMS: dict[str, dict[str, Any]] = {  # settings of the training
 }
 PROMPTS = ("1 click", "3 clicks", "5 clicks")
 UNSEEN_MAPS = range(24, 64)
+USUAL_SHARE = 0.3  # of labels that are corrupted
 SMALL_SAM3D = Sam3DConfig(
     image_size=48,
     patch_size=6,
@@ -192,7 +193,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--start", choices=("other", "same"), default="other", help="stand-in a ClickUNet starts as")
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=list(ARMS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--share", type=float, default=0.3, help="of the labels that are corrupted")
+    parser.add_argument("--share", type=float, default=USUAL_SHARE, help="of the labels that are corrupted")
     parser.add_argument("--known", action="store_true", help="corrupt whole cases, and say which; others are trusted")
     parser.add_argument("--cases", type=int, default=len(TRAINING_MAPS), help="bodies to train on")
     parser.add_argument("--after", type=int, default=0, help="steps before CPCL starts")
@@ -222,6 +223,7 @@ def main() -> None:
             results[arm].append(run_arm(arguments, arm, seed, cases=cases, validation=validation))
     name = f"cpcl_{arguments.architecture.lower()}_{arguments.start}_{arguments.modality.lower()}"
     name += f"_{arguments.cases}_cases" + ("_known" if arguments.known else "")
+    name += "" if arguments.share == USUAL_SHARE else f"_{arguments.share:.0%}".replace("%", "_percent")
     write_results(
         arguments.results / name,
         title=f"{arguments.architecture} (start: {arguments.start} modality) on {arguments.modality} labels of which "
