@@ -45,7 +45,7 @@ class Subject:
         dataset_json: the content of its dataset.json.
         configuration: of the plans, such as 3d_fullres.
         plans_identifier: such as nnUNetPlans.
-        trainer_name: one of `trainer_names.SEMI_SUPERVISED`.
+        trainer_name: one of `trainer_names.SEMI_SUPERVISED`; pretraining has an examination of its own.
     """
 
     raw: Path
@@ -83,7 +83,7 @@ def examine(
         return checks  # nothing else could be imported
     if dataset_name_or_id is None:
         usual = Settings()
-        named = {"CT": usual.ct_teacher, "PET": usual.pet_teacher}
+        named = {"CT": usual.ct_teacher, "PET": usual.pet_teacher}  # MuDuo's; asking it would import nnU-Net
         return [*checks, *teachers.check_teachers(named), gpu.check_gpu(None)]
     is_pretraining = trainer_name == PRETRAINING
     try:

@@ -121,19 +121,16 @@ class Teaching:
             ct_share: [K] weight of the CT teacher in [0, 1], organ by organ; None: one half. With the setting `fusion`
                 "report" a teacher whose answer does not overlap with its prompt has no part in a mixture.
         """
-        p_ct, p_pet, asked, least = answers.p_ct, answers.p_pet, answers.asked, self.settings.min_prompt_iou
-        mix = None if ct_share is None else ct_share.expand(asked.shape)
-
-        def fits(p_ct: Tensor | None, p_pet: Tensor | None, mix: Tensor | None = None) -> Tensor:
-            return asked & (prompt_agreement(p_ct, p_pet, answers.prompted, mix) >= least)
-
+        p_ct, p_pet, valid, least = answers.p_ct, answers.p_pet, answers.asked, self.settings.min_prompt_iou
+        mix = None if ct_share is None else ct_share.expand(valid.shape)
         if least > 0:
             if self.chooses:
-                half = torch.full_like(asked, 0.5, dtype=torch.float32)
-                mix = without_the_unfit(half if mix is None else mix, fits(p_ct, None), fits(None, p_pet))
-            asked = fits(p_ct, p_pet, mix)
+                fit = [prompt_agreement(alone, alone, answers.prompted) >= least for alone in (p_ct, p_pet)]
+                half = torch.full_like(valid, 0.5, dtype=torch.float32)
+                mix = without_the_unfit(half if mix is None else mix, *fit)
+            valid = valid & (prompt_agreement(p_ct, p_pet, answers.prompted, mix) >= least)
         vote = None if own is None else own.vote
-        return TeacherLabels(p_ct, p_pet, answers.generator, asked, vote, mix)
+        return TeacherLabels(p_ct, p_pet, answers.generator, valid, vote, mix)
 
     def conclude(
         self, evidence: Evidence, student: Tensor, own: OwnAnswer | None = None, *, ct_share: Tensor | None = None

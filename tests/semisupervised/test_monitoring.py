@@ -1,5 +1,6 @@
 """The picture of a patch shows the patient as radiologists do, however the scan is stored."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,3 +65,39 @@ def test_patches_are_pictured_as_radiologists_see_them(
     assert len(found) == len(wanted) == 6
     for volume, other in zip(wanted[:-1], found[:-1], strict=True):
         np.testing.assert_array_equal(volume, other)
+
+
+def test_teachers_are_chosen_on_held_out_patches_and_on_training_ones_where_these_do_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found = {"held out": [1.0, np.nan, np.nan, 0.5], "training": [0.0, 0.0, np.nan, 1.0]}
+    trainer = SimpleNamespace(
+        output_folder=tmp_path,
+        device=torch.device("cpu"),
+        organs=("liver", "spleen", "heart", "lungs"),
+        label_manager=SimpleNamespace(ignore_label=None),
+        own_answer=lambda clean: None,
+        current_epoch=0,
+        print_to_log_file=lambda line: None,
+    )
+    monitor = monitoring.Monitor(trainer)
+    monitor.report_patches, monitor.training_patches = (
+        [(SimpleNamespace(to=lambda device, kind=kind: kind), torch.zeros(1))] for kind in found
+    )
+
+    def choose(teaching: object, student: object, batches: Iterator, **_: object) -> np.ndarray:
+        ((kind, _labels),) = batches
+        return np.array(found[kind])
+
+    reported = []
+
+    def report(*_: object, ct_share: Tensor | None, **__: object) -> SimpleNamespace:
+        reported.append(ct_share)
+        return SimpleNamespace(as_table=lambda: "")
+
+    monkeypatch.setattr(monitoring, "choose_teachers", choose)
+    monkeypatch.setattr(monitoring, "make_teacher_report", report)
+    for chooses in (True, False):
+        monitor.report(SimpleNamespace(chooses=chooses))
+    assert reported[0].tolist() == [1.0, 0.0, 0.5, 0.5]
+    assert reported[1] is None

@@ -137,6 +137,26 @@ def test_source_of_the_ct_prompt(make, source: str):
     assert bool(is_the_box) is (source == "generator")
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_pseudo_labels_are_mixed_as_the_report_chose_with_and_without_the_cache(
+    make, monkeypatch: pytest.MonkeyPatch, cached: bool
+):
+    given = []
+    monkeypatch.setattr(
+        module, "distil", lambda *tensors, **options: given.append(tensors) or distil(*tensors, **options)
+    )
+    trainer, patches = make(fusion="report"), batch()
+    if cached:
+        trainer.cache_folder = Path("somewhere")
+        evidence = trainer.teaching.gather(trainer.patches_of(patches["unlabelled"]))
+        monkeypatch.setattr(module, "from_stored", lambda *_: evidence)
+        patches["unlabelled"]["evidence"] = None
+    trainer.ct_share = torch.tensor([0.0, 1.0])
+    trainer.train_step(patches)
+    mix = given[0][4]
+    assert mix.tolist() == [[0.0, 1.0]] * len(patches["unlabelled"]["clean"])
+
+
 def test_the_averaged_student_votes_on_the_pseudo_label(make, monkeypatch: pytest.MonkeyPatch):
     given = []
     monkeypatch.setattr(
