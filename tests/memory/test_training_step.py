@@ -8,7 +8,7 @@ import torch
 from planned_dataset import DATASET_JSON, unet_plans
 from tiny_teachers import small_sam, small_unet
 
-from nnunetv2_muduo.memory import simulated_teaching
+from nnunetv2_muduo.memory import simulated_teaching, training_step
 from nnunetv2_muduo.memory.training_step import StepBytes, simulate_step
 from nnunetv2_muduo.trainers.nnUNetTrainerCPS import nnUNetTrainerCPS
 from nnunetv2_muduo.trainers.nnUNetTrainerMeanTeacher import nnUNetTrainerMeanTeacher
@@ -73,6 +73,15 @@ def test_an_average_takes_its_weights_and_a_second_student_all_that_the_first_ta
     assert step(nnUNetTrainerUAMT).student == step(nnUNetTrainerMeanTeacher).student
     assert step(nnUNetTrainerMeanTeacher).student - alone == pytest.approx(network, rel=0.01)
     assert step(nnUNetTrainerCPS).student == pytest.approx(2 * alone, rel=0.01)
+
+
+def test_both_students_begin_a_step_with_what_the_step_before_left(monkeypatch: pytest.MonkeyPatch):
+    filled, fill = [], training_step.fill_optimiser
+    monkeypatch.setattr(
+        training_step, "fill_optimiser", lambda trainer: filled.append(trainer.network) or fill(trainer)
+    )
+    step(nnUNetTrainerCPS)
+    assert len({id(network) for network in filled}) == 2
 
 
 def test_a_generalist_is_the_one_teacher_that_is_chosen():
