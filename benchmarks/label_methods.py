@@ -89,6 +89,7 @@ class Method:
             the budget, on which nothing is trained; "on training cases": on the budget's own; "with held out": the two
             are trained on as well, which a comparison owes to methods that report on them.
         longer: so many times the steps of the others.
+        jitter: number of a draw that changes the seed's initial weights by as much as rounding does; 0: unchanged.
     """
 
     title: str
@@ -98,6 +99,7 @@ class Method:
     unlabelled: Unlabelled = "without labels"
     split: Split = "held out"
     longer: int = 1
+    jitter: int = 0
 
     def settings_in(self, size: Size, *, seed: int) -> dict[str, Any]:
         """All of plans["muduo"] in a run."""
@@ -193,6 +195,9 @@ ABLATIONS: dict[str, Method] = {
     "muduo-random-fusion": _ours("random fusion, as published", fusion="random"),
     "muduo-fusion-report": _ours("organs labelled by the best", fusion="report"),
     "muduo-gate-fusion-report": _ours("organs labelled by the best, gated", fusion="report", reliability="gate"),
+    "muduo-strict-gate-fusion-report": _ours(
+        "organs labelled by the best, strictly gated", fusion="report", reliability="strict_gate"
+    ),
     "muduo-gate": _ours("organs gated by the report", reliability="gate"),
     "muduo-gate-ct-only": _ours("organs gated, CT teacher only", reliability="gate", pet_teacher=None),
     "muduo-gate-pet-only": _ours("organs gated, PET teacher only", reliability="gate", ct_teacher=None),

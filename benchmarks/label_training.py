@@ -140,7 +140,7 @@ def train(run: Run, workshop: Workshop) -> tuple[Path, float]:
     if method.trainer == MUDUO:
         give_prompt_generator(trainer, prompt_generator(run, workshop))
     start = perf_counter()
-    run_training(trainer, seed=run.seed, weights=weights)
+    run_training(trainer, seed=run.seed, weights=weights, jitter=method.jitter)
     seconds = perf_counter() - start
     logged = trainer.logger.get_checkpoint()
     curves = {key: _plain(logged[key]) for key in CURVES if key in logged}
@@ -171,13 +171,15 @@ def make_trainer(
     return trainer_class(copy.deepcopy(plans), CONFIGURATION, fold, dataset_json, device)
 
 
-def run_training(trainer: Any, *, seed: int, weights: Path | None = None) -> None:
-    """nnU-Net's own training loop on repeatable patches, from given weights or those that the seed draws."""
+def run_training(trainer: Any, *, seed: int, weights: Path | None = None, jitter: int = 0) -> None:
+    """nnU-Net's own training loop on repeatable patches, from given weights or those that the seed draws, jittered."""
     from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 
     trainer.initialize()
     if weights is not None:
         load_pretrained_weights(trainer.network, str(weights))
+    if jitter:
+        jitter_weights(trainer.network, jitter)
     original = trainer.get_dataloaders
 
     def get_dataloaders() -> tuple[Any, Any]:
@@ -193,6 +195,14 @@ def run_training(trainer: Any, *, seed: int, weights: Path | None = None) -> Non
 
     trainer.get_dataloaders = get_dataloaders
     trainer.run_training()
+
+
+@torch.no_grad()
+def jitter_weights(network: torch.nn.Module, number: int) -> None:
+    """Multiply each weight by 1 + 1e-6 · N(0, 1), drawn by the number: some ten units in the last place."""
+    generator = torch.Generator().manual_seed(number)
+    for weights in network.parameters():
+        weights *= 1 + 1e-6 * torch.randn(weights.shape, generator=generator).to(weights.device)
 
 
 def give_prompt_generator(trainer: Any, checkpoint: Path) -> None:

@@ -3,11 +3,12 @@
     OMP_NUM_THREADS=1 python benchmarks/teacher_quality.py --anatomy ../shared/anatomy --out labels
 
 Teachers: random weights, several lengths of a short training, and the stand-ins that come with the package; each
-distils with `reliability` "report", "gate", "gate" with `fusion` "report", and "none". Scans, students and supervised
-runs are those of `label_efficiency.py` with 5 labelled cases (the same OUT continues it). Quality is the Dice of the
-fused teachers, prompted by the prompt generator, minus that of the supervised student, on the patches of the teacher
-report, which are of held-out cases. Repeat the command to continue, also with other --steps and --seeds. Writes
-benchmarks/results/teacher_quality_SIZE.{md,json,png}.
+distils with `reliability` "report", "gate", "gate" and "strict_gate" with `fusion` "report", and "none". Scans,
+students and supervised runs are those of `label_efficiency.py` with 5 labelled cases (the same OUT continues it).
+Quality is the Dice of the fused teachers, prompted by the prompt generator, minus that of the supervised student, on
+the patches of the teacher report, which are of held-out cases. Repeat the command to continue, also with other
+--steps, --seeds and --ways. Writes benchmarks/results/teacher_quality_SIZE.{md,json,png}; what an earlier one has of
+the same size is not measured again.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from label_data import dataset_name, fold_of
 from label_efficiency import add_common_arguments, finished, prepare, printing_to, recorded
-from label_methods import MAIN, MUDUO, OURS, SIZES, Method
+from label_methods import MAIN, MUDUO, OURS, SIZES, Method, Size
 from label_report import dice_of, mean_dice
 from label_training import Run, Workshop, give_prompt_generator, make_trainer, prompt_generator, train
 from machine import describe_machine, write_results
@@ -43,6 +44,7 @@ WAYS = {  # to trust teachers -> settings
     "report": {"reliability": "report"},
     "gate": {"reliability": "gate"},
     "gate, fusion report": {"reliability": "gate", "fusion": "report"},
+    "strict gate, fusion report": {"reliability": "strict_gate", "fusion": "report"},
     "none": {"reliability": "none"},
 }
 
@@ -138,9 +140,8 @@ def point(
 
 def finished_points(out: Path) -> list[dict[str, Any]]:
     """All points in the folder of a size, also those of earlier commands with other steps and seeds."""
-    measured = [path.stem.rsplit("_", 1) for path in (out / "qualities").glob("*.json")]
     points = []
-    for quality, seed in sorted(measured, key=lambda pair: (not pair[0].isdecimal(), pair[0].zfill(9), int(pair[1]))):
+    for quality, seed in (path.stem.rsplit("_", 1) for path in (out / "qualities").glob("*.json")):
         dice = json.loads((out / "qualities" / f"{quality}_{seed}.json").read_text())
         supervised = recorded(Run("supervised", BUDGET, int(seed)), out)
         for way in WAYS:
@@ -148,6 +149,28 @@ def finished_points(out: Path) -> list[dict[str, Any]]:
             if record and supervised:
                 points.append(point(record, supervised, dice, quality=quality, way=way))
     return points
+
+
+def earlier_points(results: Path, size: Size) -> list[dict[str, Any]]:
+    """The points of an earlier results file, where it is of the same size."""
+    earlier = json.loads(results.read_text()) if results.is_file() else {}
+    same_size = earlier.get("size") == json.loads(json.dumps(vars(size)))
+    return earlier["points"] if same_size else []
+
+
+def all_points(new: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Points by quality, way and seed; a new one takes the place of an earlier one."""
+    every = {key_of_point(p): p for p in [*earlier, *new]}
+    ways = list(WAYS)
+
+    def place(p: Mapping[str, Any]) -> tuple[bool, str, int, int]:
+        return not p["teachers"].isdecimal(), p["teachers"].zfill(9), p["seed"], ways.index(p["way"])
+
+    return sorted(every.values(), key=place)
+
+
+def key_of_point(point: Mapping[str, Any]) -> tuple[str, str, int]:
+    return point["teachers"], point["way"], point["seed"]
 
 
 def table_rows(points: Sequence[Mapping[str, Any]]) -> list[list[str]]:
@@ -170,7 +193,7 @@ def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for number, way in enumerate(WAYS):
         ours = [p for p in points if p["way"] == way]
-        look = {"color": f"C{number}", "marker": "os^D"[number], "label": f"reliability: {way}"}
+        look = {"color": f"C{number}", "marker": "os^vD"[number], "label": f"reliability: {way}"}
         left.scatter([p["fused"] - p["supervised"] for p in ours], [p["gain"] for p in ours], **look)
         organs = [organ for p in ours for organ in p["organs"].values()]
         right.scatter([o["quality"] for o in organs], [o["gain"] for o in organs], s=12, alpha=0.6, **look)
@@ -194,9 +217,14 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 150, 500, 2000], help="of the weak teachers")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS, metavar="WAY", help="; ".join(WAYS))
     parser.add_argument("--only-report", action="store_true", help="table and figure of what is finished, no runs")
     parser.add_argument("--teacher-pool", type=Path, help="simulated scans of standin_teachers.py; default: in OUT")
     return parser.parse_args()
+
+
+def results_of(arguments: argparse.Namespace) -> Path:
+    return arguments.results / f"teacher_quality_{arguments.size}.json"
 
 
 def carry_out_all(arguments: argparse.Namespace) -> None:
@@ -207,10 +235,14 @@ def carry_out_all(arguments: argparse.Namespace) -> None:
     make_weak_teachers(weights, arguments.steps, pool=pool, anatomy=arguments.anatomy)
     workshop = replace(prepare(arguments), methods=methods_for(arguments.steps))
     qualities = [*map(str, sorted(arguments.steps)), STAND_IN]
+    known = {key_of_point(p) for p in earlier_points(results_of(arguments), workshop.size)}
     for seed, quality in tqdm([(s, q) for s in arguments.seeds for q in qualities], desc="teachers", unit="pair"):
+        missing = [key_of(quality, way) for way in arguments.ways if (quality, way, seed) not in known]
+        if not missing:
+            continue
         with printing_to(workshop.out / "logs" / f"quality_{quality}_{seed}.txt"):
             relative_quality(quality, seed, workshop)
-        for key in ("supervised", *(key_of(quality, way) for way in WAYS)):
+        for key in ("supervised", *missing):
             finished(Run(key, BUDGET, seed), workshop)
 
 
@@ -219,22 +251,22 @@ def main() -> None:
     arguments = parse()
     if not arguments.only_report:
         carry_out_all(arguments)
-    points = finished_points(arguments.out / arguments.size)
-    name = f"teacher_quality_{arguments.size}"
+    results, size = results_of(arguments), SIZES[arguments.size]
+    points = all_points(finished_points(arguments.out / arguments.size), earlier_points(results, size))
     write_results(
-        arguments.results / name,
+        results.with_suffix(""),
         title=f"What MuDuo gains with teachers of several qualities, {BUDGET} labelled scans, simulated images on real "
         "anatomy; left Dice on held-out patches, right mean Dice gained on the test scans (each seed)",
         header=["teachers", "fused teachers", "prompt generator", "supervised", *(f"gain, {way}" for way in WAYS)],
         rows=table_rows(points),
         record={
             "command": shlex.join(["python", *sys.argv]),
-            "size": vars(SIZES[arguments.size]),
+            "size": vars(size),
             "points": points,
         },
         machine=describe_machine(torch.device(arguments.device)),
     )
-    draw(points, arguments.results / f"{name}.png")
+    draw(points, results.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -85,9 +85,7 @@ class TaughtTrainer(SemiSupervisedTrainer):
 
     def _log_report(self, report: TeacherReport | None) -> None:
         nothing = np.full(len(self.organs), np.nan)
-        by_gates = self.settings.reliability == "gate"
-        weights = None if report is None else report.gates() if by_gates else report.reliability()
-        self.log_epoch("reliability", nothing if weights is None else weights)
+        self.log_epoch("reliability", nothing if report is None else report.weights(self.settings.reliability))
         ct_share = None if report is None else report.ct_share
         self.log_epoch("ct_share", nothing if ct_share is None else ct_share)
         for source in SOURCES:

@@ -1,8 +1,20 @@
 import json
 
 import pytest
-from label_methods import METHODS
-from teacher_quality import STAND_IN, WAYS, draw, finished_points, key_of, methods_for, point, table_rows
+from label_methods import METHODS, SIZES
+from teacher_quality import (
+    STAND_IN,
+    WAYS,
+    all_points,
+    draw,
+    earlier_points,
+    finished_points,
+    key_of,
+    key_of_point,
+    methods_for,
+    point,
+    table_rows,
+)
 from weak_teachers import teacher_name
 
 DICE = {
@@ -67,6 +79,24 @@ def test_points_are_those_of_all_commands_so_far_by_quality_and_seed(tmp_path):
         for way in ways:
             file = tmp_path / "runs" / f"{key_of(quality, way)}_5_{seed}.json"
             file.write_text(json.dumps({**OURS, "seed": seed}))
-    points = finished_points(tmp_path)
+    points = all_points(finished_points(tmp_path), [])
     found = [(p["teachers"], p["seed"], p["way"]) for p in points]
     assert found == [("500", 1, "none"), ("2000", 0, "gate"), *((STAND_IN, 0, r) for r in WAYS)]
+
+
+def test_points_of_earlier_results_are_kept_where_they_are_of_the_same_size_and_not_measured_anew(tmp_path):
+    def made(quality: str, seed: int, gain: float) -> dict:
+        return {"teachers": quality, "seed": seed, "way": "gate", "gain": gain}
+
+    file = tmp_path / "results.json"
+    earlier = [made(STAND_IN, 0, 0.1), made("500", 1, 0.2)]
+    file.write_text(json.dumps({"size": vars(SIZES["small"]), "points": earlier}))
+    assert earlier_points(file, SIZES["small"]) == earlier
+    assert earlier_points(file, SIZES["large"]) == []
+    assert earlier_points(tmp_path / "missing.json", SIZES["small"]) == []
+    together = all_points([made("2000", 0, 0.3), made("500", 1, 0.4)], earlier)
+    assert [(*key_of_point(p), p["gain"]) for p in together] == [
+        ("500", "gate", 1, 0.4),
+        ("2000", "gate", 0, 0.3),
+        (STAND_IN, "gate", 0, 0.1),
+    ]
