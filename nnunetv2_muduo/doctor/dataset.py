@@ -7,10 +7,12 @@ from nnunetv2_muduo.datasets.sides import left_and_right, told_pairs
 from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
 from nnunetv2_muduo.doctor.folds import check_folds
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_files import read_plans_file
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration
 from nnunetv2_muduo.presets import planning_command
 from nnunetv2_muduo.settings import Settings
+
+_OF_TRAININGS = (*OF_SCANS_AND_LABELS, "regions_class_order")  # entries that a training goes by
 
 
 def check_channels(dataset_json: dict, settings: Settings) -> Check:
@@ -90,6 +92,25 @@ def check_plans(
     given = plans.get("muduo", {})
     settings = ", ".join(f"{key}={value}" for key, value in given.items()) or "all settings at their defaults"
     return ok("plans", f"{plans_identifier}, {configuration} ({settings})"), plans
+
+
+def check_copy(preprocessed_folder: Path, dataset_json: dict, *, configuration: str) -> list[Check]:
+    """Whether what trainings read, the copy that planning made, still is this dataset.json; no check where it is."""
+    file = preprocessed_folder / "dataset.json"
+    remedy = (
+        f"nnUNetv2_plan_and_preprocess -d {int(preprocessed_folder.name[7:10])} -c {configuration}; "
+        "new plans have no settings: repeat muduo plan"
+    )
+    try:
+        copy, today = (
+            {"channel_names": told.get("modality"), **told} for told in (read_dataset_json(file), dataset_json)
+        )
+    except UserError as error:
+        return [fail("dataset.json", str(error), remedy)]
+    if changed := [key for key in _OF_TRAININGS if copy.get(key) != today.get(key)]:
+        found = f"{', '.join(changed)} changed since planning: trainings read the copy of then, {file}"
+        return [fail("dataset.json", found, remedy)]
+    return []
 
 
 def planned_settings(preprocessed_folder: Path, plans_identifier: str) -> Settings | None:
