@@ -16,15 +16,22 @@ _OF_TRAININGS = (*OF_SCANS_AND_LABELS, "regions_class_order")  # entries that a 
 
 
 def check_channels(dataset_json: dict, settings: Settings) -> Check:
-    """Whether dataset.json (or the settings) tell which channel is CT and which PET."""
+    """Whether dataset.json (or the settings) tell which channel is CT and which PET, and nnU-Net takes CT for CT."""
     from nnunetv2_muduo.cases.channels import channel_names, find_channels
 
     try:
         ct, pet = find_channels(dataset_json, settings)
     except UserError as error:
-        return fail("channels", str(error), "give every scan a CT and a PET channel, called so in dataset.json")
+        remedy = "give every scan a CT and a PET channel, called so in dataset.json, or name them by settings"
+        return fail("channels", str(error), f"{remedy} (ct_channel, pet_channel)")
     names = channel_names(dataset_json)
-    return ok("channels", f"CT is channel {ct} ('{names[ct]}'), PET is channel {pet} ('{names[pet]}')")
+    found = f"CT is channel {ct} ('{names[ct]}'), PET is channel {pet} ('{names[pet]}')"
+    if names[ct].casefold() != "ct":
+        found += (
+            "; nnU-Net plans the normalisation of CT for channels called CT alone, for this one z-scores of each scan"
+        )
+        return warn("channels", found, 'call it "CT" in dataset.json before planning, unless z-scores are meant')
+    return ok("channels", found)
 
 
 def check_labels(dataset_json: dict) -> Check:
