@@ -62,3 +62,17 @@ def problem_of(fold: Mapping[str, Collection[str]], cases: Collection[str]) -> t
         if not fold[part]:
             return f"has no case to {purpose} on, which nnU-Net needs", f"add some, or {_FOLD_ALL}"
     return None
+
+
+def forgotten_cases(folds: Sequence[Mapping[str, Collection[str]]], cases: Collection[str]) -> list[str]:
+    """Names of those that a cross-validation knows nothing of, sorted: labelled since it was drawn, they train nothing.
+
+    Other splits, as of `muduo split`, are meant to leave cases out: none is forgotten.
+
+    Args:
+        folds: names of the cases to "train" and to "val"idate on, of each.
+        cases: names of the labelled ones that are preprocessed.
+    """
+    validated = {case for fold in folds for case in fold["val"]}
+    is_crossvalidation = all({*fold["train"], *fold["val"]} == validated for fold in folds)
+    return sorted({*cases} - validated) if is_crossvalidation else []

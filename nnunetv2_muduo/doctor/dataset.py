@@ -7,22 +7,31 @@ from nnunetv2_muduo.datasets.sides import left_and_right, told_pairs
 from nnunetv2_muduo.doctor.check import Check, fail, ok, plans_option, warn
 from nnunetv2_muduo.doctor.folds import check_folds
 from nnunetv2_muduo.errors import UserError
-from nnunetv2_muduo.nnunet_files import read_plans_file
+from nnunetv2_muduo.nnunet_files import OF_SCANS_AND_LABELS, read_dataset_json, read_plans_file
 from nnunetv2_muduo.nnunet_folders import check_configuration
 from nnunetv2_muduo.presets import planning_command
 from nnunetv2_muduo.settings import Settings
 
+_OF_TRAININGS = (*OF_SCANS_AND_LABELS, "regions_class_order")  # entries that a training goes by
+
 
 def check_channels(dataset_json: dict, settings: Settings) -> Check:
-    """Whether dataset.json (or the settings) tell which channel is CT and which PET."""
+    """Whether dataset.json (or the settings) tell which channel is CT and which PET, and nnU-Net takes CT for CT."""
     from nnunetv2_muduo.cases.channels import channel_names, find_channels
 
     try:
         ct, pet = find_channels(dataset_json, settings)
     except UserError as error:
-        return fail("channels", str(error), "give every scan a CT and a PET channel, called so in dataset.json")
+        remedy = "give every scan a CT and a PET channel, called so in dataset.json, or name them by settings"
+        return fail("channels", str(error), f"{remedy} (ct_channel, pet_channel)")
     names = channel_names(dataset_json)
-    return ok("channels", f"CT is channel {ct} ('{names[ct]}'), PET is channel {pet} ('{names[pet]}')")
+    found = f"CT is channel {ct} ('{names[ct]}'), PET is channel {pet} ('{names[pet]}')"
+    if names[ct].casefold() != "ct":
+        found += (
+            "; nnU-Net plans the normalisation of CT for channels called CT alone, for this one z-scores of each scan"
+        )
+        return warn("channels", found, 'call it "CT" in dataset.json before planning, unless z-scores are meant')
+    return ok("channels", found)
 
 
 def check_labels(dataset_json: dict) -> Check:
@@ -90,6 +99,25 @@ def check_plans(
     given = plans.get("muduo", {})
     settings = ", ".join(f"{key}={value}" for key, value in given.items()) or "all settings at their defaults"
     return ok("plans", f"{plans_identifier}, {configuration} ({settings})"), plans
+
+
+def check_copy(preprocessed_folder: Path, dataset_json: dict, *, configuration: str) -> list[Check]:
+    """Whether what trainings read, the copy that planning made, still is this dataset.json; no check where it is."""
+    file = preprocessed_folder / "dataset.json"
+    remedy = (
+        f"nnUNetv2_plan_and_preprocess -d {int(preprocessed_folder.name[7:10])} -c {configuration}; "
+        "new plans have no settings: repeat muduo plan"
+    )
+    try:
+        copy, today = (
+            {"channel_names": told.get("modality"), **told} for told in (read_dataset_json(file), dataset_json)
+        )
+    except UserError as error:
+        return [fail("dataset.json", str(error), remedy)]
+    if changed := [key for key in _OF_TRAININGS if copy.get(key) != today.get(key)]:
+        found = f"{', '.join(changed)} changed since planning: trainings read the copy of then, {file}"
+        return [fail("dataset.json", found, remedy)]
+    return []
 
 
 def planned_settings(preprocessed_folder: Path, plans_identifier: str) -> Settings | None:

@@ -112,6 +112,8 @@ def examine_dataset(subject: Subject, *, read_cases: bool = False) -> list[Check
     settings = known or Settings()
     channels = dataset.check_channels(dataset_json, settings)
     checks = [channels, dataset.check_labels(dataset_json), plans_check]
+    if (preprocessed / f"{subject.plans_identifier}.json").is_file():
+        checks += dataset.check_copy(preprocessed, dataset_json, configuration=subject.configuration)
     if damaged := folds.check_splits_file(preprocessed):
         return [*checks, *damaged]  # it says which scans are unlabelled
     reader = chosen_reader(dataset_json, plans)

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from nnunetv2_muduo.doctor.check import Check, fail, ok
-from nnunetv2_muduo.errors import UserError
+from nnunetv2_muduo.doctor.check import Check, fail, ok, warn
+from nnunetv2_muduo.errors import UserError, listed
 from nnunetv2_muduo.nnunet_files import SPLITS, read_splits
 
 _NAME = "folds"
@@ -31,7 +31,7 @@ def check_folds(preprocessed_folder: Path, cases: Collection[str]) -> Check:
     Raises:
         UserError: see `check_splits_file`.
     """
-    from nnunetv2_muduo.cases.folds import folds_of, problem_of
+    from nnunetv2_muduo.cases.folds import folds_of, forgotten_cases, problem_of
 
     file = preprocessed_folder / SPLITS
     if file.is_file():
@@ -45,6 +45,10 @@ def check_folds(preprocessed_folder: Path, cases: Collection[str]) -> Check:
     for number, fold in enumerate(folds):
         if problem := problem_of(fold, cases):
             return fail(_NAME, f"fold {number} of {file} {problem[0]}", problem[1])
+    if forgotten := forgotten_cases(folds, cases):
+        found = f"{len(forgotten)} of {len(cases)} labelled cases are in none, so their labels train nothing"
+        remedy = f"add them to {file}, or take it away and train anew: folds are made of all cases then"
+        return warn(_NAME, f"{found}: {listed(forgotten)}", remedy)
     train, val = (_span([len(fold[part]) for fold in folds]) for part in ("train", "val"))
     return ok(_NAME, f"{len(folds)}, with {train} case(s) to train and {val} to validate on")
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunetv2_muduo.datasets.scan_header import chosen_reader
 from nnunetv2_muduo.doctor.check import Check, ok, warn
+from nnunetv2_muduo.doctor.unlabelled import sorted_scans
 from nnunetv2_muduo.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,16 +36,16 @@ def check_teacher_cache(
     """
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    from nnunetv2_muduo.cases.scan_checks import find_scans
     from nnunetv2_muduo.cases.unlabelled import unlabelled_folder
     from nnunetv2_muduo.teacher_cache.state import caches_of, state_of
 
-    settings, images = Settings.from_plans(plans), raw_folder / "imagesUn"
+    settings = Settings.from_plans(plans)
     scans_folder = unlabelled_folder(plans, configuration, preprocessed_folder)
     caches = sorted(caches_of(scans_folder).glob(f"*__{plans_identifier}__{configuration}/fold_*"))
     if not settings.teacher_cache:
         return [judge_unused(caches)]
-    scans = sorted(find_scans(images, dataset_json["file_ending"])[0]) if images.is_dir() else []
+    reader = chosen_reader(dataset_json, plans)
+    scans = sorted(sorted_scans(raw_folder, preprocessed_folder, dataset_json, reader=reader)[0])
     patch_size = PlansManager(plans).get_configuration(configuration).patch_size
     states = [
         state_of(cache, scans, scans_folder=scans_folder, settings=settings, patch_size=patch_size) for cache in caches

@@ -18,6 +18,7 @@ from nnunetv2_muduo.cases.freshness import BODY_LOCATIONS_KEY
 from nnunetv2_muduo.cases.preprocessed import case_files
 from nnunetv2_muduo.cases.raw_intensities import OUTSIDE_IS_ZERO_KEY, RAW_INTENSITY_KEY
 from nnunetv2_muduo.datasets.orientation import orientation_of
+from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.stored_arrays import read_part
 from nnunetv2_muduo.training.workers import Augmenter, start_workers
 
@@ -124,9 +125,19 @@ class UnlabelledDataLoader(DataLoader):
         return _collated([(clean, clean, self.raw_crop(case, centre, clean, mask))], [case], [key])
 
     def open_case(self, key: str) -> UnlabelledCase:
-        """A case by its name."""
-        image, mask, _, properties = self._data.load_case(key)
+        """A case by its name.
+
+        Raises:
+            UserError: where it is gone, as it is when another training has started since its scan was taken away.
+        """
         mask_file, _, image_file = case_files(Path(self._data.source_folder), key)
+        try:
+            image, mask, _, properties = self._data.load_case(key)
+        except FileNotFoundError as error:
+            raise UserError(
+                f"The preprocessed scan {image_file} is gone, as when its scan was taken out of imagesUn and another "
+                "training was started; continue with nnUNetv2_train ... --c, which takes the scans that are there then."
+            ) from error
         return UnlabelledCase(image, mask, properties, image_file, mask_file)
 
     def crop(self, case: UnlabelledCase, centre: Voxel) -> tuple[torch.Tensor, torch.Tensor]:

@@ -26,7 +26,13 @@ from nnunetv2_muduo.training.ignored_settings import OF_AN_AVERAGE, set_in_vain
 from nnunetv2_muduo.training.lean_export import LeanConfiguration
 from nnunetv2_muduo.training.mistakes import answer_in_one_sentence
 from nnunetv2_muduo.training.processes import refuse_unconnected_processes
-from nnunetv2_muduo.training.run_length import SCHEDULE, other_optimizer, refuse_changed_schedule, set_run_length
+from nnunetv2_muduo.training.run_length import (
+    SCHEDULE,
+    changed_settings,
+    other_optimizer,
+    refuse_changed_schedule,
+    set_run_length,
+)
 from nnunetv2_muduo.training.same_data import ENTRY, refuse_known_cases, refuse_other_data
 from nnunetv2_muduo.training.seeding import Stream, stream_seed
 from nnunetv2_muduo.training.workers import refuse_folder_without_sockets, start_nnunets_loaders
@@ -180,8 +186,19 @@ class ConfiguredTrainer(nnUNetTrainer):
         except KeyError:  # among others the state of another optimiser, which comes after the network
             if not other_optimizer(self.my_init_kwargs["plans"], self.plans_manager.plans):
                 raise
+        except RuntimeError as error:
+            if "state_dict" not in str(error):  # torch's, where the network's tensors have other names or shapes
+                raise
+            raise UserError(
+                f"Cannot go on with {filename_or_checkpoint}: its network is another than that of the plans, as after "
+                "planning anew; repeat the muduo plan of then, or put back the plans it began with "
+                f"({self.output_folder_base}/plans.json), or train anew without --c."
+            ) from error
         if self.continues:
-            refuse_changed_schedule(self.my_init_kwargs["plans"], self.plans_manager.plans, self.schedule)
+            begun, now = self.my_init_kwargs["plans"], self.plans_manager.plans
+            refuse_changed_schedule(begun, now, self.schedule)
+            if changed := changed_settings(begun, now):
+                self.print_to_log_file(f"WARNING: settings changed since this training began: {', '.join(changed)}")
         refuse_other_data(
             self.my_init_kwargs,
             plans=self.plans_manager.plans,

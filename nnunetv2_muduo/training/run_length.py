@@ -1,6 +1,7 @@
 """How long a training is and which seed it has: nnU-Net's defaults unless the settings say otherwise."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -44,3 +45,9 @@ def refuse_changed_schedule(checkpoint_plans: dict, plans: dict, keys: Sequence[
                 f"{getattr(now, key)}, which would change its schedule; set it back with muduo plan, or start anew "
                 "without --c (from this checkpoint's weights with -pretrained_weights)."
             )
+
+
+def changed_settings(checkpoint_plans: dict, plans: dict) -> list[str]:
+    """Each setting that was another when a training began, with both values, to be told where it goes on."""
+    before, now = asdict(Settings.from_plans(checkpoint_plans)), asdict(Settings.from_plans(plans))
+    return [f"{key} from {before[key]} to {now[key]}" for key in now if before[key] != now[key]]

@@ -3,10 +3,11 @@
 import pytest
 from doctor_dataset import DATASET_JSON, PLANS, Tiny
 from doctor_marks import mark_of
+from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization import get_normalization_scheme
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_muduo.doctor import dataset as dataset_checks
-from nnunetv2_muduo.doctor.check import Mark
+from nnunetv2_muduo.doctor.check import Check, Mark
 from nnunetv2_muduo.settings import Settings
 
 
@@ -14,6 +15,19 @@ def test_channels_must_be_a_ct_and_a_pet():
     assert mark_of(dataset_checks.check_channels(DATASET_JSON, Settings())) is Mark.OK
     mri = {**DATASET_JSON, "channel_names": {"0": "T1", "1": "PET"}}
     assert mark_of(dataset_checks.check_channels(mri, Settings())) is Mark.FAIL
+
+
+def test_ct_by_another_name_than_ct_is_told_since_nnunet_does_not_normalise_it_as_ct():
+    def check(*names: str, **settings) -> Check:
+        content = {**DATASET_JSON, "channel_names": {str(number): name for number, name in enumerate(names)}}
+        return dataset_checks.check_channels(content, Settings(**settings))
+
+    for name in ("CT", "ct", "CT_lowdose"):
+        planned = get_normalization_scheme(name).__name__
+        assert (mark_of(check("SUV", name)) is Mark.OK) == (planned == "CTNormalization")
+    two = ("PET", "CT", "CT")
+    assert mark_of(check(*two, ct_channel=2)) is Mark.OK
+    assert "ct_channel" in check(*two).remedy
 
 
 def test_regions_fail_and_the_ignore_label_is_no_organ():
@@ -69,6 +83,21 @@ def test_missing_plans_and_wrong_settings_fail(tiny: Tiny):
     assert plans is None
     (tiny.preprocessed / "nnUNetPlans.json").unlink()
     assert mark_of(tiny.check_plans()[0]) is Mark.FAIL
+
+
+def test_dataset_json_that_changed_since_planning_fails_since_trainings_read_its_copy(tiny: Tiny):
+    def check(**changes) -> list[Check]:
+        return dataset_checks.check_copy(tiny.preprocessed, DATASET_JSON | changes, configuration="3d_lowres")
+
+    assert check() == check(numTraining=9, description="ours") == []
+    (relabelled,) = check(labels={"background": 0, "liver": 1})
+    assert mark_of(relabelled) is Mark.FAIL
+    assert relabelled.found.startswith("labels changed since planning")
+    assert relabelled.remedy.startswith("nnUNetv2_plan_and_preprocess -d 221 -c 3d_lowres;")
+    (renamed,) = check(channel_names={"0": "PET", "1": "CT"}, regions_class_order=[1, 2])
+    assert renamed.found.startswith("channel_names, regions_class_order changed")
+    (tiny.preprocessed / "dataset.json").unlink()
+    assert mark_of(check()[0]) is Mark.FAIL
 
 
 def test_missing_plans_of_a_preset_come_with_the_command_that_makes_them(tiny: Tiny):

@@ -40,6 +40,17 @@ def test_plans_of_another_name_are_named_in_every_remedy(tiny: Tiny):
     assert remedies()["plans"].endswith("muduo plan -d 221 -p Ours")
 
 
+def test_labels_corrected_after_planning_are_told_to_reach_no_training(tiny: Tiny):
+    def failed() -> set[str]:
+        checks = examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")
+        return {check.name for check in checks if check.mark is Mark.FAIL}
+
+    (tiny.raw / "dataset.json").write_text(json.dumps(DATASET_JSON | {"labels": {"background": 0, "liver": 1}}))
+    assert "dataset.json" in failed()
+    (tiny.preprocessed / "nnUNetPlans.json").unlink()
+    assert "dataset.json" not in failed()  # planning is to come, and copies it
+
+
 def test_dataset_without_plans_is_examined_as_far_as_possible(tiny: Tiny):
     (tiny.preprocessed / "nnUNetPlans.json").unlink()
     checks = {check.name: check for check in examine("221", configuration="3d_fullres", plans_identifier="nnUNetPlans")}

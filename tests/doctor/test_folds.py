@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from doctor_marks import mark_of
 
+from nnunetv2_muduo.cases.folds import folds_of
 from nnunetv2_muduo.doctor.check import Mark
 from nnunetv2_muduo.doctor.folds import check_folds, check_splits_file
 
@@ -39,6 +40,21 @@ def test_a_fold_that_no_training_could_use_fails(tmp_path: Path, folds, found: s
     assert mark_of(check) is Mark.FAIL
     assert check.remedy
     assert re.search(found, check.found)
+
+
+def test_cases_labelled_after_the_folds_were_drawn_are_told_and_those_of_a_few_shot_split_are_not(tmp_path: Path):
+    def checked(folds: list, cases: str):
+        (tmp_path / "splits_final.json").write_text(json.dumps(folds))
+        return check_folds(tmp_path, [*cases])
+
+    crossvalidation = folds_of([*"abcdef"])
+    assert mark_of(checked(crossvalidation, "abcdef")) is Mark.OK
+    forgotten = checked(crossvalidation, "abcdefgh")
+    assert mark_of(forgotten) is Mark.WARN
+    assert forgotten.found == "2 of 8 labelled cases are in none, so their labels train nothing: g, h"
+    few_shot = [{"train": ["a"], "val": ["b", "c"]}, {"train": ["d"], "val": ["b", "c"]}]  # as muduo split draws
+    assert mark_of(checked(few_shot, "abcdefgh")) is Mark.OK
+    assert mark_of(checked(few_shot[:1], "abcdefgh")) is Mark.OK
 
 
 def test_what_is_no_split_fails(tmp_path: Path):

@@ -39,3 +39,13 @@ def test_caches_that_nobody_reads_are_told_with_their_size(tiny: Tiny):
     (check,) = caches(tiny)
     assert mark_of(check) is Mark.WARN
     assert f"0.03 GiB of earlier trainings lie in {folder}" in check.found
+
+
+def test_scans_that_no_training_uses_are_not_missed_in_its_cache(tiny: Tiny):
+    tiny.write_plans(muduo={"pet_teacher": None, "teacher_cache": True})
+    cache = tiny.preprocessed / "nnUNetPlans_3d_fullres_unlabelled_teacher_cache"
+    (cache / "nnUNetTrainerMuDuo__nnUNetPlans__3d_fullres" / "fold_0").mkdir(parents=True)
+    assert "0 of 2 scans" in caches(tiny)[0].found
+    (tiny.raw / "imagesTr").mkdir()
+    (tiny.raw / "imagesTr" / "a_0000.nii.gz").touch()  # labelled by now
+    assert "0 of 1 scans" in caches(tiny)[0].found

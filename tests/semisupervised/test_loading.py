@@ -200,6 +200,14 @@ def test_what_cannot_be_decompressed_is_told_by_its_file(prepared, file):
         next(loader)
 
 
+@pytest.mark.parametrize("file", ["a.b2nd", "a_seg.b2nd", "a.pkl"])
+def test_a_scan_that_another_training_took_away_is_told_by_its_name(prepared, file):
+    loader = loader_of(prepared, batch_size=1)
+    (prepared.unlabelled / file).unlink()
+    with pytest.raises(UserError, match=r"/a\.b2nd is gone, .*imagesUn.* --c"):
+        loader.open_case("a")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1e38])
 def test_numbers_that_would_spoil_a_network_are_told_by_their_file(prepared, value):
     file = prepared.unlabelled / "a.b2nd"

@@ -67,7 +67,8 @@ class Tiny:
         (self.raw / "imagesUn").mkdir(parents=True)
         (self.preprocessed / "nnUNetPlans_3d_fullres").mkdir(parents=True)
         (folder / "nnUNet_results").mkdir()
-        (self.raw / "dataset.json").write_text(json.dumps(DATASET_JSON))
+        for folder_of_it in (self.raw, self.preprocessed):  # planning copies it
+            (folder_of_it / "dataset.json").write_text(json.dumps(DATASET_JSON))
         self.write_plans(muduo={"ct_teacher": "no such teacher", "pet_teacher": None})
         for case in ("a", "b"):
             self.write(case, 0)

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from fabricated_training import nnUNetTrainerPull, trainers_in
+from fabricated_training import PATCH, nnUNetTrainerPull, trainers_in
+from planned_dataset import unet_plans
 
 from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.settings import Settings
@@ -77,3 +78,29 @@ def test_each_trainer_refuses_what_shapes_its_own_schedule(tmp_path, monkeypatch
     with pytest.raises(UserError, match=f"'{next(iter(settings))}' was") if refused else nullcontext():
         now.load_checkpoint(str(tmp_path / "checkpoint.pth"))
     make(trainer_class=trainer_class, **settings).load_checkpoint(str(tmp_path / "checkpoint.pth"))  # --val alone
+
+
+def test_a_training_that_goes_on_with_other_settings_tells_which_changed(tmp_path, monkeypatch):
+    make = trainers_in(tmp_path, monkeypatch)
+    make(trainer_class=nnUNetTrainerMuDuoSupervised, mirroring=False).save_checkpoint(str(tmp_path / "checkpoint.pth"))
+
+    def told(**settings) -> list[str]:
+        trainer, said = make(trainer_class=nnUNetTrainerMuDuoSupervised, **settings), []
+        trainer.print_to_log_file = lambda *words, **_: said.append(" ".join(map(str, words)))
+        trainer.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+        return [line for line in said if "settings changed" in line]
+
+    (line,) = told(continues=True)  # the plans were made anew, say
+    assert line.endswith("since this training began: mirroring from False to True")
+    assert told(continues=True, mirroring=False) == []
+    assert told() == []  # --val
+
+
+@pytest.mark.parametrize("continues", [True, False])
+def test_a_checkpoint_of_another_network_is_one_sentence_that_names_the_plans_of_then(tmp_path, monkeypatch, continues):
+    make, file = trainers_in(tmp_path, monkeypatch), str(tmp_path / "checkpoint.pth")
+    make(trainer_class=nnUNetTrainerMuDuoSupervised).save_checkpoint(file)
+    monkeypatch.setattr("fabricated_training.unet_plans", lambda **_: unet_plans(patch_size=PATCH, features=8))
+    larger = make(trainer_class=nnUNetTrainerMuDuoSupervised, continues=continues)
+    with pytest.raises(UserError, match=r"checkpoint.pth: its network is another .*nnUNetPlans__3d_fullres/plans.json"):
+        larger.load_checkpoint(file)
