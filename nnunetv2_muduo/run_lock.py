@@ -1,6 +1,6 @@
 """One run at a time in a folder: the system takes the lock back when a run ends, however it ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,21 @@ def only_run(folder: Path) -> Iterator[bool]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as file:
         yield _locked(file.fileno(), folder)
+
+
+@contextmanager
+def take_turns(folder: Path, log: Callable[[str], object]) -> Iterator[None]:
+    """Wait, which `log` hears of, until no other run has its turn in the folder; without locks all go at once.
+
+    What there is to do has to be looked at again then: the other run may have done it.
+    """
+    with (folder / ".lock").open("a") as file:
+        try:
+            _locked(file.fileno(), folder)
+        except UserError:
+            log(f"Another run is at work in {folder}; waiting until it is done.")
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        yield
 
 
 def _locked(descriptor: int, folder: Path) -> bool:

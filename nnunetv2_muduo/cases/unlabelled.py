@@ -18,6 +18,7 @@ from nnunetv2_muduo.errors import UserError
 from nnunetv2_muduo.files import clear_away_left_behind, private_folder
 from nnunetv2_muduo.nnunet_files import SPLITS, read_splits
 from nnunetv2_muduo.plain_configuration import check_preparation
+from nnunetv2_muduo.run_lock import take_turns
 from nnunetv2_muduo.settings import Settings
 from nnunetv2_muduo.worker_pool import run_jobs
 
@@ -59,7 +60,7 @@ def preprocess_unlabelled(
     What is up to date is skipped; what changed (a file's size or time of change, or the plans where preprocessing
     depends on them) is done again; what has no scan any more is removed, unless the scan is a link that leads nowhere
     just now. Each case is written aside and put in place whole, so the work can be interrupted at any time and goes on
-    from there.
+    from there. Of runs that are started together one does the work, the others wait for it.
 
     Args:
         dataset_name: as in Dataset221_AutoPET, for messages.
@@ -80,10 +81,11 @@ def preprocess_unlabelled(
     folder = unlabelled_folder(plans, configuration, preprocessed_folder)
     folder.mkdir(parents=True, exist_ok=True)
     _remove_cases_other_than({*scans, *_away(raw_folder, dataset_json)}, folder, log)
-    fresh = {case for case, files in scans.items() if is_fresh(folder, case, source_stamp(files, fingerprint))}
     clear_away_left_behind(folder)
-    if stale := {case: files for case, files in scans.items() if case not in fresh}:  # or the folder may be read-only
-        with private_folder(folder) as partial_folder:
+    fresh = _fresh(scans, folder, fingerprint)
+    if len(fresh) < len(scans):  # or the folder may be read-only
+        with take_turns(folder, log), private_folder(folder) as partial_folder:
+            fresh = _fresh(scans, folder, fingerprint)
             jobs = [
                 CaseJob(
                     case=case,
@@ -96,7 +98,8 @@ def preprocess_unlabelled(
                     channels=channels,
                     fingerprint=fingerprint,
                 )
-                for case, files in stale.items()
+                for case, files in scans.items()
+                if case not in fresh
             ]
             bad |= _run(jobs, num_processes=num_processes)
     for case in bad.keys() & scans.keys():
@@ -111,6 +114,11 @@ def preprocess_unlabelled(
     )
     _report(summary, raw_folder / IMAGES_FOLDER, log)
     return summary
+
+
+def _fresh(scans: Mapping[str, tuple[Path, ...]], folder: Path, fingerprint: str) -> set[str]:
+    """Names of the scans whose preprocessed cases are up to date."""
+    return {case for case, files in scans.items() if is_fresh(folder, case, source_stamp(files, fingerprint))}
 
 
 def unlabelled_folder(plans: dict, configuration: str, preprocessed_folder: Path) -> Path:

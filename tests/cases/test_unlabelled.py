@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import os
@@ -65,6 +66,23 @@ def test_raw_intensities_are_recovered_for_every_scheme(tiny_dataset, ct_scheme,
     image, _, properties = load(tiny_dataset, "a")
     for raw, normalised, (scale, shift) in zip(arrays, image, properties["raw_intensity"], strict=True):
         np.testing.assert_allclose(normalised * scale + shift, raw.transpose(1, 0, 2), atol=1e-3)
+
+
+def test_of_runs_that_are_started_together_one_does_the_work(tiny_dataset, monkeypatch):
+    tiny_dataset.write_scan("a")
+    tiny_dataset.write_scan("b")
+    by_the_other = []
+
+    @contextlib.contextmanager
+    def after_another_run(folder, log):
+        monkeypatch.undo()
+        by_the_other.extend(tiny_dataset.preprocess().done)
+        yield
+
+    monkeypatch.setattr(unlabelled, "take_turns", after_another_run)
+    summary = tiny_dataset.preprocess()
+    assert by_the_other == ["a", "b"]
+    assert (summary.identifiers, summary.done, summary.skipped) == (("a", "b"), (), ("a", "b"))
 
 
 def test_a_scheme_that_cannot_be_undone_is_refused_before_any_work(tiny_dataset):
