@@ -2,7 +2,7 @@
 
     python benchmarks/memory.py --of trainings preprocessing
     python benchmarks/memory.py --of export --scan 310 200 200
-    python benchmarks/memory.py --of workers
+    python benchmarks/memory.py --of workers --trainings 5 6 7
 
 *Trainings*: `nnUNetv2_train -device cpu` of a tiny dataset, three trainers with the shipped stand-ins. A step is what
 a training takes beyond the same training with the smallest patch, measured and predicted; the smallest must be so large
@@ -35,7 +35,7 @@ from process_memory import peaks_of
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from planned_dataset import unet_plans
 from trainable_dataset import DATASET, SETTINGS, SPACING_IN_MM, TrainableDataset
-from training_memory import trainings_with_workers
+from training_memory import TRAININGS, trainings_with_workers
 
 from nnunetv2_muduo.memory.host import LIBRARIES, ScanShape, export_bytes, preprocessing_bytes
 from nnunetv2_muduo.memory.training_step import simulate_step
@@ -106,9 +106,9 @@ def _train(dataset: TrainableDataset, trainer: type, edge: int, environment: dic
     return peaks[0], step.peak
 
 
-def compare_workers(folder: Path) -> Iterator[Compared]:
-    """Trainings with worker processes, the main process's libraries and step included."""
-    for what, measured, predicted in trainings_with_workers(folder):
+def compare_workers(folder: Path, numbers: Sequence[int]) -> Iterator[Compared]:
+    """Trainings with worker processes, the main process's libraries and step included; numbered as in TRAININGS."""
+    for what, measured, predicted in trainings_with_workers(folder, [TRAININGS[number] for number in numbers]):
         yield Compared("workers", what, measured, predicted)
 
 
@@ -231,6 +231,10 @@ def main() -> None:
     parser.add_argument("--trainers", nargs="+", choices=names, default=names)
     parser.add_argument("--patches", nargs="+", type=int, default=[64, 96], help="edges in voxels, smallest first")
     parser.add_argument("--scan", nargs=3, type=int, default=[619, 400, 400], help="voxels (z, y, x)")
+    every = range(len(TRAININGS))
+    parser.add_argument(
+        "--trainings", nargs="+", type=int, choices=every, default=every, help="with workers, by number"
+    )
     parser.add_argument("--write", choices=("lean", "stock"), help="write a mask, in a process that is watched")
     arguments = parser.parse_args()
     scan = tuple(arguments.scan)
@@ -243,7 +247,7 @@ def main() -> None:
             "trainings": lambda: compare_trainings(Path(folder), trainers, arguments.patches),
             "preprocessing": lambda: compare_preprocessing(Path(folder), scan),
             "export": lambda: compare_export(Path(folder), scan),
-            "workers": lambda: compare_workers(Path(folder)),
+            "workers": lambda: compare_workers(Path(folder), arguments.trainings),
         }
         for part in arguments.of:
             for row in parts[part]():

@@ -52,9 +52,11 @@ class TrainingNeed:
 
     Attributes:
         total: of all processes together, by number of workers: 0, 1, ..., and as many as would be started.
+        on_cpu: the same on the CPU, steps included, with as many workers as would be started; None: not predicted.
     """
 
     total: tuple[float, ...]
+    on_cpu: float | None = None
 
     @property
     def workers(self) -> int:
@@ -76,6 +78,8 @@ def check_host(
     available: int | None,
 ) -> list[Check]:
     """The largest scan of `IMAGE_FOLDERS`, and a training, against `available` bytes; empty where one is not known."""
+    import torch
+
     need = estimate_host_need(raw_folder, plans=plans, configuration=configuration, dataset_json=dataset_json)
     if need is None or available is None:
         return []
@@ -85,6 +89,7 @@ def check_host(
         dataset_json=dataset_json,
         trainer_class=trainer_class,
         scan=need.new_shape,
+        on_cpu=not torch.cuda.is_available(),
     )
     processes, exports = map(_processes, DEFAULTS)
     return [judge_host(need, available / GIB, processes=processes, exports=exports, training=training)]
@@ -128,7 +133,9 @@ def judge_host(
 def _described(training: TrainingNeed | None) -> str:
     if training is None:
         return "training is not predicted"
-    return f"training on a GPU, all processes together, {training.total[-1]:.1f} with {_WORKERS}={training.workers}"
+    on_cpu = "" if training.on_cpu is None else f"; on the CPU, its steps included, {training.on_cpu:.1f}"
+    workers = f"with {_WORKERS}={training.workers}"
+    return f"training on a GPU, all processes together, {training.total[-1]:.1f} {workers}{on_cpu}"
 
 
 def _remedy_of_training(training: TrainingNeed, available: float) -> str:
@@ -193,6 +200,7 @@ def estimate_training_need(
     dataset_json: Mapping,
     trainer_class: "type[nnUNetTrainer]",
     scan: Sequence[int],
+    on_cpu: bool = False,
 ) -> TrainingNeed | None:
     """What a training takes with as many workers as nnU-Net would start, and with fewer.
 
@@ -202,12 +210,14 @@ def estimate_training_need(
         dataset_json: nnU-Net's dataset.json.
         trainer_class: of the training.
         scan: (Z, Y, X) of the largest scan, preprocessed.
+        on_cpu: predict it on the CPU as well, where its step can be simulated.
 
     Returns:
         None where the trainer does not tell the sizes of its patches.
     """
     from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
+    from nnunetv2_muduo.memory.cpu_steps import steps_on_cpu
     from nnunetv2_muduo.memory.planned_patches import planned_patches
     from nnunetv2_muduo.memory.training_host import training_bytes
 
@@ -223,7 +233,20 @@ def estimate_training_need(
         training_bytes(patches, workers=number, seeded=seeded, on_cuda=True, gives_back=gives_back).total / GIB
         for number in range(workers + 1)
     ]
-    return TrainingNeed(tuple(totals))
+    if not on_cpu:
+        return TrainingNeed(tuple(totals))
+    try:
+        steps = steps_on_cpu(
+            trainer_class,
+            plans,
+            configuration=configuration,
+            dataset_json=dict(dataset_json),
+            gives_back=gives_back,
+        )
+    except Exception:  # anything may need a tensor's value; a doctor goes on
+        return TrainingNeed(tuple(totals))
+    found = training_bytes(patches, workers=workers, seeded=seeded, on_cuda=False, gives_back=gives_back, steps=steps)
+    return TrainingNeed(tuple(totals), found.total / GIB)
 
 
 def _grids(

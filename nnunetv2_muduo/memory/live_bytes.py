@@ -1,13 +1,15 @@
 """How many bytes tensors hold, operation by operation."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
+
+from nnunetv2_muduo.memory.kept_places import KeptPlaces
 
 
 class LiveBytes(TorchDispatchMode):
@@ -19,17 +21,19 @@ class LiveBytes(TorchDispatchMode):
 
     Args:
         block: sizes are rounded up to multiples of this many bytes, as an allocator does.
-        scratch: operation, its arguments, its result -> bytes that its kernel needs beside them while it runs.
+        scratch: operation, its arguments, its result -> sizes of what its kernel needs beside them while it runs.
 
     Attributes:
         now: bytes that are held at present.
         peak: the most there were at any time since the start or the last `restart_peak`.
+        places: what an allocator that keeps what is freed comes to hold, from the start on.
     """
 
-    def __init__(self, *, block: int = 1, scratch: Callable[[Any, tuple, Any], int] | None = None) -> None:
+    def __init__(self, *, block: int = 1, scratch: Callable[[Any, tuple, Any], Sequence[int]] | None = None) -> None:
         super().__init__()
         self.block, self.scratch = block, scratch
         self.now = self.peak = 0
+        self.places = KeptPlaces()
         self._known: dict[int, weakref.ref] = {}
 
     def restart_peak(self) -> None:
@@ -48,7 +52,11 @@ class LiveBytes(TorchDispatchMode):
             if isinstance(leaf, Tensor):
                 self._note(leaf.untyped_storage())
         if self.scratch is not None:
-            self.peak = max(self.peak, self.now + self.scratch(function, args, result))
+            beside = self.scratch(function, args, result)
+            self.peak = max(self.peak, self.now + sum(beside))
+            for change in (self.places.take, self.places.free):
+                for size in beside:
+                    change(size)
         return result
 
     def _note(self, storage: torch.UntypedStorage) -> None:
@@ -60,7 +68,9 @@ class LiveBytes(TorchDispatchMode):
         def released(_: weakref.ref) -> None:
             self._known.pop(key, None)
             self.now -= size
+            self.places.free(size)
 
         self._known[key] = weakref.ref(storage, released)
         self.now += size
+        self.places.take(size)
         self.peak = max(self.peak, self.now)

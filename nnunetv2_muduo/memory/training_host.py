@@ -11,11 +11,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nnunetv2_muduo.memory.kept_places import GIVEN_BACK_ABOVE
+
 MIB = 1024**2
 TRAINING_LIBRARIES = 1100 * MIB  # measured: a training on patches of 16 cubed, of which 450 are files that are mapped
 WORKER_LIBRARIES = 20 * MIB  # measured: pages of the libraries that such a training's worker came to own
 CUDA_CONTEXT = 512 * MIB  # of the host, an assumption
-GIVEN_BACK_ABOVE = 32 * MIB  # glibc's largest threshold of mapping (DEFAULT_MMAP_THRESHOLD_MAX in mallopt(3))
 _FLOAT32, _INT16 = 4, 2
 
 
@@ -82,7 +83,7 @@ class TrainingBytes:
     """A training on the host, in bytes.
 
     Attributes:
-        main: libraries, on CUDA with the context; without a step on the CPU.
+        main: libraries; on CUDA with the context, else with steps and what workers keep of a training before, if known.
         batches: finished ones, in queues and in use.
         workers: private memory of all, libraries' pages included.
     """
@@ -97,8 +98,28 @@ class TrainingBytes:
         return self.main + self.batches + self.workers
 
 
+@dataclass(frozen=True)
+class CpuSteps:
+    """What steps on the CPU take of the host, in bytes.
+
+    Attributes:
+        step: in the main process, its batch left out.
+        kept_when_forked: what glibc's heap keeps of a training that came before in the same process. It is there when
+            workers are forked; the main process writes over it and has copies, and the old pages stay with all workers.
+    """
+
+    step: int = 0
+    kept_when_forked: int = 0
+
+
 def training_bytes(
-    patches: LoadedPatches, *, workers: int, seeded: bool, on_cuda: bool, gives_back: bool = False
+    patches: LoadedPatches,
+    *,
+    workers: int,
+    seeded: bool,
+    on_cuda: bool,
+    gives_back: bool = False,
+    steps: CpuSteps = CpuSteps(),
 ) -> TrainingBytes:
     """A training with nnU-Net's loaders and ours of unlabelled patches.
 
@@ -108,8 +129,9 @@ def training_bytes(
         seeded: whether batches come in a fixed order, which needs a queue for each worker.
         on_cuda: batches in the main process lie in pinned memory; the step takes memory of the GPU, not of the host.
         gives_back: what is freed goes back to the machine at once (MALLOC_MMAP_THRESHOLD_ is set).
+        steps: without CUDA.
     """
-    main = TRAINING_LIBRARIES
+    main = TRAINING_LIBRARIES + steps.step
     if on_cuda:
         main += CUDA_CONTEXT
     making = (labelled_worker(patches), validation_worker(patches), unlabelled_worker(patches))
@@ -121,6 +143,7 @@ def training_bytes(
     loaders = [(workers, max(6, workers // 2)), (half, max(3, workers // 4)), (half, max(3, half // 2))]
     if not patches.unlabelled_batch:
         loaders.pop()
+    main += steps.kept_when_forked
     batches = private = 0
     for (number, cached), sizes, making_one in zip(loaders, finished, each, strict=False):
         batches += queued_bytes(sizes, workers=number, cached=cached, seeded=seeded, on_cuda=on_cuda)

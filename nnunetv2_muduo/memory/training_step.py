@@ -36,12 +36,19 @@ class StepBytes:
             steps.
         peak: the most at any time of a step, all of the above and what convolutions need beside their tensors included.
         batch: of the peak, the patches as the loaders hand them over; on CUDA they stay in the host's memory.
+        kept: what a process on the CPU comes to hold for such steps where glibc keeps what is freed (`KeptPlaces`); no
+            less than the peak.
     """
 
     teachers: int
     student: int
     peak: int
     batch: int
+    kept: int
+
+    def on_host(self, *, gives_back: bool) -> int:
+        """Bytes of the process that does the step on the CPU; the batch lies in memory that it shares with workers."""
+        return (self.peak if gives_back else self.kept) - self.batch
 
 
 def simulate_step(
@@ -92,7 +99,9 @@ def simulate_step(
             size = live.now - before
             trainer.train_step(batch)
             del batch
-        return StepBytes(teachers=teachers, student=live.now - teachers, peak=live.peak, batch=size)
+        return StepBytes(
+            teachers=teachers, student=live.now - teachers, peak=live.peak, batch=size, kept=live.places.peak
+        )
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def test_training_is_held_against_the_memory(available: float, remedy: str):
     assert remedy in check.remedy
 
 
-def training_need(**changes) -> TrainingNeed:
+def training_need(*, on_cpu: bool = False, **changes) -> TrainingNeed:
     plans = {**PLANS, "muduo": changes}
     need = estimate_training_need(
         plans,
@@ -70,6 +70,7 @@ def training_need(**changes) -> TrainingNeed:
         dataset_json=DATASET_JSON,
         trainer_class=nnUNetTrainerMuDuo,
         scan=(80, 60, 40),
+        on_cpu=on_cpu,
     )
     assert need is not None
     return need
@@ -90,6 +91,31 @@ def test_training_that_gives_memory_back_takes_less(monkeypatch: pytest.MonkeyPa
     usual = training_need().total[-1]
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "131072")
     assert training_need().total[-1] < usual
+
+
+def test_steps_on_the_cpu_are_predicted_where_they_are_asked_for_and_can_be_simulated(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    standins = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet"}
+    assert training_need(**standins).on_cpu is None
+    usual = training_need(on_cpu=True, **standins)
+    assert usual.on_cpu > usual.total[-1] - 0.5  # without a context of CUDA, which takes half a GiB
+    assert f"on the CPU, its steps included, {usual.on_cpu:.1f}" in found_of(usual)
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "131072")
+    assert training_need(on_cpu=True, **standins).on_cpu < usual.on_cpu
+
+    def fails(*_, **__) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("nnunetv2_muduo.memory.cpu_steps.steps_on_cpu", fails)
+    need = training_need(on_cpu=True, **standins)
+    assert need.on_cpu is None
+    assert need.total
+    assert "on the CPU" not in found_of(need)
+
+
+def found_of(training: TrainingNeed) -> str:
+    need = HostNeed("a_0000.nii.gz", (619, 400, 400), 1.0, 1.0, 1.0, 1.0)
+    return judge_host(need, 64, processes=1, exports=1, training=training).found
 
 
 def test_training_that_cannot_be_made_is_not_predicted():

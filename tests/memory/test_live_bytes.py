@@ -47,6 +47,18 @@ def test_copies_of_a_convolution_count_while_it_runs():
     assert with_copies.peak - plain.peak == 4 * (image.numel() + weights + 3 * 64)
 
 
+def test_freed_tensors_and_copies_of_convolutions_keep_their_places():
+    image, layer = torch.zeros(1, 2, 4, 4, 4), nn.Conv3d(2, 3, 1, bias=False)
+    with torch.no_grad(), LiveBytes(scratch=reordered_copies) as live:
+        for _ in range(2):
+            layer(image)
+            image = torch.zeros(1, 2, 4, 4, 4)
+    weights = layer.weight.numel()
+    assert live.now == 4 * image.numel()
+    # of images the copy and, made while the one before is still there, two; of results one and its copy
+    assert live.places.peak == 4 * (2 * image.numel() + weights + 2 * 3 * 64)
+
+
 @pytest.mark.parametrize("block", [1, 512])
 def test_step_without_values_holds_what_the_real_step_holds(block: int):
     def step() -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ from nnunetv2_muduo.memory.training_host import (
     CUDA_CONTEXT,
     TRAINING_LIBRARIES,
     WORKER_LIBRARIES,
+    CpuSteps,
     LoadedPatches,
     labelled_worker,
     queued_bytes,
@@ -104,3 +105,17 @@ def test_without_workers_there_are_no_queues(on_cuda: bool):
     found = training_bytes(PATCHES, workers=0, seeded=False, on_cuda=on_cuda)
     assert found.batches == 2 * BATCH + UNLABELLED_BATCH
     assert found.workers == labelled_worker(PATCHES).kept
+
+
+def test_steps_on_the_cpu_count_and_so_does_what_workers_keep_of_a_training_before():
+    usual, more = (
+        training_bytes(PATCHES, workers=4, seeded=False, on_cuda=False, steps=steps)
+        for steps in (CpuSteps(), CpuSteps(1_000, kept_when_forked=300))
+    )
+    assert more.main == usual.main + 1_300
+    assert (more.batches, more.workers) == (usual.batches, usual.workers)
+
+
+def test_without_workers_nobody_keeps_a_training_before():
+    without = training_bytes(PATCHES, workers=0, seeded=False, on_cuda=False, steps=CpuSteps(1_000, 300))
+    assert without.main == TRAINING_LIBRARIES + 1_000

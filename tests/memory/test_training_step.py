@@ -48,6 +48,13 @@ def test_simulated_step_holds_what_the_real_one_holds(trainer: type, on_cuda: bo
     assert (simulated.teachers, simulated.batch) == (real.teachers, real.batch)
     assert simulated.student == pytest.approx(real.student, rel=0.05)  # matrices of the teachers' views stay
     assert simulated.peak == pytest.approx(real.peak, rel=0.15)
+    assert simulated.kept == pytest.approx(real.kept, rel=0.15)
+    assert simulated.kept > simulated.peak
+
+
+def test_step_on_the_host_leaves_the_batch_to_the_loaders_and_keeps_more_unless_it_gives_back():
+    found = StepBytes(teachers=1, student=2, peak=100, batch=30, kept=150)
+    assert (found.on_host(gives_back=True), found.on_host(gives_back=False)) == (70, 120)
 
 
 def test_turned_patches_take_what_they_take_on_real_tensors_and_more_than_none():
