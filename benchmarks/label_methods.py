@@ -114,6 +114,7 @@ GENTLE = {"consistency_weight": 0.1, "ramp_fraction": 0.3}
 # The averaged student is as good a voice as each teacher where trainings are long, and three are better than two.
 VOTE = {"student_share": 0.333, "reliability": "none"}
 MUTUAL = load_preset("few_labels_long").muduo
+STRICT = {"fusion": "report", "reliability": "strict_gate"}
 TURNED = {"spatial_augmentation": True}
 TEACHERS = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet", "grid": "1.5mm"}  # tiles of the teachers' spacing
 OURS = {**TEACHERS, **load_preset("few_labels").muduo}
@@ -142,6 +143,12 @@ MAIN: dict[str, Method] = {
 LONG: dict[str, Method] = {  # half an hour each on a core, where those above take minutes
     "supervised-long": Method("supervised, four times the steps", SUPERVISED, longer=4),
     "muduo-long": Method("MuDuo, four times the steps", MUDUO, OURS, longer=4),
+    "muduo-strict-gate-fusion-report-long": Method(
+        "MuDuo, organs labelled by the best, strictly gated, four times the steps",
+        MUDUO,
+        {**OURS, **STRICT},
+        longer=4,
+    ),
     "muduo-vote-long": Method("MuDuo, the student votes, four times the steps", MUDUO, {**OURS, **VOTE}, longer=4),
     "muduo-mutual-long": Method(
         "MuDuo, the student votes and prompts, four times the steps", MUDUO, {**OURS, **MUTUAL}, longer=4
@@ -195,9 +202,7 @@ ABLATIONS: dict[str, Method] = {
     "muduo-random-fusion": _ours("random fusion, as published", fusion="random"),
     "muduo-fusion-report": _ours("organs labelled by the best", fusion="report"),
     "muduo-gate-fusion-report": _ours("organs labelled by the best, gated", fusion="report", reliability="gate"),
-    "muduo-strict-gate-fusion-report": _ours(
-        "organs labelled by the best, strictly gated", fusion="report", reliability="strict_gate"
-    ),
+    "muduo-strict-gate-fusion-report": _ours("organs labelled by the best, strictly gated", **STRICT),
     "muduo-gate": _ours("organs gated by the report", reliability="gate"),
     "muduo-gate-ct-only": _ours("organs gated, CT teacher only", reliability="gate", pet_teacher=None),
     "muduo-gate-pet-only": _ours("organs gated, PET teacher only", reliability="gate", ct_teacher=None),
