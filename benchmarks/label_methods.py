@@ -203,6 +203,9 @@ ABLATIONS: dict[str, Method] = {
     "muduo-fusion-report": _ours("organs labelled by the best", fusion="report"),
     "muduo-gate-fusion-report": _ours("organs labelled by the best, gated", fusion="report", reliability="gate"),
     "muduo-strict-gate-fusion-report": _ours("organs labelled by the best, strictly gated", **STRICT),
+    "muduo-gate-fusion-report-prompts": _ours(
+        "organs labelled by the best or by the prompts, gated", fusion="report", reliability="gate", prompts_label=True
+    ),
     "muduo-gate": _ours("organs gated by the report", reliability="gate"),
     "muduo-gate-ct-only": _ours("organs gated, CT teacher only", reliability="gate", pet_teacher=None),
     "muduo-gate-pet-only": _ours("organs gated, PET teacher only", reliability="gate", ct_teacher=None),

@@ -45,6 +45,7 @@ WAYS = {  # to trust teachers -> settings
     "gate": {"reliability": "gate"},
     "gate, fusion report": {"reliability": "gate", "fusion": "report"},
     "strict gate, fusion report": {"reliability": "strict_gate", "fusion": "report"},
+    "gate, fusion report, prompts": {"reliability": "gate", "fusion": "report", "prompts_label": True},
     "none": {"reliability": "none"},
 }
 
@@ -193,7 +194,7 @@ def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for number, way in enumerate(WAYS):
         ours = [p for p in points if p["way"] == way]
-        look = {"color": f"C{number}", "marker": "os^vD"[number], "label": f"reliability: {way}"}
+        look = {"color": f"C{number}", "marker": "os^v*D"[number], "label": f"reliability: {way}"}
         left.scatter([p["fused"] - p["supervised"] for p in ours], [p["gain"] for p in ours], **look)
         organs = [organ for p in ours for organ in p["organs"].values()]
         right.scatter([o["quality"] for o in organs], [o["gain"] for o in organs], s=12, alpha=0.6, **look)

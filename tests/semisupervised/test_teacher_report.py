@@ -19,8 +19,8 @@ def report(student: list[float], fused: list[float], generator: list[float] | No
 class KnowsLiver:
     """The CT teacher knows the liver, the PET teacher says liver nowhere; nobody finds the spleen."""
 
-    def __init__(self, truth: torch.Tensor) -> None:
-        self.liver = (truth == 1).float()
+    def __init__(self, truth: torch.Tensor, prompts: torch.Tensor | None = None) -> None:
+        self.liver, self.prompts = (truth == 1).float(), prompts
 
     def label(
         self,
@@ -33,7 +33,8 @@ class KnowsLiver:
         p_ct = torch.cat([self.liver, torch.zeros_like(self.liver)], 1)
         valid = torch.tensor([[True, False]]).expand(len(self.liver), 2)
         mix = None if ct_share is None else ct_share.expand(valid.shape)
-        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), p_ct > 0.5, valid, own and own.vote, mix)
+        generator = p_ct > 0.5 if self.prompts is None else self.prompts
+        return TeacherLabels(p_ct, torch.full_like(p_ct, 0.4), generator, valid, own and own.vote, mix)
 
 
 @pytest.fixture
@@ -77,6 +78,28 @@ def test_fused_labels_are_those_of_the_teacher_that_was_chosen_and_that_is_told(
     assert chosen.as_table().endswith("Labelled by the CT teacher: liver; by both: spleen.")
     assert mean.ct_share is None
     assert "Labelled by" not in mean.as_table()
+
+
+def test_the_prompts_label_organs_that_they_outline_better_than_the_teachers_and_that_is_told(truth):
+    prompts = torch.cat([truth == 1, truth == 2], 1)
+    prompts[:, :1, 2] = False  # half of the liver, all of the spleen, which no teacher finds
+    patches = Patches(clean=torch.zeros(2, 2, *SHAPE), raw=torch.zeros(2, 2, *SHAPE))
+    found = [
+        make_teacher_report(
+            KnowsLiver(truth, prompts),
+            lambda _: student_logits(truth),
+            [(patches, truth)],
+            organs=ORGANS,
+            prompts_label=label,
+            ct_share=torch.tensor([1.0, 1.0]),
+        )
+        for label in (False, True)
+    ]
+    assert [report.dice["fused"].tolist() for report in found] == [[1.0, 0.0], [1.0, 1.0]]
+    assert found[0].by_prompts is None
+    assert found[1].by_prompts.tolist() == [False, True]
+    assert found[1].gates().tolist() == [1.0, 1.0]
+    assert found[1].as_table().endswith("Labelled by the CT teacher: liver; by the prompts: spleen.")
 
 
 def test_nothing_is_fused_of_an_organ_that_is_not_valid():

@@ -151,10 +151,12 @@ def test_pseudo_labels_are_mixed_as_the_report_chose_with_and_without_the_cache(
         evidence = trainer.teaching.gather(trainer.patches_of(patches["unlabelled"]))
         monkeypatch.setattr(module, "from_stored", lambda *_: evidence)
         patches["unlabelled"]["evidence"] = None
-    trainer.ct_share = torch.tensor([0.0, 1.0])
+    trainer.ct_share, trainer.by_prompts = torch.tensor([0.0, 1.0]), torch.tensor([True, False])
     trainer.train_step(patches)
-    mix = given[0][4]
+    _, p_ct, p_pet, _, mix = given[0]
     assert mix.tolist() == [[0.0, 1.0]] * len(patches["unlabelled"]["clean"])
+    for answers in (p_ct, p_pet):  # prompts are masks, teachers answer with probabilities
+        assert [bool(((organ == 0) | (organ == 1)).all()) for organ in answers.unbind(1)] == [True, False]
 
 
 def test_the_averaged_student_votes_on_the_pseudo_label(make, monkeypatch: pytest.MonkeyPatch):
