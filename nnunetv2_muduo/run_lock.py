@@ -30,9 +30,10 @@ def only_run(folder: Path) -> Iterator[bool]:
 def take_turns(folder: Path, log: Callable[[str], object]) -> Iterator[None]:
     """Wait, which `log` hears of, until no other run has its turn in the folder; without locks all go at once.
 
-    What there is to do has to be looked at again then: the other run may have done it.
+    What there is to do has to be looked at again then: the other run may have done it. The lock lies beside the folder,
+    in which nnU-Net may take every file for one of a case.
     """
-    with (folder / ".lock").open("a") as file:
+    with folder.with_name(f".{folder.name}.lock").open("a") as file:
         try:
             _locked(file.fileno(), folder)
         except UserError:

@@ -36,6 +36,7 @@ def test_runs_that_take_turns_wait_for_each_other_and_say_so(tmp_path):
     waiting.join(timeout=30)
     assert order == ["first", "second"]
     assert said == [f"Another run is at work in {tmp_path}; waiting until it is done."]
+    assert list(tmp_path.iterdir()) == [], "nnU-Net takes every file in a folder of cases for a case's"
 
 
 def test_without_locks_nothing_is_certain(tmp_path, monkeypatch):

@@ -59,8 +59,7 @@ class TinyDataset:
 
     def state(self) -> dict[str, tuple[int, int]]:
         """Name -> inode and time of change of every preprocessed unlabelled file: the same where none was touched."""
-        files = [file for file in self.unlabelled.iterdir() if file.name != ".lock"]
-        return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
+        return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in self.unlabelled.iterdir()}
 
     def write_channel(self, array: np.ndarray, file: Path, **geometry) -> Path:
         """Geometry: spacing, origin as SimpleITK wants them, (x, y, z), orientation in its letters."""
