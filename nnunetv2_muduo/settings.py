@@ -55,9 +55,8 @@ class Settings:
             generator having the rest; grows likewise. 0 (published): the generator prompts alone.
         reliability: "none" (published), or "report": an organ's consistency loss is weighted by how much better the
             fused teachers are than the student on labelled patches, or "gate": it counts in full where the
-            pseudo-labels are at least as good as the student there, and elsewhere not at all, or "strict_gate": where
-            they are at least as good as the student and as the prompt generator. These patches are the
-            validation cases', so that all three need a fold that holds cases out: not "all".
+            pseudo-labels are at least as good as the student there, and elsewhere not at all. These patches are the
+            validation cases', so that both need a fold that holds cases out: not "all".
         spatial_augmentation: unlabelled patches are turned and scaled before the student as nnU-Net turns and scales
             labelled ones, and pseudo-labels with them; false (published): their intensities alone are augmented.
         consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.
@@ -110,7 +109,7 @@ class Settings:
     prompts_label: bool = setting(False, Switch())
     student_share: float = setting(0.0, Real(0.0, 1.0))
     student_prompt_share: float = setting(0.0, Real(0.0, 1.0))
-    reliability: str = setting("none", Choice(("none", "report", "gate", "strict_gate")))
+    reliability: str = setting("none", Choice(("none", "report", "gate")))
     spatial_augmentation: bool = setting(False, Switch())
     consistency_weight: float = setting(0.1, Real(0.0, 100.0))
     ramp_fraction: float = setting(1.0, Real(0.0, 1.0))

@@ -86,7 +86,9 @@ class TaughtTrainer(SemiSupervisedTrainer):
 
     def _log_report(self, report: TeacherReport | None) -> None:
         nothing = np.full(len(self.organs), np.nan)
-        self.log_epoch("reliability", nothing if report is None else report.weights(self.settings.reliability))
+        by_gates = self.settings.reliability == "gate"
+        weights = None if report is None else report.gates() if by_gates else report.reliability()
+        self.log_epoch("reliability", nothing if weights is None else weights)
         for key in ("ct_share", "by_prompts"):
             chosen = None if report is None else getattr(report, key)
             self.log_epoch(key, nothing if chosen is None else chosen.astype(float))

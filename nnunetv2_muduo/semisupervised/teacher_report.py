@@ -45,25 +45,14 @@ class TeacherReport:
         gain = (fused - student) / np.maximum(1.0 - student, 1e-6)
         return np.clip(np.nan_to_num(gain, nan=0.0), 0.0, 1.0)
 
-    def gates(self, *, strict: bool = False) -> np.ndarray:
+    def gates(self) -> np.ndarray:
         """[K] weights: 1 where the fused pseudo-labels are at least as good as the student, 0 elsewhere.
 
         An organ seen nowhere is not trusted (0), nor one that nobody finds.
-
-        Args:
-            strict: they must be at least as good as the prompt generator, too, where that was asked: a student who
-                has only begun is no measure of a teacher, a network trained on the same labels is.
         """
         student, fused = self.dice["student"], self.dice["fused"]
-        rival = np.fmax(student, self.dice["prompt_generator"]) if strict else student
         with np.errstate(invalid="ignore"):
-            return ((fused >= rival) & (fused > 0)).astype(float)
-
-    def weights(self, reliability: str) -> np.ndarray:
-        """[K] weights in [0, 1] of the organs' consistency losses by the setting `reliability` ("none": `report`'s)."""
-        if reliability in ("gate", "strict_gate"):
-            return self.gates(strict=reliability == "strict_gate")
-        return self.reliability()
+            return ((fused >= student) & (fused > 0)).astype(float)
 
     def as_table(self) -> str:
         """Markdown, a row per source, and a line below where there was nothing to measure."""

@@ -40,7 +40,7 @@ def use_split(trainer: nnUNetTrainerMuDuo, training: list[str], validation: list
 
 
 @pytest.mark.parametrize("trainer_class", [nnUNetTrainerMuDuo, nnUNetTrainerSemiSAM])
-@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("strict_gate", True)])
+@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("gate", True)])
 def test_fold_all_is_warned_of_where_organs_are_weighed(make, trainer_class: type, reliability: str, warned: bool):
     trainer = make(trainer_class=trainer_class, reliability=reliability)
     trainer.fold = "all"
@@ -60,7 +60,7 @@ def test_nothing_is_told_of_parts_without_a_common_case():
     assert told_judged_on_training_cases(["a"], []) == ""
 
 
-@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("strict_gate", True)])
+@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("gate", True)])
 def test_healthy_validation_cases_leave_the_teachers_no_weight_and_that_is_told(make, reliability: str, warned: bool):
     trainer = make(trainer_class=nnUNetTrainerMuDuo, reliability=reliability)
     unseen = report_of(*[np.nan] * len(trainer.organs))
