@@ -114,7 +114,7 @@ GENTLE = {"consistency_weight": 0.1, "ramp_fraction": 0.3}
 # The averaged student is as good a voice as each teacher where trainings are long, and three are better than two.
 VOTE = {"student_share": 0.333, "reliability": "none"}
 MUTUAL = load_preset("few_labels_long").muduo
-STRICT = {"fusion": "report", "reliability": "strict_gate"}
+BEST = {"fusion": "report", "prompts_label": True, "reliability": "gate"}  # each organ labelled by whoever is best
 TURNED = {"spatial_augmentation": True}
 TEACHERS = {"ct_teacher": "standin_ct", "pet_teacher": "standin_pet", "grid": "1.5mm"}  # tiles of the teachers' spacing
 OURS = {**TEACHERS, **load_preset("few_labels").muduo}
@@ -143,10 +143,10 @@ MAIN: dict[str, Method] = {
 LONG: dict[str, Method] = {  # half an hour each on a core, where those above take minutes
     "supervised-long": Method("supervised, four times the steps", SUPERVISED, longer=4),
     "muduo-long": Method("MuDuo, four times the steps", MUDUO, OURS, longer=4),
-    "muduo-strict-gate-fusion-report-long": Method(
-        "MuDuo, organs labelled by the best, strictly gated, four times the steps",
+    "muduo-gate-fusion-report-prompts-long": Method(
+        "MuDuo, organs labelled by the best or by the prompts, gated, four times the steps",
         MUDUO,
-        {**OURS, **STRICT},
+        {**OURS, **BEST},
         longer=4,
     ),
     "muduo-vote-long": Method("MuDuo, the student votes, four times the steps", MUDUO, {**OURS, **VOTE}, longer=4),
@@ -202,7 +202,7 @@ ABLATIONS: dict[str, Method] = {
     "muduo-random-fusion": _ours("random fusion, as published", fusion="random"),
     "muduo-fusion-report": _ours("organs labelled by the best", fusion="report"),
     "muduo-gate-fusion-report": _ours("organs labelled by the best, gated", fusion="report", reliability="gate"),
-    "muduo-strict-gate-fusion-report": _ours("organs labelled by the best, strictly gated", **STRICT),
+    "muduo-gate-fusion-report-prompts": _ours("organs labelled by the best or by the prompts, gated", **BEST),
     "muduo-gate": _ours("organs gated by the report", reliability="gate"),
     "muduo-gate-ct-only": _ours("organs gated, CT teacher only", reliability="gate", pet_teacher=None),
     "muduo-gate-pet-only": _ours("organs gated, PET teacher only", reliability="gate", ct_teacher=None),

@@ -3,12 +3,12 @@
     OMP_NUM_THREADS=1 python benchmarks/teacher_quality.py --anatomy ../shared/anatomy --out labels
 
 Teachers: random weights, several lengths of a short training, and the stand-ins that come with the package; each
-distils with `reliability` "report", "gate", "gate" and "strict_gate" with `fusion` "report", and "none". Scans,
-students and supervised runs are those of `label_efficiency.py` with 5 labelled cases (the same OUT continues it).
-Quality is the Dice of the fused teachers, prompted by the prompt generator, minus that of the supervised student, on
-the patches of the teacher report, which are of held-out cases. Repeat the command to continue, also with other
---steps, --seeds and --ways. Writes benchmarks/results/teacher_quality_SIZE.{md,json,png}; what an earlier one has of
-the same size is not measured again.
+distils with `reliability` "report" or "gate", the latter also with `fusion` "report", without and with `prompts_label`,
+and with "none". Scans, students and supervised runs are those of `label_efficiency.py` with 5 labelled cases (the same
+OUT continues it). Quality is the Dice of the fused teachers, prompted by the prompt generator, minus that of the
+supervised student, on the patches of the teacher report, which are of held-out cases. Repeat the command to continue,
+also with other --steps, --seeds and --ways. Writes benchmarks/results/teacher_quality_SIZE.{md,json,png}; what an
+earlier one has of the same size is not measured again.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from label_data import dataset_name, fold_of
 from label_efficiency import add_common_arguments, finished, prepare, printing_to, recorded
-from label_methods import MAIN, MUDUO, OURS, SIZES, Method, Size
+from label_methods import BEST, MAIN, MUDUO, OURS, SIZES, Method, Size
 from label_report import dice_of, mean_dice
 from label_training import Run, Workshop, give_prompt_generator, make_trainer, prompt_generator, train
 from machine import describe_machine, write_results
@@ -40,11 +40,11 @@ from nnunetv2_muduo.teachers.catalogue import WEIGHTS_VARIABLE
 
 BUDGET = 5
 STAND_IN = "stand-ins"
-WAYS = {  # to trust teachers -> settings
+WAYS: dict[str, dict[str, Any]] = {  # to trust teachers -> settings
     "report": {"reliability": "report"},
     "gate": {"reliability": "gate"},
     "gate, fusion report": {"reliability": "gate", "fusion": "report"},
-    "strict gate, fusion report": {"reliability": "strict_gate", "fusion": "report"},
+    "gate, fusion report, prompts": BEST,
     "none": {"reliability": "none"},
 }
 
@@ -193,7 +193,7 @@ def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for number, way in enumerate(WAYS):
         ours = [p for p in points if p["way"] == way]
-        look = {"color": f"C{number}", "marker": "os^vD"[number], "label": f"reliability: {way}"}
+        look = {"color": f"C{number}", "marker": "os^*D"[number], "label": f"reliability: {way}"}
         left.scatter([p["fused"] - p["supervised"] for p in ours], [p["gain"] for p in ours], **look)
         organs = [organ for p in ours for organ in p["organs"].values()]
         right.scatter([o["quality"] for o in organs], [o["gain"] for o in organs], s=12, alpha=0.6, **look)

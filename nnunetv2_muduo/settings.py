@@ -47,15 +47,16 @@ class Settings:
             whichever is best on labelled patches of the validation cases (or, where these do not tell, of the training
             cases), and leaves a teacher out of the mean where its
             own answer is below `min_prompt_iou`.
+        prompts_label: an organ that the prompt generator outlines better than the teachers do, on labelled patches of
+            the validation cases, is labelled by the masks that prompt them; false (published): by teachers alone.
         student_share: weight of the averaged student's own answer in a pseudo-label, the teachers having the rest; it
             grows with the ramp of the consistency weight. 0 (published): the teachers decide alone.
         student_prompt_share: weight of the averaged student's own answer in what prompts the teachers, the prompt
             generator having the rest; grows likewise. 0 (published): the generator prompts alone.
         reliability: "none" (published), or "report": an organ's consistency loss is weighted by how much better the
             fused teachers are than the student on labelled patches, or "gate": it counts in full where the
-            pseudo-labels are at least as good as the student there, and elsewhere not at all, or "strict_gate": where
-            they are at least as good as the student and as the prompt generator. These patches are the
-            validation cases', so that all three need a fold that holds cases out: not "all".
+            pseudo-labels are at least as good as the student there, and elsewhere not at all. These patches are the
+            validation cases', so that both need a fold that holds cases out: not "all".
         spatial_augmentation: unlabelled patches are turned and scaled before the student as nnU-Net turns and scales
             labelled ones, and pseudo-labels with them; false (published): their intensities alone are augmented.
         consistency_weight: lambda_max, the weight of the consistency loss at the end of its ramp.
@@ -105,9 +106,10 @@ class Settings:
     min_iou: float = setting(0.0, Real(0.0, 1.0))
     min_prompt_iou: float = setting(0.0, Real(0.0, 1.0))
     fusion: str = setting("random", Choice(("random", "mean", "report")))
+    prompts_label: bool = setting(False, Switch())
     student_share: float = setting(0.0, Real(0.0, 1.0))
     student_prompt_share: float = setting(0.0, Real(0.0, 1.0))
-    reliability: str = setting("none", Choice(("none", "report", "gate", "strict_gate")))
+    reliability: str = setting("none", Choice(("none", "report", "gate")))
     spatial_augmentation: bool = setting(False, Switch())
     consistency_weight: float = setting(0.1, Real(0.0, 100.0))
     ramp_fraction: float = setting(1.0, Real(0.0, 1.0))
@@ -194,6 +196,11 @@ def _check_together(settings: Settings) -> None:
             "Setting 'student_prompt_share' does nothing here: it is the averaged student's share in what the prompt "
             'generator prompts, which prompts nobody where pet_teacher is null and ct_prompt is "student". Set '
             "ct_prompt=generator or student_prompt_share=0."
+        )
+    if settings.prompts_label and settings.pet_teacher is None and settings.ct_prompt == "student":
+        raise UserError(
+            "Setting 'prompts_label' does nothing here: the prompt generator prompts nobody where pet_teacher is null "
+            'and ct_prompt is "student". Set ct_prompt=generator or prompts_label=false.'
         )
     if settings.num_epochs is not None and settings.warmup_epochs >= settings.num_epochs:
         raise UserError(

@@ -26,7 +26,15 @@ GROUPS: Mapping[str, Sequence[str]] = {
         *("ct_teacher", "pet_teacher", "grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy"),
         "student_prompt_share",
     ),
-    "Which answers count": ("keep_fraction", "min_iou", "min_prompt_iou", "fusion", "student_share", "reliability"),
+    "Which answers count": (
+        "keep_fraction",
+        "min_iou",
+        "min_prompt_iou",
+        "fusion",
+        "prompts_label",
+        "student_share",
+        "reliability",
+    ),
     "How much they weigh, when, and on what": (
         *("consistency_weight", "ramp_fraction", "warmup_epochs", "unlabelled_batch_size", "spatial_augmentation"),
     ),

@@ -8,8 +8,8 @@ from nnunetv2_muduo.settings import Settings, parse_assignment
 
 EVERY_KEY = [
     "ct_teacher", "pet_teacher", "grid", "ct_prompt", "mask_prompt", "point_mask", "points", "point_strategy",
-    "keep_fraction", "min_iou", "min_prompt_iou", "fusion", "student_share", "student_prompt_share", "reliability",
-    "spatial_augmentation", "consistency_weight", "ramp_fraction",
+    "keep_fraction", "min_iou", "min_prompt_iou", "fusion", "prompts_label", "student_share", "student_prompt_share",
+    "reliability", "spatial_augmentation", "consistency_weight", "ramp_fraction",
     "warmup_epochs", "predict_with", "ema_decay", "uncertainty_passes", "generalist", "generalist_prompt",
     "unlabelled_batch_size", "num_epochs", "iterations_per_epoch", "val_iterations_per_epoch", "optimizer",
     "initial_lr", "mirroring", "prompt_epochs", "ct_channel", "pet_channel", "teacher_cache", "cache_tiles",
@@ -110,6 +110,7 @@ def test_whole_numbers_are_accepted_where_real_ones_are():
         {"warmup_epochs": 5, "num_epochs": 5},
         {"teacher_cache": True, "student_prompt_share": 0.5},
         {"student_prompt_share": 0.5, "pet_teacher": None},
+        {"prompts_label": True, "pet_teacher": None},
     ],
 )
 def test_values_that_contradict_each_other_are_refused(together):

@@ -135,12 +135,13 @@ class nnUNetTrainerMuDuo(TaughtTrainer):
         return OwnAnswer(probabilities, ramp * settings.student_share, ramp * settings.student_prompt_share)
 
     def _ask_teachers(self, unlabelled: dict, student: Tensor) -> TeacherLabels:
+        chosen = {"ct_share": self.ct_share, "by_prompts": self.by_prompts}
         if self.cache_folder is None:
             patches = self.patches_of(unlabelled)
-            return self.teaching.label(patches, student, self.own_answer(patches.clean), ct_share=self.ct_share)
+            return self.teaching.label(patches, student, self.own_answer(patches.clean), **chosen)
         own = self.own_answer(unlabelled["clean"].to(self.device, non_blocking=True))
         evidence = from_stored(unlabelled["evidence"], self.device, unlabelled["orientations"])
-        return self.teaching.conclude(evidence, student, own, ct_share=self.ct_share)
+        return self.teaching.conclude(evidence, student, own, **chosen)
 
     def unlabelled_loader_class(self) -> Callable[..., UnlabelledDataLoader]:
         if self.cache_folder is None:

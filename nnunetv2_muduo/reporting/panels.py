@@ -107,6 +107,7 @@ _TEACHERS = {
     "share_kept": "Share of patches kept",
     "reliability": "Reliability of the teachers",
     "ct_share": "Weight of the CT teacher in pseudo-labels",
+    "by_prompts": "Labelled by the prompts (1) or by teachers (0)",
 }
 _BY_ORGAN = {"dice_per_class_or_region": "Pseudo Dice"}
 

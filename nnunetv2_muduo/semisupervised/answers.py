@@ -1,7 +1,7 @@
 """What goes into teaching and what comes out of it: patches, the student's own answer, evidence, labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -97,6 +97,12 @@ class TeacherAnswers:
     generator: Tensor | None
     prompted: Tensor
     asked: Tensor
+
+    def replaced_by_prompts(self, organs: Tensor) -> "TeacherAnswers":
+        """The same with what prompted the teachers in the place of their answers about some organs, [K] bool."""
+        chosen, prompts = organs[:, None, None, None], self.prompted.float()
+        p_ct, p_pet = (None if p is None else torch.where(chosen, prompts, p) for p in (self.p_ct, self.p_pet))
+        return replace(self, p_ct=p_ct, p_pet=p_pet)
 
 
 @dataclass(frozen=True)

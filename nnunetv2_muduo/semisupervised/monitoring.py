@@ -88,6 +88,7 @@ class Monitor:
             ignore_label=trainer.label_manager.ignore_label,
             own_answer=trainer.own_answer,
             ct_share=self._choice(teaching, self.report_patches) if teaching.chooses else None,
+            prompts_label=trainer.settings.prompts_label,
         )
         trainer.print_to_log_file(f"Teacher report before epoch {trainer.current_epoch}:\n{report.as_table()}\n")
         write_text(self.folder / "teacher_report.md", report.as_table() + "\n")
@@ -97,8 +98,7 @@ class Monitor:
         """The numbers of all reports so far as teacher_report.json."""
         logged = self.trainer.logger.get_checkpoint()
         keys = {source: f"report_{source}" for source in SOURCES}
-        if self.trainer.ct_share is not None:
-            keys["ct_share"] = "ct_share"
+        keys |= {key: key for key in ("ct_share", "by_prompts") if getattr(self.trainer, key) is not None}
         reports = [
             {"epoch": epoch, **{name: self._by_organ(logged[key][epoch]) for name, key in keys.items()}}
             for epoch, dice in enumerate(logged["report_student"])
@@ -115,13 +115,13 @@ class Monitor:
         patches = trainer.patches_of(unlabelled)
         with torch.inference_mode():
             logits = self._student(patches.clean).float()
-            said = teaching.label(
-                patches, logits.softmax(1)[:, 1:], trainer.own_answer(patches.clean), ct_share=trainer.ct_share
-            )
+            own = trainer.own_answer(patches.clean)
+            answers = teaching.ask(patches, logits.softmax(1)[:, 1:], own)
+            said = teaching.judge(answers, own, ct_share=trainer.ct_share, by_prompts=trainer.by_prompts)
             found = said.valid[:, :, None, None, None]
             masks = {
-                "CT teacher": None if said.p_ct is None else (said.p_ct > 0.5) & found,
-                "PET teacher": None if said.p_pet is None else (said.p_pet > 0.5) & found,
+                "CT teacher": None if answers.p_ct is None else (answers.p_ct > 0.5) & found,
+                "PET teacher": None if answers.p_pet is None else (answers.p_pet > 0.5) & found,
                 "pseudo-label": said.fused,
                 "student": organ_masks(logits.argmax(1), logits.shape[1] - 1),
             }

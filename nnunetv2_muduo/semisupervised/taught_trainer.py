@@ -23,10 +23,11 @@ from nnunetv2_muduo.training.seeding import Stream
 class TaughtTrainer(SemiSupervisedTrainer):
     """Reports on its teachers while it trains; a subclass makes `teaching` and calls `start_monitor` when it has."""
 
-    epoch_log_keys = ("reliability", "ct_share", *(f"report_{source}" for source in SOURCES))
+    epoch_log_keys = ("reliability", "ct_share", "by_prompts", *(f"report_{source}" for source in SOURCES))
     teaching: Teaching
     organ_weights: Tensor | None = None  # [K], of the setting `reliability`
     ct_share: Tensor | None = None  # [K], weight of the CT teacher, of the setting `fusion`
+    by_prompts: Tensor | None = None  # [K] bool, organs that the prompts label, of the setting `prompts_label`
 
     def own_answer(self, clean: Tensor) -> OwnAnswer | None:
         """What the averaged student says about clean patches [B, C, Z, Y, X], where it takes part in the teaching."""
@@ -85,9 +86,12 @@ class TaughtTrainer(SemiSupervisedTrainer):
 
     def _log_report(self, report: TeacherReport | None) -> None:
         nothing = np.full(len(self.organs), np.nan)
-        self.log_epoch("reliability", nothing if report is None else report.weights(self.settings.reliability))
-        ct_share = None if report is None else report.ct_share
-        self.log_epoch("ct_share", nothing if ct_share is None else ct_share)
+        by_gates = self.settings.reliability == "gate"
+        weights = None if report is None else report.gates() if by_gates else report.reliability()
+        self.log_epoch("reliability", nothing if weights is None else weights)
+        for key in ("ct_share", "by_prompts"):
+            chosen = None if report is None else getattr(report, key)
+            self.log_epoch(key, nothing if chosen is None else chosen.astype(float))
         for source in SOURCES:
             self.log_epoch(f"report_{source}", nothing if report is None else report.dice[source])
 
@@ -97,6 +101,8 @@ class TaughtTrainer(SemiSupervisedTrainer):
             self.organ_weights = self._newest("reliability")
         if self.settings.fusion == "report":
             self.ct_share = self._newest("ct_share")
+        if self.settings.prompts_label and (by_prompts := self._newest("by_prompts")) is not None:
+            self.by_prompts = by_prompts > 0.5
 
     def _newest(self, key: str) -> Tensor | None:
         """[K] last values that were logged; None where none were."""

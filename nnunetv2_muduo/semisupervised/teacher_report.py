@@ -24,11 +24,13 @@ class TeacherReport:
         organs: names of the K organs.
         dice: source (one of SOURCES) -> [K] Dice in [0, 1].
         ct_share: [K] weight of the CT teacher in the fused labels; None: one half, or what is drawn.
+        by_prompts: [K] bool, organs whose fused labels are the prompt generator's; None: the teachers label all.
     """
 
     organs: tuple[str, ...]
     dice: dict[str, np.ndarray]
     ct_share: np.ndarray | None = None
+    by_prompts: np.ndarray | None = None
 
     def mean(self, source: str) -> float:
         """Mean Dice of a source over the organs that were seen."""
@@ -43,25 +45,14 @@ class TeacherReport:
         gain = (fused - student) / np.maximum(1.0 - student, 1e-6)
         return np.clip(np.nan_to_num(gain, nan=0.0), 0.0, 1.0)
 
-    def gates(self, *, strict: bool = False) -> np.ndarray:
+    def gates(self) -> np.ndarray:
         """[K] weights: 1 where the fused pseudo-labels are at least as good as the student, 0 elsewhere.
 
         An organ seen nowhere is not trusted (0), nor one that nobody finds.
-
-        Args:
-            strict: they must be at least as good as the prompt generator, too, where that was asked: a student who
-                has only begun is no measure of a teacher, a network trained on the same labels is.
         """
         student, fused = self.dice["student"], self.dice["fused"]
-        rival = np.fmax(student, self.dice["prompt_generator"]) if strict else student
         with np.errstate(invalid="ignore"):
-            return ((fused >= rival) & (fused > 0)).astype(float)
-
-    def weights(self, reliability: str) -> np.ndarray:
-        """[K] weights in [0, 1] of the organs' consistency losses by the setting `reliability` ("none": `report`'s)."""
-        if reliability in ("gate", "strict_gate"):
-            return self.gates(strict=reliability == "strict_gate")
-        return self.reliability()
+            return ((fused >= student) & (fused > 0)).astype(float)
 
     def as_table(self) -> str:
         """Markdown, a row per source, and a line below where there was nothing to measure."""
@@ -69,12 +60,21 @@ class TeacherReport:
         table = markdown_table(["Dice on labelled patches", *self.organs, "mean"], rows)
         if any(np.isnan(dice).any() for dice in self.dice.values()):
             table += "\n\n-: none of the patches shows the organ (`report_patches` takes more), or nobody was asked."
-        return table if self.ct_share is None else f"{table}\n\nLabelled by {self._told_choice(self.ct_share)}."
+        if told := "; by ".join(f"{who}: {', '.join(organs)}" for who, organs in self._choice().items() if organs):
+            table += f"\n\nLabelled by {told}."
+        return table
 
-    def _told_choice(self, ct_share: np.ndarray) -> str:
-        named = {"the CT teacher": 1.0, "the PET teacher": 0.0, "both": 0.5}
-        chosen = {who: ", ".join(np.asarray(self.organs)[ct_share == share]) for who, share in named.items()}
-        return "; by ".join(f"{who}: {organs}" for who, organs in chosen.items() if organs)
+    def _choice(self) -> dict[str, list[str]]:
+        """Who labels -> names of the organs, as far as anything was chosen."""
+        by_prompts = np.zeros(len(self.organs), bool) if self.by_prompts is None else self.by_prompts
+        ct_share = np.full(len(self.organs), np.nan) if self.ct_share is None else self.ct_share
+        chosen = {
+            "the CT teacher": (ct_share == 1.0) & ~by_prompts,
+            "the PET teacher": (ct_share == 0.0) & ~by_prompts,
+            "both": (ct_share == 0.5) & ~by_prompts,
+            "the prompts": by_prompts,
+        }
+        return {who: np.asarray(self.organs)[organs].tolist() for who, organs in chosen.items()}
 
 
 def _told(dice: float) -> str:
@@ -91,6 +91,7 @@ def make_teacher_report(
     ignore_label: int | None = None,
     own_answer: Callable[[Tensor], OwnAnswer | None] = lambda clean: None,
     ct_share: Tensor | None = None,
+    prompts_label: bool = False,
 ) -> TeacherReport:
     """Let everyone segment the labelled patches.
 
@@ -102,6 +103,7 @@ def make_teacher_report(
         ignore_label: voxels with this label do not count.
         own_answer: clean patches -> what the averaged student says, where it takes part.
         ct_share: [K] weight of the CT teacher in the fused labels, as `Teaching.judge` takes it.
+        prompts_label: let the prompt generator's masks be the fused labels of the organs for which they are better.
     """
     counters = {source: DiceCounter(len(organs)) for source in SOURCES}
     seen: set[str] = set()
@@ -112,7 +114,12 @@ def make_teacher_report(
         del patches, labels  # before the next ones are made
     nothing = np.full(len(organs), np.nan)
     dice = {source: counters[source].dice() if source in seen else nothing for source in SOURCES}
-    return TeacherReport(tuple(organs), dice, None if ct_share is None else ct_share.cpu().numpy())
+    by_prompts = None
+    if prompts_label:
+        with np.errstate(invalid="ignore"):
+            by_prompts = dice["prompt_generator"] > dice["fused"]
+        dice["fused"] = np.where(by_prompts, dice["prompt_generator"], dice["fused"])
+    return TeacherReport(tuple(organs), dice, None if ct_share is None else ct_share.cpu().numpy(), by_prompts)
 
 
 def _answers(

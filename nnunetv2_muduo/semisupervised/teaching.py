@@ -89,7 +89,13 @@ class Teaching:
 
     @torch.inference_mode()
     def label(
-        self, patches: Patches, student: Tensor, own: OwnAnswer | None = None, *, ct_share: Tensor | None = None
+        self,
+        patches: Patches,
+        student: Tensor,
+        own: OwnAnswer | None = None,
+        *,
+        ct_share: Tensor | None = None,
+        by_prompts: Tensor | None = None,
     ) -> TeacherLabels:
         """Ask both teachers for every organ of every patch, and judge what they say.
 
@@ -98,8 +104,9 @@ class Teaching:
             student: [B, K, Z, Y, X] the student's current probabilities of the organs.
             own: the averaged student's answer, where it takes part.
             ct_share: as `judge` takes it.
+            by_prompts: likewise.
         """
-        return self.judge(self.ask(patches, student, own), own, ct_share=ct_share)
+        return self.judge(self.ask(patches, student, own), own, ct_share=ct_share, by_prompts=by_prompts)
 
     @torch.inference_mode()
     def ask(self, patches: Patches, student: Tensor, own: OwnAnswer | None = None) -> TeacherAnswers:
@@ -111,7 +118,12 @@ class Teaching:
 
     @torch.inference_mode()
     def judge(
-        self, answers: TeacherAnswers, own: OwnAnswer | None = None, *, ct_share: Tensor | None = None
+        self,
+        answers: TeacherAnswers,
+        own: OwnAnswer | None = None,
+        *,
+        ct_share: Tensor | None = None,
+        by_prompts: Tensor | None = None,
     ) -> TeacherLabels:
         """Which answers are pseudo-labels, and how much of them is the CT teacher's.
 
@@ -120,7 +132,10 @@ class Teaching:
             own: the averaged student's answer, where it takes part.
             ct_share: [K] weight of the CT teacher in [0, 1], organ by organ; None: one half. With the setting `fusion`
                 "report" a teacher whose answer does not overlap with its prompt has no part in a mixture.
+            by_prompts: [K] bool, organs that the prompts label in the place of both teachers; None: none.
         """
+        if by_prompts is not None:
+            answers = answers.replaced_by_prompts(by_prompts)
         p_ct, p_pet, valid, least = answers.p_ct, answers.p_pet, answers.asked, self.settings.min_prompt_iou
         mix = None if ct_share is None else ct_share.expand(valid.shape)
         if least > 0:
@@ -133,10 +148,16 @@ class Teaching:
         return TeacherLabels(p_ct, p_pet, answers.generator, valid, vote, mix)
 
     def conclude(
-        self, evidence: Evidence, student: Tensor, own: OwnAnswer | None = None, *, ct_share: Tensor | None = None
+        self,
+        evidence: Evidence,
+        student: Tensor,
+        own: OwnAnswer | None = None,
+        *,
+        ct_share: Tensor | None = None,
+        by_prompts: Tensor | None = None,
     ) -> TeacherLabels:
         """`label`, of what was gathered before."""
-        return self.judge(self.answer(evidence, student), own, ct_share=ct_share)
+        return self.judge(self.answer(evidence, student), own, ct_share=ct_share, by_prompts=by_prompts)
 
     @property
     def chooses(self) -> bool:

@@ -12,6 +12,7 @@ OF_TWO_TEACHERS = (
     "keep_fraction",
     "min_iou",
     "fusion",
+    "prompts_label",
     "student_share",
     "student_prompt_share",
     "spatial_augmentation",

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nnunetv2_muduo.semisupervised import monitoring
-from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, TeacherLabels
+from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, TeacherAnswers, TeacherLabels
+from nnunetv2_muduo.settings import Settings
 
 SPACING_IN_MM = (3.0, 2.0, 1.0)
 
@@ -33,11 +34,15 @@ def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monke
         pet_channel=1,
         own_answer=lambda clean: None,
         ct_share=None,
+        by_prompts=None,
         patches_of=lambda unlabelled: Patches(unlabelled["clean"], unlabelled["raw"]),
     )
 
-    def label(patches: Patches, student: Tensor, own: OwnAnswer | None, *, ct_share: Tensor | None) -> TeacherLabels:
-        return TeacherLabels((1.5 * student).clamp_max(1), None, None, torch.ones(1, 2, dtype=torch.bool))
+    def ask(patches: Patches, student: Tensor, own: OwnAnswer | None) -> TeacherAnswers:
+        return TeacherAnswers((1.5 * student).clamp_max(1), None, None, student > 0.5, torch.ones(1, 2).bool())
+
+    def judge(answers: TeacherAnswers, own: OwnAnswer | None, **_: None) -> TeacherLabels:
+        return TeacherLabels(answers.p_ct, None, None, answers.asked)
 
     drawn: list = []
     monkeypatch.setattr(
@@ -48,7 +53,7 @@ def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monke
         ),
     )
     nn.init.normal_(trainer.network.weight)
-    monitoring.Monitor(trainer).draw_unlabelled_patch(SimpleNamespace(axes=axes, label=label), 0)
+    monitoring.Monitor(trainer).draw_unlabelled_patch(SimpleNamespace(axes=axes, ask=ask, judge=judge), 0)
     return drawn
 
 
@@ -79,6 +84,7 @@ def test_teachers_are_chosen_on_held_out_patches_and_on_training_ones_where_thes
         own_answer=lambda clean: None,
         current_epoch=0,
         print_to_log_file=lambda line: None,
+        settings=Settings(),
     )
     monitor = monitoring.Monitor(trainer)
     monitor.report_patches, monitor.training_patches = (

@@ -40,7 +40,7 @@ def use_split(trainer: nnUNetTrainerMuDuo, training: list[str], validation: list
 
 
 @pytest.mark.parametrize("trainer_class", [nnUNetTrainerMuDuo, nnUNetTrainerSemiSAM])
-@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("strict_gate", True)])
+@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("gate", True)])
 def test_fold_all_is_warned_of_where_organs_are_weighed(make, trainer_class: type, reliability: str, warned: bool):
     trainer = make(trainer_class=trainer_class, reliability=reliability)
     trainer.fold = "all"
@@ -60,7 +60,7 @@ def test_nothing_is_told_of_parts_without_a_common_case():
     assert told_judged_on_training_cases(["a"], []) == ""
 
 
-@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("strict_gate", True)])
+@pytest.mark.parametrize(("reliability", "warned"), [("none", False), ("report", True), ("gate", True)])
 def test_healthy_validation_cases_leave_the_teachers_no_weight_and_that_is_told(make, reliability: str, warned: bool):
     trainer = make(trainer_class=nnUNetTrainerMuDuo, reliability=reliability)
     unseen = report_of(*[np.nan] * len(trainer.organs))
@@ -101,23 +101,27 @@ def test_organs_weigh_and_are_labelled_as_the_newest_report_has_it_also_in_epoch
     make, tmp_path: Path
 ):
     options = {"trainer_class": nnUNetTrainerMuDuo, "reliability": "gate", "fusion": "report", "report_every": 2}
+    options["prompts_label"] = True
     trainer = make(**options)
     trainer.teaching = SimpleNamespace(randomness=torch.Generator())
-    gates, shares = [], []
+    gates, shares, by_prompts = [], [], []
     for epoch, fused in enumerate(([0.9, 0.9], None, [0.1, 0.9], None)):
         report = fused and TeacherReport(
             trainer.organs,
             dict.fromkeys(SOURCES, np.array([0.5, 0.5])) | {"fused": np.array(fused)},
             ct_share=np.array([1.0, 0.5]) if epoch else np.array([0.0, 0.5]),
+            by_prompts=np.array([bool(epoch), False]),
         )
         trainer.monitor = SimpleNamespace(report=lambda teaching, report=report: report)
         trainer.current_epoch = epoch
         trainer.on_train_epoch_start()
         gates.append(trainer.organ_weights.tolist())
         shares.append(trainer.ct_share.tolist())
+        by_prompts.append(trainer.by_prompts.tolist())
         trainer.logger.log("train_losses", 0.0, epoch)
     assert gates == [[1, 1], [1, 1], [0, 1], [0, 1]]
     assert shares == [[0, 0.5], [0, 0.5], [1, 0.5], [1, 0.5]]
+    assert by_prompts == [[False, False], [False, False], [True, False], [True, False]]
     trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
 
     resumed = make(**options, continues=True)
@@ -127,3 +131,4 @@ def test_organs_weigh_and_are_labelled_as_the_newest_report_has_it_also_in_epoch
     resumed._use_newest_report()
     assert resumed.organ_weights.tolist() == [0, 1]
     assert resumed.ct_share.tolist() == [1, 0.5]
+    assert resumed.by_prompts.tolist() == [True, False]

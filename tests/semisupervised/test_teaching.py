@@ -190,6 +190,20 @@ def test_an_organ_may_be_labelled_by_one_teacher_alone_and_is_judged_by_its_answ
     assert torch.equal(without_threshold.fused[0, 0], getattr(without_threshold, chosen)[0, 0] > 0.5)
 
 
+@pytest.mark.parametrize("fusion", ["mean", "report"])
+def test_the_prompts_may_label_an_organ_in_the_place_of_both_teachers(patches, student, fusion):
+    elsewhere = student.roll(8, dims=3)  # the CT teacher echoes it: nobody's answer about the first organ is used
+    asked = teaching(Settings(min_prompt_iou=0.9, fusion=fusion))
+    by_teachers = asked.label(patches, elsewhere)
+    by_prompts = asked.label(patches, elsewhere, by_prompts=torch.tensor([True, False]))
+    assert not by_teachers.fused[0, 0].any()
+    assert torch.equal(by_prompts.fused[0, 0], by_prompts.generator[0, 0])
+    assert by_prompts.generator[0, 0].any()
+    assert torch.equal(by_prompts.fused[:, 1], by_teachers.fused[:, 1])
+    first, second = by_prompts.streams
+    assert torch.equal(first[0, 0], second[0, 0]), "which the consensus filter takes for full agreement"
+
+
 def test_nobody_chooses_between_a_teacher_and_none():
     assert teaching(Settings(fusion="report")).chooses
     assert not teaching(Settings(fusion="report", pet_teacher=None), pet=None).chooses

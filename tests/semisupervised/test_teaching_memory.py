@@ -129,17 +129,18 @@ def test_picture_of_a_patch_keeps_nothing_but_the_patch(
             pet_channel=1,
             own_answer=lambda clean: None,
             ct_share=None,
+            by_prompts=None,
             patches_of=lambda unlabelled: Patches(unlabelled["clean"], unlabelled["raw"]),
         )
     )
-    label = asked.label
+    ask = asked.ask
 
-    def watched(seen: Patches, student: Tensor, own: OwnAnswer | None, *, ct_share: Tensor | None = None):
-        said = label(seen, student, own, ct_share=ct_share)
-        made.extend(weakref.ref(tensor) for tensor in (student, said.p_ct, said.p_pet, said.valid, said.generator))
+    def watched(seen: Patches, student: Tensor, own: OwnAnswer | None):
+        said = ask(seen, student, own)
+        made.extend(weakref.ref(tensor) for tensor in (student, said.p_ct, said.p_pet, said.asked, said.generator))
         return said
 
-    monkeypatch.setattr(asked, "label", watched)
+    monkeypatch.setattr(asked, "ask", watched)
     monitor.draw_unlabelled_patch(asked, 0)
     assert len(list(tmp_path.glob("*.png"))) == 1
     assert len(made) >= 11

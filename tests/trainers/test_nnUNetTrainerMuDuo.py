@@ -151,10 +151,12 @@ def test_pseudo_labels_are_mixed_as_the_report_chose_with_and_without_the_cache(
         evidence = trainer.teaching.gather(trainer.patches_of(patches["unlabelled"]))
         monkeypatch.setattr(module, "from_stored", lambda *_: evidence)
         patches["unlabelled"]["evidence"] = None
-    trainer.ct_share = torch.tensor([0.0, 1.0])
+    trainer.ct_share, trainer.by_prompts = torch.tensor([0.0, 1.0]), torch.tensor([True, False])
     trainer.train_step(patches)
-    mix = given[0][4]
+    _, p_ct, p_pet, _, mix = given[0]
     assert mix.tolist() == [[0.0, 1.0]] * len(patches["unlabelled"]["clean"])
+    for answers in (p_ct, p_pet):  # prompts are masks, teachers answer with probabilities
+        assert [bool(((organ == 0) | (organ == 1)).all()) for organ in answers.unbind(1)] == [True, False]
 
 
 def test_the_averaged_student_votes_on_the_pseudo_label(make, monkeypatch: pytest.MonkeyPatch):
@@ -250,13 +252,11 @@ def test_views_are_drawn_only_where_wanted_anew_each_epoch_and_alike_when_resume
 
 
 def test_a_gate_is_logged_and_used_as_weights(make, monkeypatch: pytest.MonkeyPatch):
-    """The student knows the first organ alone, the prompts find the last one best; the teachers are fair on all."""
-    dice = dict.fromkeys(SOURCES, np.array([0.5, 0.5, 0.5]))
-    dice |= {"student": np.array([1.0, 0.0, 0.0]), "prompt_generator": np.array([0.5, 0.5, 0.9])}
-    every = {"gate": [0.0, 1.0, 1.0], "strict_gate": [0.0, 1.0, 0.0], "report": [0.0, 0.5, 0.5]}
-    for reliability, weights in every.items():
+    """The student is perfect on the first organ and knows nothing of the second; the teachers are fair on both."""
+    dice = dict.fromkeys(SOURCES, np.array([0.5, 0.5])) | {"student": np.array([1.0, 0.0])}
+    for reliability, weights in (("gate", [0.0, 1.0]), ("report", [0.0, 0.5])):
         trainer = make(reliability=reliability)
-        monkeypatch.setattr(trainer.monitor, "report", lambda teaching: TeacherReport(("a", "b", "c"), dice))
+        monkeypatch.setattr(trainer.monitor, "report", lambda teaching: TeacherReport(("a", "b"), dice))
         trainer.on_train_epoch_start()
         assert trainer.organ_weights.tolist() == weights
         assert trainer.logger.get_value("reliability", step=None) == [weights]
