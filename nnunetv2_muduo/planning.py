@@ -102,14 +102,15 @@ def write_muduo_plans(
         left = _left_behind(folder / f"{plans_name}.json", after) if path.stem != plans_name else []
         notes = [*made.notes, *_kept_in_spite_of(chosen, earlier, after), *left]
     else:
-        before, notes = read_plans(folder, plans_name), []
+        before = read_plans(folder, plans_name)
         check_configuration(before, configuration)
         after = _assigned(_merged(before, chosen, configuration), assignments)
+        notes = _kept_in_spite_of(chosen, before, after) if preset else []
         path = folder / f"{plans_name}.json"
         if output_name is not None:
             path = _output_path(folder, output_name, plans_name)
             after["plans_name"] = output_name
-            notes = _replaced(path, before, after) if output_name != plans_name else []
+            notes += _replaced(path, before, after) if output_name != plans_name else []
     check_plans(after, f"The new {path.name}")
     settings, _ = Settings.from_plans(after), MAESettings.from_plans(after)
     if chosen.plans_name or after["configurations"] != before["configurations"]:

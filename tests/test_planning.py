@@ -45,6 +45,17 @@ def test_assignments_win_over_the_preset(dataset):
     assert (settings.points, settings.point_strategy) == (1, "first")
 
 
+def test_settings_of_another_preset_stay_and_that_is_told(dataset):
+    write_muduo_plans("21", preset="few_labels_long", assignments=["points=5"])
+    written = write_muduo_plans("21", preset="few_labels", assignments=["points=7"])
+    assert written.settings.student_share == 0.333
+    assert [line for line in written.summary().splitlines() if "kept from before" in line] == [
+        "  kept from before: student_share is 0.333 (the preset has none)",
+        "  kept from before: student_prompt_share is 0.5 (the preset has none)",
+    ]
+    assert "kept from before" not in write_muduo_plans("21", assignments=["points=7"]).summary()
+
+
 def test_a_preset_resizes_the_chosen_configuration_only(dataset):
     write_muduo_plans("21", preset="tiny")
     after, before = read(dataset / "nnUNetPlans.json"), unet_plans()
