@@ -19,7 +19,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--patient",
         metavar="PATTERN",
         help="regular expression that finds the patient at the start of a case's name (default: what muduo harmonise "
-        "recorded; fdg_PATIENT, psma_PATIENT, PETCT_PATIENT up to the next underscore; else each case is a patient)",
+        "or convert-autopet recorded; fdg_PATIENT, psma_PATIENT, PETCT_PATIENT up to the next underscore; else each "
+        "case is a patient)",
     )
     parser.add_argument(
         "--rest-unlabelled",
