@@ -203,7 +203,7 @@ def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
         axis.axhline(0, color="0.7", lw=1)
         axis.axvline(0, color="0.7", lw=1)
         axis.set_xlabel("Dice of the fused teachers minus that of the supervised student")
-        axis.legend()
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(WAYS))
     figure.suptitle(f"Which teachers help, {BUDGET} labelled scans, simulated images on real anatomy")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
