@@ -1,5 +1,6 @@
-"""The picture of a patch shows the patient as radiologists do, however the scan is stored."""
+"""What is drawn of a patch, who is chosen to label, and what the file of reports tells."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from nnunetv2_muduo.semisupervised import monitoring
 from nnunetv2_muduo.semisupervised.answers import OwnAnswer, Patches, TeacherAnswers, TeacherLabels
+from nnunetv2_muduo.semisupervised.teacher_report import SOURCES
 from nnunetv2_muduo.settings import Settings
 
 SPACING_IN_MM = (3.0, 2.0, 1.0)
@@ -41,7 +43,7 @@ def pictured(orientation: str | None, axes: tuple[int, ...], folder: Path, monke
     def ask(patches: Patches, student: Tensor, own: OwnAnswer | None) -> TeacherAnswers:
         return TeacherAnswers((1.5 * student).clamp_max(1), None, None, student > 0.5, torch.ones(1, 2).bool())
 
-    def judge(answers: TeacherAnswers, own: OwnAnswer | None, **_: None) -> TeacherLabels:
+    def judge(answers: TeacherAnswers, own: OwnAnswer | None, *, ct_share: None, by_prompts: None) -> TeacherLabels:
         return TeacherLabels(answers.p_ct, None, None, answers.asked)
 
     drawn: list = []
@@ -95,15 +97,35 @@ def test_teachers_are_chosen_on_held_out_patches_and_on_training_ones_where_thes
         ((kind, _labels),) = batches
         return np.array(found[kind])
 
-    reported = []
+    reported, asked = [], []
 
-    def report(*_: object, ct_share: Tensor | None, **__: object) -> SimpleNamespace:
+    def report(*_: object, ct_share: Tensor | None, prompts_label: bool, **__: object) -> SimpleNamespace:
         reported.append(ct_share)
+        asked.append(prompts_label)
         return SimpleNamespace(as_table=lambda: "")
 
     monkeypatch.setattr(monitoring, "choose_teachers", choose)
     monkeypatch.setattr(monitoring, "make_teacher_report", report)
     for chooses in (True, False):
+        trainer.settings = Settings(prompts_label=chooses)
         monitor.report(SimpleNamespace(chooses=chooses))
+    assert asked == [True, False]
     assert reported[0].tolist() == [1.0, 0.0, 0.5, 0.5]
     assert reported[1] is None
+
+
+def test_the_file_of_reports_tells_who_labels_where_that_is_chosen(tmp_path: Path):
+    logged = {f"report_{source}": [[0.5, np.nan], [np.nan, np.nan]] for source in SOURCES}
+    logged |= {"ct_share": [[1.0, 0.5]] * 2, "by_prompts": [[0.0, 1.0]] * 2}
+    trainer = SimpleNamespace(
+        output_folder=tmp_path,
+        organs=("liver", "spleen"),
+        logger=SimpleNamespace(get_checkpoint=lambda: logged),
+        ct_share=None,
+        by_prompts=torch.tensor([False, True]),
+    )
+    monitoring.Monitor(trainer).write_reports()
+    (report,) = json.loads((tmp_path / "teacher_report.json").read_text())
+    assert set(report) == {"epoch", *SOURCES, "by_prompts"}
+    assert report["by_prompts"] == {"liver": 0.0, "spleen": 1.0}
+    assert report["student"] == {"liver": 0.5, "spleen": None}
