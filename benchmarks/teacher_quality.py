@@ -224,7 +224,8 @@ def parse() -> argparse.Namespace:
 
 
 def results_of(arguments: argparse.Namespace) -> Path:
-    return arguments.results / f"teacher_quality_{arguments.size}.json"
+    """Table, figure and record of a size, without a suffix."""
+    return arguments.results / f"teacher_quality_{arguments.size}"
 
 
 def carry_out_all(arguments: argparse.Namespace) -> None:
@@ -235,7 +236,7 @@ def carry_out_all(arguments: argparse.Namespace) -> None:
     make_weak_teachers(weights, arguments.steps, pool=pool, anatomy=arguments.anatomy)
     workshop = replace(prepare(arguments), methods=methods_for(arguments.steps))
     qualities = [*map(str, sorted(arguments.steps)), STAND_IN]
-    known = {key_of_point(p) for p in earlier_points(results_of(arguments), workshop.size)}
+    known = {key_of_point(p) for p in earlier_points(results_of(arguments).with_suffix(".json"), workshop.size)}
     for seed, quality in tqdm([(s, q) for s in arguments.seeds for q in qualities], desc="teachers", unit="pair"):
         missing = [key_of(quality, way) for way in arguments.ways if (quality, way, seed) not in known]
         if not missing:
@@ -252,9 +253,11 @@ def main() -> None:
     if not arguments.only_report:
         carry_out_all(arguments)
     results, size = results_of(arguments), SIZES[arguments.size]
-    points = all_points(finished_points(arguments.out / arguments.size), earlier_points(results, size))
+    points = all_points(
+        finished_points(arguments.out / arguments.size), earlier_points(results.with_suffix(".json"), size)
+    )
     write_results(
-        results.with_suffix(""),
+        results,
         title=f"What MuDuo gains with teachers of several qualities, {BUDGET} labelled scans, simulated images on real "
         "anatomy; left Dice on held-out patches, right mean Dice gained on the test scans (each seed)",
         header=["teachers", "fused teachers", "prompt generator", "supervised", *(f"gain, {way}" for way in WAYS)],
